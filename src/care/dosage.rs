@@ -1,0 +1,41 @@
+//! FHIR R4 `Dosage`, as far as a reminder needs it.
+
+use crate::care::timing::{Code, Timing};
+use serde::{Deserialize, Serialize};
+
+/// FHIR R4 `Dosage` (<https://hl7.org/fhir/R4/dosage.html>). The dose itself is only ever *said*, never
+/// computed (design.md P12), so it stays text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Dosage {
+    /// Order of steps: equal numbers run side by side, different ones follow each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<i64>,
+    /// The clinician's free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What the patient is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient_instruction: Option<String>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
+    /// Take as needed: never scheduled when true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_needed_boolean: Option<bool>,
+    /// Take as needed for this reason: implies as needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_needed_codeable_concept: Option<Code>,
+}
+
+impl Dosage {
+    /// A dosage that is nothing but a timing.
+    pub fn of(timing: Timing) -> Self {
+        Self { timing: Some(timing), ..Self::default() }
+    }
+
+    /// Whether the patient decides when to take it (PRN). A reason implies it (FHIR R4 Dosage.asNeeded).
+    pub fn is_as_needed(&self) -> bool {
+        self.as_needed_boolean == Some(true) || self.as_needed_codeable_concept.is_some()
+    }
+}

@@ -1,0 +1,34 @@
+//! The domain: what a patient, a plan, an activity, a timing and a reminder *are*.
+//!
+//! Pure data and the rules that hold inside one value. No I/O, no clock, no randomness of its own:
+//! time and zone rules come in as parameters ([`zone::ZoneRules`]). Every other room may import this one;
+//! it imports none of them.
+
+pub mod activity;
+pub mod contact;
+pub mod delivery;
+pub mod dosage;
+pub mod ids;
+pub mod patient;
+pub mod phi;
+pub mod programme;
+pub mod reason;
+pub mod routine;
+pub mod slot;
+pub mod time;
+pub mod timing;
+pub mod zone;
+
+pub use activity::{Activity, ActivityKind, ActivityStatus, Class, Schedule};
+pub use contact::{Address, ChannelKind, ConsentBasis, ContactHealth, ContactPoint};
+pub use delivery::{AttemptState, MessageState, ReceiptStatus, ReminderState};
+pub use dosage::Dosage;
+pub use patient::{Patient, PatientStatus, TextStyle};
+pub use phi::Phi;
+pub use programme::Programme;
+pub use reason::Reason;
+pub use routine::Routine;
+pub use slot::{Confidence, Expansion, Note, Occurrence, Slot};
+pub use time::UtcMs;
+pub use timing::Timing;
+pub use zone::{Zone, ZoneRules};

@@ -1,0 +1,129 @@
+//! A care programme: its defaults and policies, as `schedules/programmes/<name>/programme.toml` has them.
+
+use crate::care::Routine;
+use chrono::NaiveTime;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A care programme. Every key is optional in the file but `title`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Programme {
+    /// The folder's name; not in the file.
+    #[serde(skip)]
+    pub name: String,
+    /// What people call it. Opaque on purpose: it may appear in logs.
+    pub title: String,
+    /// How the programme signs its texts.
+    #[serde(default = "default_sender_name")]
+    pub sender_name: String,
+    /// IANA zone of patients whose record names none.
+    #[serde(default = "default_zone")]
+    pub zone: String,
+    /// Region (ISO 3166) of phone numbers without a country code.
+    #[serde(default)]
+    pub phone_region: Option<String>,
+    /// Language of patients whose record names none.
+    #[serde(default = "default_language")]
+    pub language: String,
+    /// Anchors of patients who have none of their own.
+    #[serde(default)]
+    pub routine: Routine,
+    /// Whether patients may choose overt texts.
+    #[serde(default)]
+    pub overt_texts: Permission,
+    /// Channels in order of preference.
+    #[serde(default = "default_channels")]
+    pub channels: Vec<crate::care::ChannelKind>,
+    /// When to remind of an appointment.
+    #[serde(default = "default_leads")]
+    pub appointment_leads: Vec<AppointmentLead>,
+    /// Quiet hours by the patient's clock.
+    #[serde(default)]
+    pub quiet_hours: QuietHours,
+    /// WhatsApp templates by message name (`dose`, `appointment`, ...).
+    #[serde(default)]
+    pub whatsapp_templates: BTreeMap<String, WhatsappTemplate>,
+}
+
+/// Allowed or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Permission {
+    /// Not allowed.
+    #[default]
+    Denied,
+    /// Allowed.
+    Allowed,
+}
+
+/// A moment before an appointment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum AppointmentLead {
+    /// So many calendar days before, at a local time.
+    DayBefore {
+        /// Calendar days before the appointment's local date.
+        days: u16,
+        /// Local time, `HH:MM`.
+        at: String,
+    },
+    /// So many minutes before.
+    MinutesBefore {
+        /// Minutes.
+        minutes: u32,
+    },
+}
+
+/// Quiet hours: from opening to closing nothing but doses and answers leaves (design.md section 5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuietHours {
+    /// First quiet minute, local.
+    pub from: NaiveTime,
+    /// First minute that is quiet no more, local.
+    pub to: NaiveTime,
+}
+
+impl Default for QuietHours {
+    fn default() -> Self {
+        Self {
+            from: NaiveTime::from_hms_opt(21, 0, 0).unwrap_or_default(),
+            to: NaiveTime::from_hms_opt(8, 0, 0).unwrap_or_default(),
+        }
+    }
+}
+
+/// A template as it is approved at Meta.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhatsappTemplate {
+    /// Its name there.
+    pub name: String,
+    /// Languages in which it is approved: ours to Meta's code (`pt` to `pt_BR`).
+    pub languages: BTreeMap<String, String>,
+    /// Message variables in the order of the body's placeholders.
+    #[serde(default)]
+    pub parameters: Vec<String>,
+    /// Its stored `message_send_ttl_seconds`.
+    pub ttl_seconds: u32,
+}
+
+fn default_sender_name() -> String {
+    "Your care team".to_owned()
+}
+fn default_zone() -> String {
+    "UTC".to_owned()
+}
+fn default_language() -> String {
+    "en".to_owned()
+}
+fn default_channels() -> Vec<crate::care::ChannelKind> {
+    crate::care::ChannelKind::ALL.to_vec()
+}
+fn default_leads() -> Vec<AppointmentLead> {
+    vec![
+        AppointmentLead::DayBefore { days: 1, at: "18:00".to_owned() },
+        AppointmentLead::MinutesBefore { minutes: 120 },
+    ]
+}

@@ -1,0 +1,187 @@
+//! Why something is in the state it is in: one list, stored with the row, printed by `explain`, counted by
+//! the metrics.
+
+use crate::care::{PatientStatus, UtcMs};
+use serde::{Deserialize, Serialize};
+
+/// Why. Each variant carries its facts; none carries health data or an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case", rename_all_fields = "snake_case")]
+pub enum Reason {
+    /// The slot came due.
+    Due,
+    /// The message waits for the end of quiet hours.
+    QuietHours {
+        /// When they end.
+        until: UtcMs,
+    },
+    /// Quiet hours end after the message's validity.
+    QuietUntilTooLate,
+    /// The validity passed.
+    PastValidity {
+        /// By how much, in milliseconds.
+        by_ms: i64,
+    },
+    /// A change of plan, zone or patient made the slot when its validity had already passed.
+    ChangedAfterDue,
+    /// Older than two days when found: counted in a gap row.
+    Gap,
+    /// The patient is not active.
+    PatientStatus {
+        /// What the patient is.
+        status: PatientStatus,
+    },
+    /// The activity is on hold.
+    OnHold,
+    /// The activity was stopped, or the plan's current text has no such slot.
+    PlanChanged,
+    /// A person must confirm the activity first.
+    NeedsReview,
+    /// No consent is recorded for any usable channel.
+    NoConsent,
+    /// The patient refused or withdrew consent.
+    ConsentRefused,
+    /// The patient said STOP.
+    OptedOut,
+    /// No contact point is usable.
+    NoContact,
+    /// The channel that would carry it is not configured.
+    NoChannel,
+    /// The language has no text for it.
+    NoText,
+    /// Two slots of one activity fell on one instant; the other one is announced.
+    MergedInto {
+        /// Name of the other slot.
+        slot: String,
+    },
+    /// The same drug was announced already under another name.
+    AlreadyAnnounced {
+        /// The reminder that announced it.
+        reminder: String,
+    },
+    /// The installation went live; what the sandbox had queued is dropped.
+    GoLive,
+    /// A provider accepted it.
+    Accepted,
+    /// A provider refused it.
+    Refused {
+        /// The provider's code.
+        code: String,
+    },
+    /// It failed before the request was written.
+    NotSent {
+        /// Where.
+        stage: String,
+    },
+    /// The request may or may not have arrived.
+    UnknownOutcome {
+        /// Where it broke.
+        stage: String,
+    },
+    /// The daemon ended, or its lease ran out, between intent and outcome.
+    LostInstance,
+    /// It will be tried again.
+    Retry {
+        /// When.
+        at: UtcMs,
+        /// The code that asked for it.
+        code: String,
+    },
+    /// It goes over the next channel.
+    NextChannel {
+        /// The code that asked for it.
+        code: String,
+    },
+    /// Sent once more because the first outcome stayed unknown; marked as a repeat.
+    Repeated,
+    /// A receipt settled it.
+    Receipt {
+        /// What the provider said.
+        status: String,
+    },
+    /// The provider's look-up settled it.
+    LookedUp,
+    /// Its outcome stayed unknown, and its class is never sent again blindly.
+    StaysUnknown,
+    /// Its outcome stayed unknown, and it is not worth a repeat.
+    Dropped,
+    /// The pace of the sender or of the pair put it off.
+    Paced {
+        /// Until when.
+        until: UtcMs,
+    },
+    /// It broke its step three times.
+    Poisoned,
+    /// A person decided so.
+    Person {
+        /// What they did.
+        what: String,
+    },
+}
+
+impl Reason {
+    /// The stable word: the `reason` tag of the stored JSON, and the metric's label.
+    pub fn word(&self) -> String {
+        serde_json::to_value(self)
+            .ok()
+            .and_then(|value| value.get("reason").and_then(|r| r.as_str()).map(str::to_owned))
+            .unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Due => f.write_str("the slot came due"),
+            Self::QuietHours { until } => {
+                write!(f, "quiet hours of the patient until {}", until.rfc3339())
+            }
+            Self::QuietUntilTooLate => {
+                f.write_str("quiet hours end after the message would still be of use")
+            }
+            Self::PastValidity { by_ms } => {
+                write!(f, "its validity had passed by {} s", by_ms / 1_000)
+            }
+            Self::ChangedAfterDue => {
+                f.write_str("a change made this slot when it was already past")
+            }
+            Self::Gap => f.write_str("more than two days overdue when found"),
+            Self::PatientStatus { status } => write!(f, "the patient is {}", status.word()),
+            Self::OnHold => f.write_str("the activity is on hold"),
+            Self::PlanChanged => f.write_str("the plan no longer has this slot"),
+            Self::NeedsReview => {
+                f.write_str("a person must confirm the activity (carebell review)")
+            }
+            Self::NoConsent => f.write_str("no consent is recorded"),
+            Self::ConsentRefused => f.write_str("consent was refused or withdrawn"),
+            Self::OptedOut => f.write_str("the patient said STOP"),
+            Self::NoContact => f.write_str("no contact point is usable"),
+            Self::NoChannel => f.write_str("no configured channel reaches the patient"),
+            Self::NoText => f.write_str("no text in the patient's language"),
+            Self::MergedInto { slot } => write!(f, "announced together with {slot}"),
+            Self::AlreadyAnnounced { reminder } => {
+                write!(f, "the same drug was announced by {reminder}")
+            }
+            Self::GoLive => f.write_str("queued in sandbox mode before going live"),
+            Self::Accepted => f.write_str("the provider accepted it"),
+            Self::Refused { code } => write!(f, "the provider refused it with code {code}"),
+            Self::NotSent { stage } => write!(f, "it failed before it was sent ({stage})"),
+            Self::UnknownOutcome { stage } => {
+                write!(f, "it may or may not have arrived (broke at {stage})")
+            }
+            Self::LostInstance => f.write_str("the daemon ended between intent and outcome"),
+            Self::Retry { at, code } => write!(f, "again at {} (code {code})", at.rfc3339()),
+            Self::NextChannel { code } => write!(f, "goes over the next channel (code {code})"),
+            Self::Repeated => f.write_str("sent once more, marked as a repeat"),
+            Self::Receipt { status } => write!(f, "the provider reported it {status}"),
+            Self::LookedUp => f.write_str("the provider's list shows it"),
+            Self::StaysUnknown => {
+                f.write_str("nobody knows whether it arrived; never sent again blindly")
+            }
+            Self::Dropped => f.write_str("nobody knows whether it arrived; not worth a repeat"),
+            Self::Paced { until } => write!(f, "put off by the pace until {}", until.rfc3339()),
+            Self::Poisoned => f.write_str("it broke its step three times"),
+            Self::Person { what } => write!(f, "a person decided: {what}"),
+        }
+    }
+}

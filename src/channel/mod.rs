@@ -1,0 +1,312 @@
+//! Channels: how a message reaches a provider, and how the provider's words reach us.
+//!
+//! One trait, one file per channel, code tables as data. A channel renders nothing, decides nothing and never
+//! sees the store: it gets an [`Outbound`] and returns an [`Outcome`]; it gets a callback and returns
+//! [`Event`]s.
+
+use crate::care::ids::AttemptId;
+use crate::care::{Address, ChannelKind, Phi, ReceiptStatus, UtcMs};
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+/// A way to reach patients.
+pub trait Channel: Send + Sync {
+    /// The name in the configuration and in URLs: `whatsapp`, `twilio`, `email`.
+    fn name(&self) -> &str;
+
+    /// The kind of address it reaches.
+    fn kind(&self) -> ChannelKind;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Sends once. Never retries by itself: what a failure means is decided by where it happened
+    /// (design.md section 6).
+    fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome>;
+
+    /// Verifies a callback on its raw bytes, in constant time.
+    ///
+    /// # Errors
+    /// [`Reject`] says why; nothing of the body is trusted or kept then.
+    fn verify(&self, callback: &Callback) -> Result<Verified, Reject>;
+
+    /// What a verified callback says. Called later, from the stored event, so it must not need the network.
+    ///
+    /// # Errors
+    /// The kind of the fault, never the content.
+    fn events(&self, callback: &Callback) -> Result<Vec<Event>, Unreadable>;
+
+    /// Asks the provider for an attempt whose outcome is unknown. `None` when it has no such look-up or the
+    /// look-up proves nothing.
+    fn look_up<'a>(&'a self, _attempt: &'a LookUp) -> BoxFuture<'a, Option<Found>> {
+        Box::pin(async { None })
+    }
+}
+
+/// What a channel can do.
+#[derive(Clone, Copy, Debug)]
+pub struct Capabilities {
+    /// Whether reminders need an approved template.
+    pub reminders: ReminderForm,
+    /// Messages a second for one sender.
+    pub messages_per_second: f64,
+    /// Least time between two messages to one address, in milliseconds.
+    pub pair_gap_ms: i64,
+    /// Longest time one `send` may take, in milliseconds; under half the lease.
+    pub request_timeout_ms: i64,
+}
+
+/// How reminders travel on a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReminderForm {
+    /// Free text.
+    Text,
+    /// A template approved beforehand; free text is for answers.
+    Template,
+    /// Subject and body.
+    Email,
+}
+
+/// One message to one address.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outbound {
+    /// Ours; comes back in receipts.
+    pub correlation: AttemptId,
+    /// Where to.
+    pub to: Address,
+    /// What.
+    pub content: Content,
+    /// How long the provider may go on trying, in seconds (P5).
+    pub validity_seconds: u32,
+}
+
+/// What is sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Content {
+    /// Free text.
+    Text {
+        /// The text.
+        body: Text,
+    },
+    /// An approved template.
+    Template {
+        /// Its name at the provider.
+        name: String,
+        /// The provider's language code.
+        language: String,
+        /// Body parameters in order.
+        parameters: Vec<Text>,
+    },
+    /// An email.
+    Email {
+        /// Subject, without health data.
+        subject: Text,
+        /// Plain text.
+        text: Text,
+        /// The same message in its later versions has the same Message-ID.
+        message_id: String,
+    },
+}
+
+/// Text for one patient: serialisable because an attempt's content is sealed as one document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Text(#[serde(with = "crate::care::phi::sealed")] pub Phi<String>);
+
+/// How a send ended (design.md section 6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The provider took it.
+    Accepted {
+        /// The provider's ids, one per part.
+        ids: Vec<String>,
+    },
+    /// The provider said no.
+    Refused {
+        /// What its code asks for.
+        action: Action,
+        /// Its code.
+        code: String,
+        /// How long it asks to wait, in milliseconds.
+        retry_after_ms: Option<i64>,
+    },
+    /// It failed before the request was written: safe to retry.
+    NotSent {
+        /// Where: resolve, gate, connect, tls, login.
+        stage: &'static str,
+    },
+    /// The request may have arrived.
+    Unknown {
+        /// Where: write, read, status, body.
+        stage: &'static str,
+    },
+}
+
+/// What an error code asks for (design.md section 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Back off and try the same channel again while valid.
+    Retry,
+    /// Next consented channel now.
+    NextChannel,
+    /// Mark the address unusable on this channel, then the next one.
+    BadAddress,
+    /// Suppress this channel for this person.
+    OptedOut,
+    /// Something is wrong with the template.
+    TemplateProblem,
+    /// Stop the channel and call an operator.
+    PauseChannel,
+    /// Wait for evidence.
+    Unknown,
+    /// Our fault: fail, and call an operator.
+    Fix,
+}
+
+impl Action {
+    /// The word stored and shown.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::NextChannel => "next-channel",
+            Self::BadAddress => "bad-address",
+            Self::OptedOut => "opted-out",
+            Self::TemplateProblem => "template-problem",
+            Self::PauseChannel => "pause-channel",
+            Self::Unknown => "unknown",
+            Self::Fix => "fix",
+        }
+    }
+}
+
+/// A callback as it came in, raw. Stored sealed before it is understood.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Callback {
+    /// Method, upper case.
+    pub method: String,
+    /// Path and query as they came.
+    pub path_and_query: String,
+    /// Header names in lower case, with their values.
+    pub headers: Vec<(String, String)>,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+}
+
+impl Callback {
+    /// The first value of a header, by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// A callback that is what it says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// Store it, answer 200 with an empty body, read it later.
+    Event {
+        /// The same callback sent twice has the same key.
+        dedupe_key: String,
+    },
+    /// Nothing to store: answer 200 with this body at once (a webhook's registration).
+    Challenge(String),
+}
+
+/// Why a callback is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reject {
+    /// It carries no signature.
+    #[error("the callback carries no signature")]
+    Unsigned,
+    /// The signature is wrong.
+    #[error("the callback's signature does not match its bytes")]
+    BadSignature,
+    /// This channel takes no such request.
+    #[error("the channel takes no such request")]
+    Unexpected,
+}
+
+/// A verified callback that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the callback is not readable: {kind}")]
+pub struct Unreadable {
+    /// What is wrong, without the content.
+    pub kind: String,
+}
+
+/// What a callback says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A receipt.
+    Receipt(ReceiptEvent),
+    /// A reply.
+    Reply(ReplyEvent),
+    /// The provider handled an opt-out itself and has answered the patient.
+    ProviderOptOut {
+        /// Whose address.
+        from: Address,
+    },
+    /// Something that changes nothing here; counted by its kind.
+    Ignored {
+        /// Its kind.
+        kind: String,
+    },
+}
+
+/// A receipt in normal form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReceiptEvent {
+    /// Our correlation id, where the provider echoes it.
+    pub correlation: Option<AttemptId>,
+    /// The provider's message id.
+    pub provider_id: String,
+    /// What it says.
+    pub status: ReceiptStatus,
+    /// The provider's error code, with what it asks for.
+    pub error: Option<(String, Action)>,
+    /// When it happened, by the provider's clock.
+    pub at: Option<UtcMs>,
+}
+
+/// A reply in normal form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplyEvent {
+    /// The provider's id of the reply: the same reply twice has the same id.
+    pub provider_id: String,
+    /// From whom.
+    pub from: Address,
+    /// What they wrote, or the title of the button they pressed.
+    pub text: Phi<String>,
+    /// Our payload of the button.
+    pub payload: Option<String>,
+    /// The provider's id of the message it answers.
+    pub context: Option<String>,
+    /// When, by the provider's clock.
+    pub at: Option<UtcMs>,
+}
+
+/// An attempt to ask the provider about.
+#[derive(Clone, Debug)]
+pub struct LookUp {
+    /// Ours.
+    pub correlation: AttemptId,
+    /// Where it went.
+    pub to: Address,
+    /// What it said.
+    pub content: Content,
+    /// When its intent was committed.
+    pub intent_at: UtcMs,
+}
+
+/// What a look-up found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The provider has it.
+    Accepted {
+        /// The provider's id.
+        id: String,
+    },
+    /// The provider surely has no such message.
+    Absent,
+}

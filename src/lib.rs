@@ -1,0 +1,18 @@
+//! Carebell keeps chronic-care patients on their plan.
+//!
+//! The rooms and the edges between them are drawn in `tests/data/rooms.toml`, which a test holds against the
+//! code. Start reading at [`care`], the words; then the flow: import, schedule, deliver, inbound.
+
+pub mod care;
+pub mod channel;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod import;
+pub mod message;
+pub mod policy;
+pub mod sandbox;
+pub mod security;
+pub mod timing;
+pub mod zones;
