@@ -14,5 +14,6 @@ pub mod message;
 pub mod policy;
 pub mod sandbox;
 pub mod security;
+pub mod store;
 pub mod timing;
 pub mod zones;

@@ -6,5 +6,6 @@ mod import;
 mod message;
 mod rooms;
 mod sandbox;
+mod store;
 mod timing;
 mod zones;
