@@ -74,6 +74,8 @@ pub struct Lane {
 statements! {
     DUE = sql!(("-- alarms::due\nSELECT wake_at_ms, id FROM alarms WHERE kind = $1 AND lane = $2 \
         AND wake_at_ms <= $3 ORDER BY wake_at_ms, id LIMIT $4"), (skip));
+    DUE_UNLOCKED = Sql::both("-- alarms::due_unlocked\nSELECT wake_at_ms, id FROM alarms WHERE kind = $1 AND lane = $2 \
+        AND wake_at_ms <= $3 ORDER BY wake_at_ms, id LIMIT $4");
     NEXT = Sql::both("-- alarms::next\nSELECT min(wake_at_ms) FROM alarms WHERE kind = $1 AND lane = $2");
     LANES = Sql::both("-- alarms::lanes\nSELECT lane, min(wake_at_ms) AS wake_at_ms FROM alarms WHERE kind = $1 \
         GROUP BY lane ORDER BY lane");
@@ -100,8 +102,30 @@ pub async fn due(
     now: UtcMs,
     limit: usize,
 ) -> Result<Vec<Due>> {
+    pick(tx, DUE, kind, lane, now, limit).await
+}
+
+/// The same without locks: to step alarms one by one.
+pub async fn due_unlocked(
+    tx: &mut Tx,
+    kind: AlarmKind,
+    lane: &str,
+    now: UtcMs,
+    limit: usize,
+) -> Result<Vec<Due>> {
+    pick(tx, DUE_UNLOCKED, kind, lane, now, limit).await
+}
+
+async fn pick(
+    tx: &mut Tx,
+    statement: Sql,
+    kind: AlarmKind,
+    lane: &str,
+    now: UtcMs,
+    limit: usize,
+) -> Result<Vec<Due>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    Ok(on!(tx, DUE, |c, sql| sqlx::query_as(sql)
+    Ok(on!(tx, statement, |c, sql| sqlx::query_as(sql)
         .bind(kind.word())
         .bind(lane)
         .bind(now.0)

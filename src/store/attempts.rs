@@ -121,6 +121,7 @@ macro_rules! select {
 statements! {
     OF_MESSAGES = sql!((select!("attempts::of_messages", "message_id IN ")), (ids "$1"), (" ORDER BY message_id, number"));
     BY_IDS = sql!((select!("attempts::lock", "id IN ")), (ids "$1"), (" ORDER BY id"), (lock));
+    READ = sql!((select!("attempts::read", "id IN ")), (ids "$1"), (" ORDER BY id"));
     BY_PROVIDER_ID = Sql::both(select!("attempts::by_provider_id", "channel = $1 AND provider_id = $2"));
     LOST = sql!((select!("attempts::lost", "state = 'intent' AND (lease_until_ms <= $1 OR instance_id IN ")), (ids "$2"),
         (") ORDER BY id LIMIT $3"), (skip));
@@ -154,6 +155,14 @@ pub async fn lock(tx: &mut Tx, ids: &[AttemptId]) -> Result<Vec<AttemptRow>> {
     let list = id_list(ids.iter().map(|id| id.0));
     let rows: Vec<Raw> =
         on!(tx, BY_IDS, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?);
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Attempts by id, not locked.
+pub async fn read(tx: &mut Tx, ids: &[AttemptId]) -> Result<Vec<AttemptRow>> {
+    let list = id_list(ids.iter().map(|id| id.0));
+    let rows: Vec<Raw> =
+        on!(tx, READ, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?);
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
