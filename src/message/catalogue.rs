@@ -46,8 +46,9 @@ impl Catalogue {
         let mut catalogue = Self { texts: BTreeMap::new() };
         for ((programme, language), own) in &layers {
             let general = (GENERAL.to_owned(), language.clone());
-            let beneath =
-                if programme == GENERAL { None } else { layers.get(&general) }.into_iter().flatten();
+            let beneath = if programme == GENERAL { None } else { layers.get(&general) }
+                .into_iter()
+                .flatten();
             match Texts::new(language, beneath.chain(own)) {
                 Some(texts) => {
                     let languages = catalogue.texts.entry(programme.clone()).or_default();

@@ -141,10 +141,7 @@ pub(super) fn normal_tag(tag: &str) -> String {
 }
 
 /// "did you mean" for a message id or a key, when one is near.
-pub(super) fn nearest<'a>(
-    word: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
         .map(|candidate| (strsim::osa_distance(word, candidate), candidate))

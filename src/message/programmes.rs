@@ -8,8 +8,8 @@ use crate::care::programme::{AppointmentLead, WhatsappTemplate};
 use crate::care::{Programme, ZoneRules};
 use chrono::NaiveTime;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 /// Meta's limits of `message_send_ttl_seconds` for utility templates, in seconds
 /// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/time-to-live>).
@@ -134,7 +134,8 @@ fn check(
         problem("phone_region", "the region is not known", fix);
     }
     if catalogue.texts(&programme.name, &programme.language).is_none() {
-        let fix = format!("add the texts, or use one of {:?}", catalogue.languages(&programme.name));
+        let fix =
+            format!("add the texts, or use one of {:?}", catalogue.languages(&programme.name));
         problem("language", "there are no texts in it", fix);
     }
     if programme.channels.is_empty() {
@@ -160,7 +161,8 @@ fn check(
         match keys.iter().find(|(known, _)| known == key) {
             None => {
                 let near = nearest(key, keys.iter().map(|(known, _)| known.as_str()));
-                let fix = near.map_or("remove it".to_owned(), |near| format!("did you mean {near}?"));
+                let fix =
+                    near.map_or("remove it".to_owned(), |near| format!("did you mean {near}?"));
                 problem(&place, "there is no such message", fix);
             }
             Some((_, style)) => {
@@ -174,10 +176,7 @@ fn check(
 }
 
 /// What Meta would refuse of a template, or what must not be handed to it.
-fn template_fault(
-    template: &WhatsappTemplate,
-    allowed: &[&str],
-) -> Option<(&'static str, String)> {
+fn template_fault(template: &WhatsappTemplate, allowed: &[&str]) -> Option<(&'static str, String)> {
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if template.name.is_empty() || !template.name.chars().all(is_name) {
         return Some(("the name is not one of Meta's", "use a-z, 0-9 and _".to_owned()));

@@ -105,7 +105,9 @@ pub enum NotRenderable {
         what: &'static str,
     },
     /// The text holds something that looks like a slip of a machine (hazard H17).
-    #[error("the text holds {token}, which looks like an unfilled placeholder: correct the activity")]
+    #[error(
+        "the text holds {token}, which looks like an unfilled placeholder: correct the activity"
+    )]
     Placeholder {
         /// What it holds.
         token: &'static str,
@@ -122,7 +124,9 @@ pub enum NotRenderable {
     #[error("an appointment is announced together with other activities: give it its own message")]
     NotTogether,
     /// The programme has no template for the message.
-    #[error("programme {programme} has no WhatsApp template for {message}: add it to programme.toml")]
+    #[error(
+        "programme {programme} has no WhatsApp template for {message}: add it to programme.toml"
+    )]
     NoTemplate {
         /// The programme.
         programme: String,
@@ -138,7 +142,9 @@ pub enum NotRenderable {
         language: String,
     },
     /// Every template could be delivered when the message is of no use any more (P5).
-    #[error("WhatsApp template {template} may wait {ttl_seconds} s, but {valid_for_seconds} s are left")]
+    #[error(
+        "WhatsApp template {template} may wait {ttl_seconds} s, but {valid_for_seconds} s are left"
+    )]
     OutlivesMessage {
         /// Name of the one with the shortest TTL.
         template: String,

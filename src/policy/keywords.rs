@@ -11,6 +11,8 @@
 
 mod words;
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use words::{FILLERS, HELP, START, STOP, STOP_ALONE};
 
 /// What a reply asks for.
@@ -32,51 +34,67 @@ pub enum Heard {
 
 /// Reads a reply.
 pub fn hear(reply: &str) -> Heard {
-    let words = fold(reply);
-    let words: Vec<&str> = words.split_whitespace().collect();
-    let spelled = words.concat();
-    let plain = without_fillers(&words);
+    let folded = fold(reply);
+    let words: Vec<&str> = folded.split_whitespace().collect();
     if let [number] = words[..]
         && number.len() <= 2
         && let Ok(number) = number.parse()
     {
         return Heard::Number(number);
     }
-    let asks = |lists: &[&[&str]]| {
-        let listed = |text: &str| !text.is_empty() && lists.iter().any(|l| lists_it(l, text));
-        listed(&words.join(" "))
-            || listed(&plain.join(" "))
-            || (words.iter().all(|word| word.chars().count() == 1) && listed(&spelled))
-            || (!plain.is_empty() && plain.iter().all(|word| listed(word)))
+    let lists = &*LISTS;
+    let plain: Vec<&str> =
+        words.iter().copied().filter(|word| !lists.fillers.contains(*word)).collect();
+    let asks = |list: &Phrases| {
+        list.contains(&words.join(" "))
+            || list.contains(&plain.join(" "))
+            // "S T O P"
+            || (words.iter().all(|word| word.chars().count() == 1) && list.contains(&words.concat()))
+            // "stop stop", "STOP / ARRET"
+            || (!plain.is_empty() && plain.iter().all(|word| list.contains(*word)))
     };
-    if asks(&[STOP, STOP_ALONE]) {
+    if asks(&lists.stop) {
         Heard::Stop
-    } else if asks(&[START]) {
+    } else if asks(&lists.start) {
         Heard::Start
-    } else if asks(&[HELP]) {
+    } else if asks(&lists.help) {
         Heard::Help
-    } else if holds_stop(&words) {
+    } else if lists.stop_in_sentence.iter().any(|phrase| holds(&words, phrase)) {
         Heard::PerhapsStop
     } else {
         Heard::Other
     }
 }
 
-fn lists_it(list: &[&str], text: &str) -> bool {
-    list.iter().any(|entry| fold(entry).trim() == text)
+type Phrases = BTreeSet<String>;
+
+/// The lists, folded once.
+struct Lists {
+    stop: Phrases,
+    stop_in_sentence: Phrases,
+    start: Phrases,
+    help: Phrases,
+    fillers: Phrases,
 }
 
-fn without_fillers<'a>(words: &[&'a str]) -> Vec<&'a str> {
-    words.iter().copied().filter(|word| !lists_it(FILLERS, word)).collect()
-}
+static LISTS: LazyLock<Lists> = LazyLock::new(|| {
+    let folded = |list: &[&str]| -> Phrases {
+        list.iter().map(|phrase| fold(phrase).trim().to_owned()).collect()
+    };
+    let stop_in_sentence = folded(STOP);
+    Lists {
+        stop: &stop_in_sentence | &folded(STOP_ALONE),
+        stop_in_sentence,
+        start: folded(START),
+        help: folded(HELP),
+        fillers: folded(FILLERS),
+    }
+});
 
-/// Whether a stop word or phrase stands among the words.
-fn holds_stop(words: &[&str]) -> bool {
-    STOP.iter().any(|entry| {
-        let entry = fold(entry);
-        let entry: Vec<&str> = entry.split_whitespace().collect();
-        words.windows(entry.len()).any(|window| window == entry)
-    })
+/// Whether a phrase stands among the words.
+fn holds(words: &[&str], phrase: &str) -> bool {
+    let phrase: Vec<&str> = phrase.split(' ').collect();
+    words.windows(phrase.len()).any(|window| window == phrase)
 }
 
 /// Lower case, no accents, vowel signs of Arabic, nuktas or invisible characters, ASCII digits and letters for
@@ -154,4 +172,88 @@ fn squeeze(text: &str) -> String {
             &run[..if is_stretched { 1 } else { run.len() }]
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn p6_a_plain_stop_is_heard_in_every_language_and_disguise() {
+        let replies = "stop|STOP|Stop.|sToP!!!|  stop\n|\"stop\"|stop 🙏|🛑|🛑 STOP 🛑|stooooop|S T O P|s.t.o.p|\
+            ＳＴＯＰ|st\u{200b}op|Stop please|pls stop|STOP ALL|stop sending messages|Please stop texting me|\
+            stop stop stop|STOP/ARRET|stop now|stopall|unsubscribe|Opt-out|OPT OUT|optout|quit|END|Cancel|revoke|\
+            remove|TD|No more messages|don't text me|thanks, stop|stop it|\
+            alto|PARAR|Pare|baja|BASTA|¡No más!|no mas|no mas mensajes|por favor parar|cancelar|detener|\
+            Por favor, no me escriban|arrêt|ARRET|Arrêtez !|arrête s'il vous plaît|désabonner|STOP svp|\
+            sair|Parar, por favor|para|chega|descadastrar|\
+            acha|ACHA!|sitisha ujumbe|Tafadhali acha|acha kutuma ujumbe|simamisha|usinitumie ujumbe|\
+            बंद|बंद करो|बन्द करें|कृपया संदेश बंद करें|मैसेज भेजना बंद कर दो|रोको|रोकें|रुको|स्टॉप|band karo|\
+            message band karo|roko|\
+            توقف|توقّف|أوقف|اوقف|إيقاف|ايقاف الرسائل|من فضلك توقف|إلغاء|الغاء الاشتراك|لا ترسل رسائل|قف|كفى|ستوب";
+        let replies: Vec<&str> = replies.split('|').collect();
+        assert!(replies.len() > 80);
+        for reply in replies {
+            assert_eq!(hear(reply), Heard::Stop, "{reply}");
+        }
+    }
+
+    #[test]
+    fn p2_a_stop_within_a_sentence_silences_nothing_and_is_not_lost() {
+        let replies = "Should I stop the white pill?|when can I stop|don't stop|do not stop the messages|\
+            stop taking aspirin?|my cough will not stop|I want to stop|stop or start|start stop|\
+            ¿puedo darme de baja mañana?|dois-je arrêter le traitement|\
+            दवा बंद करूँ क्या|هل أوقف الدواء";
+        for reply in replies.split('|') {
+            assert_eq!(hear(reply), Heard::PerhapsStop, "{reply}");
+        }
+    }
+
+    #[test]
+    fn start_and_help_are_heard_alone() {
+        let start = "start|START!|Start please|unstop|resume messages|iniciar|Reanudar mensajes|alta|\
+            reprendre|Démarrer|começar|VOLTAR|anza|Endelea tafadhali|शुरू|शुरू करें|संदेश शुरू करो|ابدأ|ابدا|استئناف الرسائل";
+        for reply in start.split('|') {
+            assert_eq!(hear(reply), Heard::Start, "{reply}");
+        }
+        let help =
+            "help|HELP?|info|Who is this?|ayuda|AIDE|ajuda|msaada|मदद|सहायता|مساعدة|help me please";
+        for reply in help.split('|') {
+            assert_eq!(hear(reply), Heard::Help, "{reply}");
+        }
+    }
+
+    #[test]
+    fn answers_to_a_reminder_are_no_keywords() {
+        let replies = "|   |yes|ok|👍|done|taken|I took it|listo|ya está|fini|pris|feito|tomei|nimemeza|tayari|basi|\
+            हो गया|ले ली|बस|تم|خلاص|نعم|help, I have chest pain|please cancel my visit|para mañana|\
+            the weekend is fine|stopover|startle|123|please|gracias";
+        for reply in replies.split('|') {
+            assert_eq!(hear(reply), Heard::Other, "{reply}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_heard_in_any_digits() {
+        let rows =
+            [("1", 1), (" 2. ", 2), ("٣", 3), ("۴", 4), ("५", 5), ("６", 6), ("1️⃣", 1), ("10", 10)];
+        for (reply, number) in rows {
+            assert_eq!(hear(reply), Heard::Number(number), "{reply}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn case_and_frame_do_not_change_a_stop(upper in "[sS][tT][oO][pP]", before in "[ .!*\"-]{0,5}", after in "[ .!?*🙏😡]{0,5}") {
+            let reply = format!("{before}{upper}{after}");
+            prop_assert_eq!(hear(&reply), Heard::Stop);
+        }
+
+        #[test]
+        fn any_reply_is_read(reply in "\\PC{0,200}") {
+            let heard = hear(&reply);
+            prop_assert_eq!(heard, hear(&reply.to_lowercase()));
+        }
+    }
 }

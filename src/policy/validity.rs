@@ -41,3 +41,57 @@ fn end_of_day(at: UtcMs, zone: &Zone) -> UtcMs {
     let tomorrow = zone.local(at).date().succ_opt();
     tomorrow.map_or(at, |day| zone.resolve(day.and_time(NaiveTime::MIN)).instant())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::care::zone::Segment;
+    use chrono::NaiveDateTime;
+
+    fn utc(text: &str) -> UtcMs {
+        UtcMs::from_naive_utc(NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").unwrap())
+    }
+
+    #[test]
+    fn p5_validity_by_class() {
+        let segment = Segment { from_utc_seconds: i64::MIN, offset_seconds: 19_800 };
+        let kolkata = Zone::new("Asia/Kolkata", vec![segment]);
+        let due = utc("2026-03-04T02:30"); // 08:00 in Kolkata
+        let rows = [
+            (Class::TimeCriticalDose, None, None, "2026-03-04T03:00"),
+            (Class::TimeCriticalDose, Some("2026-03-04T08:30"), None, "2026-03-04T03:00"),
+            (Class::Dose, None, None, "2026-03-04T04:30"),
+            (Class::Dose, Some("2026-03-05T02:30"), None, "2026-03-04T04:30"),
+            (Class::Dose, Some("2026-03-04T05:30"), None, "2026-03-04T04:00"),
+            (Class::Dose, Some("2026-03-04T02:30"), None, "2026-03-04T04:30"),
+            (Class::Appointment, None, Some("2026-03-05T05:00"), "2026-03-05T05:00"),
+            (Class::Appointment, None, None, "2026-03-04T04:30"),
+            (Class::Measurement, None, None, "2026-03-04T18:30"),
+            (Class::Education, None, None, "2026-03-05T02:30"),
+            (Class::Notice, None, None, "2026-03-05T02:30"),
+            (Class::Answer, None, None, "2026-03-04T03:30"),
+        ];
+        for (class, next, start, expected) in rows {
+            let got = valid_until(class, due, next.map(utc), &kolkata, start.map(utc));
+            assert_eq!(got, utc(expected), "{}", class.word());
+        }
+    }
+
+    #[test]
+    fn p7_a_measurement_lasts_to_the_patients_own_midnight() {
+        // Cairo springs forward at midnight: 24 April 2026 begins at 01:00 (IANA 2026f).
+        let cairo = Zone::new(
+            "Africa/Cairo",
+            vec![
+                Segment { from_utc_seconds: i64::MIN, offset_seconds: 7_200 },
+                Segment {
+                    from_utc_seconds: utc("2026-04-23T22:00").0 / 1_000,
+                    offset_seconds: 10_800,
+                },
+            ],
+        );
+        let due = utc("2026-04-23T18:00");
+        let got = valid_until(Class::Measurement, due, None, &cairo, None);
+        assert_eq!(got, utc("2026-04-23T22:00"));
+    }
+}
