@@ -43,11 +43,13 @@ pub fn hear(reply: &str) -> Heard {
         return Heard::Number(number);
     }
     let lists = &*LISTS;
-    let plain: Vec<&str> =
-        words.iter().copied().filter(|word| !lists.fillers.contains(*word)).collect();
+    let is_filler = |word: &&str| lists.fillers.contains(*word);
+    let plain: Vec<&str> = words.iter().copied().filter(|word| !is_filler(word)).collect();
+    let first = words.iter().take_while(|word| is_filler(word)).count();
+    let last = words.iter().rev().take_while(|word| is_filler(word)).count();
+    let middle = words.get(first..words.len() - last).unwrap_or_default();
     let asks = |list: &Phrases| {
-        list.contains(&words.join(" "))
-            || list.contains(&plain.join(" "))
+        [&words[..], middle, &plain].iter().any(|words| list.contains(&words.join(" ")))
             // "S T O P"
             || (words.iter().all(|word| word.chars().count() == 1) && list.contains(&words.concat()))
             // "stop stop", "STOP / ARRET"
