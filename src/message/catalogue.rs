@@ -1,9 +1,8 @@
 //! The texts: one Fluent bundle per programme and language.
 
 use super::check;
-use super::files::{
-    self, CatalogueProblem, FileKind, GENERAL, ProgrammeFile, known_ids, nearest, normal_tag,
-};
+use super::files::{self, CatalogueProblem, FileKind, GENERAL, ProgrammeFile, nearest, normal_tag};
+use super::name::known_ids;
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource};
 use std::collections::BTreeMap;

@@ -1,6 +1,5 @@
 //! Where texts and programmes are read from: the copy in the binary, and a folder laid over it.
 
-use super::MessageName;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -181,12 +180,4 @@ fn unreadable(file: String, fault: &std::io::Error) -> CatalogueProblem {
         what: format!("it cannot be read ({})", fault.kind()),
         fix: "give the daemon's user the right to read it, as UTF-8".to_owned(),
     }
-}
-
-/// The ids that a catalogue may define: every message in every style, and the helpers.
-pub(super) fn known_ids() -> Vec<String> {
-    let messages = MessageName::ALL
-        .into_iter()
-        .flat_map(|name| name.styles().iter().map(move |style| name.id(*style)));
-    messages.chain(["date", "repeat-mark", "subject"].map(str::to_owned)).collect()
 }

@@ -130,3 +130,11 @@ impl From<ActivityKind> for MessageName {
         }
     }
 }
+
+/// The ids that a catalogue may define: every message in every style, and the helpers.
+pub(super) fn known_ids() -> Vec<String> {
+    let messages = MessageName::ALL
+        .into_iter()
+        .flat_map(|name| name.styles().iter().map(move |style| name.id(*style)));
+    messages.chain(["date", "repeat-mark", "subject"].map(str::to_owned)).collect()
+}

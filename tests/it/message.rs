@@ -470,6 +470,13 @@ fn a_faulty_programme_is_found_at_load_with_its_place() {
 }
 
 #[test]
+fn one_catalogue_serves_all_workers() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(&catalogue());
+    shared(&programmes());
+}
+
+#[test]
 fn kinds_at_one_moment_make_one_message() {
     use ActivityKind::{Appointment, Measurement, Medication, Refill};
     let rows: [(&[ActivityKind], _); 6] = [
