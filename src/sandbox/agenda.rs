@@ -41,15 +41,18 @@ impl Agenda {
         self.changed.notify_one();
     }
 
-    /// Everything due at `now`, in order; the guard keeps it counted until it is done.
-    pub(super) fn take_due(&self, now: UtcMs) -> (Vec<(UtcMs, Event)>, Busy<'_>) {
+    /// Everything due at `now`, in order, if anything is; the guard keeps it counted until it is done.
+    pub(super) fn take_due(&self, now: UtcMs) -> Option<(Vec<(UtcMs, Event)>, Busy<'_>)> {
         let mut inner = locked(&self.inner);
         let later = inner.events.split_off(&(now.plus_ms(1), 0));
         let due = std::mem::replace(&mut inner.events, later);
-        let due: Vec<_> = due.into_iter().map(|((at, _), event)| (at, event)).collect();
+        if due.is_empty() {
+            return None;
+        }
         inner.busy += 1;
         inner.posting += due.len();
-        (due, Busy { agenda: self })
+        let due = due.into_iter().map(|((at, _), event)| (at, event)).collect();
+        Some((due, Busy { agenda: self }))
     }
 
     /// One event that was taken is done with.

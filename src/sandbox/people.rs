@@ -89,10 +89,10 @@ impl People {
         self.opted_out.contains(address)
     }
 
-    /// Counts a message against the pair limit; `false` when it is over.
+    /// Counts a message against the pair limit (a generic cell rate algorithm); `false` when it is over.
     pub(super) fn take_pair_slot(&mut self, address: &str, limit: PairLimit, now: UtcMs) -> bool {
         let free_at = self.paced_until.get(address).copied().unwrap_or(now).max(now);
-        let fits = free_at.since(now) < limit.burst.max(1).saturating_mul(limit.gap_ms);
+        let fits = free_at.since(now) <= (limit.burst - 1).max(0).saturating_mul(limit.gap_ms);
         if fits {
             self.paced_until.insert(address.to_owned(), free_at.plus_ms(limit.gap_ms));
         }

@@ -2,7 +2,7 @@
 //! answered, receipted.
 
 use super::agenda::{Agenda, Event};
-use super::callbacks::{Callback, Poster, hex};
+use super::callbacks::{Callback, Poster};
 use super::config::check_callback_url;
 use super::faults::{CallbackFault, bend};
 use super::people::{NoInbound, People, Sent, Status, Step, fate};
@@ -253,11 +253,7 @@ impl World {
 
     async fn do_what_is_due(&self) {
         let _alone = self.ticking.lock().await;
-        loop {
-            let (due, _busy) = self.agenda.take_due(self.now());
-            if due.is_empty() {
-                return;
-            }
+        while let Some((due, _busy)) = self.agenda.take_due(self.now()) {
             let mut by_message: BTreeMap<String, Vec<Callback>> = BTreeMap::new();
             for (at, event) in due {
                 match event {
@@ -406,6 +402,6 @@ impl Ids {
         let mut hash = Sha256::new();
         hash.update(self.salt);
         hash.update(self.drawn.fetch_add(1, Ordering::SeqCst).to_le_bytes());
-        hex(&hash.finalize()[..16])
+        format!("{:x}", hash.finalize())[..32].to_owned()
     }
 }
