@@ -8,7 +8,7 @@ mod stage;
 mod twilio;
 
 use carebell::clock::ManualClock;
-use carebell::sandbox::{Condition, Entry, Ledger, Query, Sandbox};
+use carebell::sandbox::{AnswerFault, Condition, Entry, Fault, Ledger, Query, Rule, Sandbox};
 use serde_json::{Value, json};
 use stage::{HOUR_MS, PATIENT, START, Stage, config, sms_of, template};
 use std::sync::Arc;
@@ -60,6 +60,32 @@ async fn the_ledger_is_on_disk_before_the_answer_and_outlives_the_sandbox() {
     stage.sandbox.stop().await;
     std::fs::write(&path, "nonsense\n").unwrap();
     assert!(Ledger::read(&path).unwrap_err().to_string().contains("line 1"));
+}
+
+#[tokio::test]
+async fn receipts_leave_by_themselves_when_the_clock_moves() {
+    let stage = Stage::plain().await;
+    stage.whatsapp(&template("8:00")).await;
+    stage.clock.advance_ms(2_000);
+    while stage.daemon.received().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stage.daemon.statuses(), ["sent", "delivered"]);
+}
+
+#[tokio::test]
+async fn it_stops_whatever_is_held() {
+    let stage = Stage::plain().await;
+    stage.sandbox.faults().add(Rule::once(Fault::Answer(AnswerFault::Hold)));
+    let (url, message) = (stage.whatsapp_url(), template("8:00"));
+    let request = stage.client.post(url).bearer_auth("sandbox-access-token").json(&message).send();
+    let stop = async {
+        stage.until_held(1).await;
+        assert!(!stage.sandbox.is_idle());
+        stage.sandbox.stop().await;
+    };
+    let (answer, ()) = tokio::join!(request, stop);
+    assert!(answer.is_err());
 }
 
 #[tokio::test]

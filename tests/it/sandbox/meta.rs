@@ -38,8 +38,7 @@ async fn meta_refuses_what_meta_refuses() {
         let (got, answer) = stage.whatsapp(&body).await;
         assert_eq!((got, &answer["error"]["code"]), (status, &json!(code)), "{name}: {answer}");
     }
-    let url = format!("{}/v25.0/106540352242922/messages", stage.sandbox.http_url());
-    let bad = stage.client.post(url).bearer_auth("wrong").json(&template("8:00"));
+    let bad = stage.client.post(stage.whatsapp_url()).bearer_auth("wrong").json(&template("8:00"));
     let answer = bad.send().await.unwrap();
     assert_eq!(answer.status(), 401);
     assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], 190);

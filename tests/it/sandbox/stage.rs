@@ -148,13 +148,17 @@ impl Stage {
         Self::set(config()).await
     }
 
+    pub fn whatsapp_url(&self) -> String {
+        format!("{}/v25.0/106540352242922/messages", self.sandbox.http_url())
+    }
+
     pub async fn whatsapp(&self, body: &Value) -> (u16, Value) {
         self.whatsapp_raw(body).await.unwrap()
     }
 
     pub async fn whatsapp_raw(&self, body: &Value) -> reqwest::Result<(u16, Value)> {
-        let url = format!("{}/v25.0/106540352242922/messages", self.sandbox.http_url());
-        let request = self.client.post(url).bearer_auth("sandbox-access-token").json(body);
+        let request =
+            self.client.post(self.whatsapp_url()).bearer_auth("sandbox-access-token").json(body);
         let answer = request.send().await?;
         let status = answer.status().as_u16();
         Ok((status, serde_json::from_str(&answer.text().await?).unwrap_or_default()))

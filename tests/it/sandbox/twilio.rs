@@ -1,6 +1,6 @@
 //! Twilio's Messages resource.
 
-use super::stage::{HOUR_MS, PATIENT, Received, Stage, sms_of, twilio_signature};
+use super::stage::{HOUR_MS, PATIENT, Stage, sms_of, twilio_signature};
 use carebell::sandbox::{Channel, Condition, Reply};
 use serde_json::{Value, json};
 
