@@ -70,8 +70,12 @@ impl Gate {
     /// refuses them all, because a name must not hide a foreign machine behind a local one.
     pub(super) async fn resolve(self, host: &str, port: u16) -> Result<Vec<SocketAddr>, NoAddress> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<SocketAddr> =
-            tokio::net::lookup_host((bare, port)).await.map_err(NoAddress::Unresolved)?.collect();
+        let found = tokio::net::lookup_host((bare, port)).await;
+        self.judge(found.map_err(NoAddress::Unresolved)?.collect())
+    }
+
+    /// The addresses of one name, if all of them may be connected to.
+    pub(super) fn judge(self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, NoAddress> {
         for address in &addresses {
             self.admit(address.ip())?;
         }
@@ -143,7 +147,9 @@ mod tests {
         assert!(Gate::LoopbackOnly.resolve("localhost", 1).await.is_ok());
         let shut = Gate::LoopbackOnly.resolve("192.0.2.1", 1).await.unwrap_err();
         assert_eq!(shut.stage(), "gate");
-        let unknown = Gate::Open.resolve("no-such-host.invalid", 1).await.unwrap_err();
+        let mixed = vec![([127, 0, 0, 1], 1).into(), ([192, 0, 2, 1], 1).into()];
+        assert_eq!(Gate::LoopbackOnly.judge(mixed).unwrap_err().stage(), "gate");
+        let unknown = Gate::Open.resolve(&"x".repeat(64), 1).await.unwrap_err();
         assert_eq!(unknown.stage(), "resolve");
     }
 }

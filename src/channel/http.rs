@@ -8,6 +8,7 @@ use super::{ChannelConfigError, Outcome};
 use crate::care::time::SECOND_MS;
 use crate::config::Mode;
 use chrono::DateTime;
+use reqwest::dns::Resolve;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Url};
 use std::error::Error;
@@ -63,20 +64,7 @@ impl Http {
             return Err(ChannelConfigError::ClearText { key, fix: "begin it with https://" });
         }
         let gate = Gate::of(mode, protection);
-        // The process has one TLS provider; whoever installed it first installed the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .user_agent(concat!("carebell/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .dns_resolver(gate)
-            .connect_timeout(Duration::from_millis(timeout_ms / 2))
-            .timeout(Duration::from_millis(timeout_ms))
-            .pool_idle_timeout(IDLE)
-            .build()
-            .map_err(|_| ChannelConfigError::NoTls { key })?;
+        let client = client(gate, timeout_ms).ok_or(ChannelConfigError::NoTls { key })?;
         Ok(Self { client, base, gate })
     }
 
@@ -133,6 +121,23 @@ impl Http {
     }
 }
 
+fn client(resolver: impl Resolve + 'static, timeout_ms: u64) -> Option<Client> {
+    // The process has one TLS provider; whoever installed it first installed the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .user_agent(concat!("carebell/", env!("CARGO_PKG_VERSION")))
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .dns_resolver(resolver)
+        .connect_timeout(Duration::from_millis(timeout_ms / 2))
+        .timeout(Duration::from_millis(timeout_ms))
+        .pool_idle_timeout(IDLE)
+        .build()
+        .ok()
+}
+
 /// Where a call without an answer broke.
 fn broken(error: &reqwest::Error) -> Outcome {
     if let Some(no_address) = cause::<NoAddress>(error) {
@@ -179,6 +184,39 @@ fn retry_after_ms(headers: &HeaderMap) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reqwest::dns::{Addrs, Name, Resolving};
+
+    /// Every name leads to a machine of the documentation's network (RFC 5737).
+    struct Elsewhere(Gate);
+
+    impl Resolve for Elsewhere {
+        fn resolve(&self, _name: Name) -> Resolving {
+            let judged = self.0.judge(vec![([192, 0, 2, 1], 0).into()]);
+            Box::pin(async { Ok(Box::new(judged?.into_iter()) as Addrs) })
+        }
+    }
+
+    #[tokio::test]
+    async fn where_a_name_leads_decides_and_where_it_broke_is_told() {
+        let call = async |mut http: Http, resolver: Option<Elsewhere>| {
+            if let Some(resolver) = resolver {
+                http.client = client(resolver, 1_000).unwrap();
+            }
+            http.call(http.get(http.url(["x"]))).await.unwrap_err()
+        };
+        let http = |host: &str| {
+            let url = format!("http://{host}:9");
+            Http::new("k", &url, Mode::Sandbox, 1_000).unwrap()
+        };
+        let not_sent = |stage| Outcome::NotSent { stage };
+        let elsewhere = Some(Elsewhere(Gate::LoopbackOnly));
+        assert_eq!(call(http("sandbox.example.org"), elsewhere).await, not_sent("gate"));
+        assert_eq!(call(http("192.0.2.1"), None).await, not_sent("gate"));
+        assert_eq!(call(http("0xC0000201"), None).await, not_sent("gate"));
+        assert_eq!(call(http("[::ffff:192.0.2.1]"), None).await, not_sent("gate"));
+        // No resolver takes a label of more than 63 octets (RFC 1035 section 2.3.4).
+        assert_eq!(call(http(&"x".repeat(64)), None).await, not_sent("resolve"));
+    }
 
     #[test]
     fn retry_after_comes_in_seconds_or_as_a_date() {
