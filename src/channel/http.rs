@@ -154,7 +154,7 @@ fn broken(error: &reqwest::Error) -> Outcome {
 }
 
 /// The cause of a given type, however deep; I/O errors hide theirs from `source`.
-fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+pub(super) fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {

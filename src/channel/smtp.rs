@@ -5,6 +5,7 @@
 
 use super::build::ChannelConfigError;
 use super::gate::{Gate, Protection, names_loopback};
+use super::http::cause;
 use crate::config::Mode;
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -231,8 +232,10 @@ async fn step<T>(
     if let Some(code) = error.status() {
         return Err(Fault::Reply(code.to_string(), enhanced(&error)).at(stage));
     }
-    Err(match (error.is_tls(), error.is_client()) {
-        (true, _) => Fault::Line.at("tls"),
+    // A handshake that fails while connecting is a connection error to lettre.
+    let is_tls = error.is_tls() || cause::<rustls::Error>(&error).is_some();
+    Err(match (stage, error.is_client()) {
+        ("connect", _) if is_tls => Fault::Line.at("tls"),
         (_, true) => Fault::Ours.at(stage),
         _ => Fault::Line.at(stage),
     })

@@ -9,11 +9,12 @@ use carebell::channel::{
 use carebell::config::{ChannelsConfig, Mode, Secret};
 use serde_json::Value;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 fn channel(name: &str) -> Arc<dyn Channel> {
-    let all = channels("http://127.0.0.1:1", "smtp://127.0.0.1:1", TIMEOUT_MS);
-    Arc::clone(all.by_name(name).unwrap())
+    static ALL: LazyLock<Channels> =
+        LazyLock::new(|| channels("http://127.0.0.1:1", "smtp://127.0.0.1:1", TIMEOUT_MS));
+    Arc::clone(ALL.by_name(name).unwrap())
 }
 
 fn data(file: &str) -> Vec<u8> {

@@ -91,7 +91,7 @@ async fn p4_where_a_call_breaks() {
         assert_eq!(send(name, &stuck.url(), SHORT_MS).await, Outcome::Unknown { stage: "body" });
         // TLS is part of connecting: a server that never shakes hands was never given the request.
         let https = |stub: &stub::Stub| format!("https://{}", stub.address);
-        let no_tls = stub::http(answer("400 Bad", "", "")).await;
+        let no_tls = stub::smtp(stub::FRIENDLY).await;
         assert_eq!(send(name, &https(&no_tls), TIMEOUT_MS).await, not_sent("tls"));
         let mute = stub::http(Play::Hang).await;
         assert_eq!(send(name, &https(&mute), SHORT_MS).await, not_sent("connect"));
