@@ -1,5 +1,7 @@
 //! The one integration binary: behaviour across rooms, a module per theme.
 
+#![cfg(test)]
+
 mod channel;
 mod config;
 mod import;
