@@ -19,7 +19,14 @@ pub struct Effective {
     pub origin: String,
 }
 
-/// Every value in force, in the order of the sections; what is not set is left out.
+impl Effective {
+    /// Whether a secret is masked in it.
+    pub fn is_secret(&self) -> bool {
+        self.value.to_string().contains(MASK)
+    }
+}
+
+/// Every value in force, sorted by key; what is not set is left out.
 pub(super) fn effective(config: &Config, layers: &Figment) -> Vec<Effective> {
     let mut found = Vec::new();
     // A configuration of strings, numbers and lists always serialises.

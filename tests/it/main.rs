@@ -6,6 +6,7 @@ mod channel;
 mod config;
 mod import;
 mod message;
+mod postgres;
 mod rooms;
 mod sandbox;
 mod timing;
