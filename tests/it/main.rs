@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod channel;
+mod cli;
 mod config;
 mod import;
 mod message;
