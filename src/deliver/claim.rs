@@ -37,7 +37,7 @@ use uuid::Uuid;
 const WAKE_FIRST_MS: i64 = 2_000;
 
 /// What a claim of one lane did.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Claimed {
     /// Alarms it took.
     pub(super) alarms: usize,
@@ -338,8 +338,9 @@ impl Step<'_> {
                 self.wait(message, until, Reason::Paced { until });
                 return None;
             }
-            let more = choose(&Choice { tried: &[&tried[..], &[contact.id]].concat(), ..choice });
-            let hop = if more.is_ok() && falls_back(message.class) {
+            let without = [&tried[..], &[contact.id]].concat();
+            let more = choose(&Choice { tried: &without, ..choice }).is_ok();
+            let hop = if more && falls_back(message.class) {
                 Hop::MoreToCome
             } else {
                 Hop::Last

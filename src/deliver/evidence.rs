@@ -12,7 +12,6 @@ use crate::store::reminders::ReminderRow;
 use crate::store::story::Turn;
 use crate::store::tasks::TaskKind;
 use crate::store::{Result, Tx, attempts, messages, tasks};
-use std::collections::BTreeMap;
 
 /// What is now known of an attempt.
 #[derive(Clone, Debug)]

@@ -50,7 +50,8 @@ async fn find_batch(deps: &DelivererDeps, dead: &[InstanceId]) -> Result<usize> 
     let mut moves = Vec::new();
     for mut message in messages::lock(&mut tx, &ids).await? {
         let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
-        for attempt in lost.iter().filter(|attempt| attempt.message == message.id) {
+        let id = message.id;
+        for attempt in lost.iter().filter(|attempt| attempt.message == id) {
             let settle = settle_at(now, message.valid_until);
             moves.push(AttemptMove {
                 id: attempt.id,
