@@ -250,9 +250,7 @@ impl Step<'_> {
             let slot = SlotStanding {
                 patient: standing.row.status,
                 activity: row.activity.status,
-                review: if row.needs_review()
-                    || row.rejected_revision == Some(row.revision)
-                {
+                review: if row.needs_review() || row.rejected_revision == Some(row.revision) {
                     Review::Needed
                 } else {
                     Review::Clear
@@ -340,11 +338,7 @@ impl Step<'_> {
             }
             let without = [&tried[..], &[contact.id]].concat();
             let more = choose(&Choice { tried: &without, ..choice }).is_ok();
-            let hop = if more && falls_back(message.class) {
-                Hop::MoreToCome
-            } else {
-                Hop::Last
-            };
+            let hop = if more && falls_back(message.class) { Hop::MoreToCome } else { Hop::Last };
             match self.intend(&message, standing, programme, zone, held, contact, &channel, hop) {
                 Ok(intent) => {
                     self.leave(message, held);
@@ -434,11 +428,8 @@ impl Step<'_> {
     }
 
     fn change_lane(&mut self, mut message: MessageRow, sender: &str) {
-        let answering = if message.name == "stop-confirmation" {
-            Answering::Stop
-        } else {
-            Answering::Other
-        };
+        let answering =
+            if message.name == "stop-confirmation" { Answering::Stop } else { Answering::Other };
         message.lane = lane(message.class, answering, Some(sender));
         message.wake_at = Some(self.now);
         message.updated_at = self.now;

@@ -54,9 +54,7 @@ impl Effects {
     ) -> Result<()> {
         let mut fresh = self.put;
         fresh.extend(self.messages.iter().filter_map(alarm_of));
-        fresh.extend(
-            self.attempts.iter().filter_map(|m| Some(settle_alarm(m.id.0, m.wake_at?))),
-        );
+        fresh.extend(self.attempts.iter().filter_map(|m| Some(settle_alarm(m.id.0, m.wake_at?))));
         alarms::drop_all(tx, &self.drop).await?;
         messages::put(tx, &self.messages).await?;
         reminders::move_to(tx, &self.reminders, now).await?;

@@ -63,12 +63,7 @@ pub async fn apply(
     Ok(())
 }
 
-async fn apply_one(
-    deps: &DelivererDeps,
-    tx: &mut Tx,
-    fact: &Evidence,
-    now: UtcMs,
-) -> Result<()> {
+async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcMs) -> Result<()> {
     let Some(mut row) = attempts::lock(tx, &[fact.attempt]).await?.pop() else { return Ok(()) };
     let state = row.state.with(fact.proves);
     let new_id = row.provider_id.is_none() && fact.provider_id.is_some();
@@ -110,8 +105,7 @@ async fn apply_one(
                     .unwrap_or_else(|| ("failed".to_owned(), Action::NextChannel));
                 // The provider took it and gave up: the same address is not tried again at once.
                 let action = if action == Action::Retry { Action::NextChannel } else { action };
-                let failed =
-                    FailedAttempt { row: &row, action, code: &code, retry_after_ms: None };
+                let failed = FailedAttempt { row: &row, action, code: &code, retry_after_ms: None };
                 follow_up(deps, tx, &mut message, speaks_for, &failed, &mut effects, now).await?;
             }
             AttemptState::NotSent | AttemptState::Refused

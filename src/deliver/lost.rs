@@ -64,8 +64,7 @@ async fn find_batch(deps: &DelivererDeps, dead: &[InstanceId]) -> Result<usize> 
             });
             effects.put.push(settle_alarm(attempt.id.0, settle));
             if message.state == MessageState::Sending && attempt.number == message.tries {
-                let end =
-                    (MessageState::Unknown, ReminderState::Unknown, Reason::LostInstance);
+                let end = (MessageState::Unknown, ReminderState::Unknown, Reason::LostInstance);
                 effects.end_message(&mut message, speaks_for, end, now);
             }
         }

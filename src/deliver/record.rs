@@ -6,7 +6,9 @@ use super::send::{DelivererDeps, Ended};
 use crate::care::contact::KnownContact;
 use crate::care::ids::{AttemptId, MessageId, TaskId};
 use crate::care::time::DAY_MS;
-use crate::care::{AttemptState, ChannelKind, ContactHealth, MessageState, Reason, ReminderState, UtcMs};
+use crate::care::{
+    AttemptState, ChannelKind, ContactHealth, MessageState, Reason, ReminderState, UtcMs,
+};
 use crate::channel::{Action, Outcome};
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::grouping::{Answering, lane};
@@ -54,11 +56,8 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
     let mut message_ids: Vec<MessageId> = rows.values().map(|row| row.message).collect();
     message_ids.sort_unstable();
     message_ids.dedup();
-    let mut known: BTreeMap<MessageId, MessageRow> = messages::lock(&mut tx, &message_ids)
-        .await?
-        .into_iter()
-        .map(|row| (row.id, row))
-        .collect();
+    let mut known: BTreeMap<MessageId, MessageRow> =
+        messages::lock(&mut tx, &message_ids).await?.into_iter().map(|row| (row.id, row)).collect();
     let moves: Vec<AttemptMove> = ended
         .iter()
         .filter_map(|e| {
@@ -377,11 +376,7 @@ impl Effects {
         };
         for reminder in speaks_for.iter().filter(open) {
             self.reminders.retain(|other| other.id != reminder.id);
-            self.reminders.push(ReminderMove {
-                id: reminder.id,
-                state,
-                reason: reason.clone(),
-            });
+            self.reminders.push(ReminderMove { id: reminder.id, state, reason: reason.clone() });
         }
     }
 }

@@ -281,15 +281,13 @@ impl Deliverer {
 
     /// A patient said STOP: what is claimed but not yet on the wire is not sent.
     pub fn opted_out(&self, patient: PatientId) {
-        let mut patients =
-            self.shared.opted_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut patients = self.shared.opted_out.lock().unwrap_or_else(PoisonError::into_inner);
         patients.insert(patient);
     }
 
     /// A patient said START.
     pub fn opted_in(&self, patient: PatientId) {
-        let mut patients =
-            self.shared.opted_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut patients = self.shared.opted_out.lock().unwrap_or_else(PoisonError::into_inner);
         patients.remove(&patient);
     }
 
@@ -353,7 +351,10 @@ async fn write_outcomes(shared: std::sync::Weak<Shared>, mut received: mpsc::Rec
         for ended in &outcomes {
             match &ended.outcome {
                 Outcome::Refused { action: crate::channel::Action::PauseChannel, .. } => {
-                    tracing::error!(channel = ended.channel, "a channel refuses us and rests: see the open task");
+                    tracing::error!(
+                        channel = ended.channel,
+                        "a channel refuses us and rests: see the open task"
+                    );
                     shared.pause(&ended.channel);
                 }
                 Outcome::Accepted { .. } => shared.pace.works(&ended.channel),

@@ -64,11 +64,7 @@ async fn questions(
     Ok(questions)
 }
 
-async fn question(
-    deps: &DelivererDeps,
-    tx: &mut Tx,
-    row: &AttemptRow,
-) -> Result<Option<Question>> {
+async fn question(deps: &DelivererDeps, tx: &mut Tx, row: &AttemptRow) -> Result<Option<Question>> {
     let Some(channel) = deps.channels.by_name(&row.channel).cloned() else { return Ok(None) };
     let owner = patients::load(tx, deps.store.keys(), &[row.patient]).await?.pop();
     let Some(owner) = owner else { return Ok(None) };

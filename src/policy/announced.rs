@@ -30,9 +30,8 @@ const ALONE_MS: i64 = 12 * crate::care::time::HOUR_MS;
 /// The orphan that announced this slot already: the nearest one less than half the gap to the nearest
 /// neighbour away. The caller uses each orphan up once.
 pub fn already_announced(candidate: Candidate, orphans: &[Orphan]) -> Option<Orphan> {
-    let gap = candidate
-        .neighbour
-        .map_or(2 * ALONE_MS, |neighbour| neighbour.since(candidate.at).abs());
+    let gap =
+        candidate.neighbour.map_or(2 * ALONE_MS, |neighbour| neighbour.since(candidate.at).abs());
     orphans
         .iter()
         .filter(|orphan| 2 * orphan.at.since(candidate.at).abs() < gap)
@@ -55,8 +54,7 @@ mod tests {
         let eight = orphan(1, 8 * HOUR_MS);
         assert_eq!(already_announced(nine, &[eight]).map(|o| o.id), Some(eight.id));
         // Every two hours: 08:00 and 09:00 are an hour apart, not less than half the gap.
-        let two_hourly =
-            Candidate { at: UtcMs(9 * HOUR_MS), neighbour: Some(UtcMs(11 * HOUR_MS)) };
+        let two_hourly = Candidate { at: UtcMs(9 * HOUR_MS), neighbour: Some(UtcMs(11 * HOUR_MS)) };
         assert!(already_announced(two_hourly, &[eight]).is_none());
         let near = orphan(2, 9 * HOUR_MS - MINUTE_MS);
         assert_eq!(already_announced(nine, &[eight, near]).map(|o| o.id), Some(near.id));

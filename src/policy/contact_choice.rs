@@ -127,11 +127,9 @@ mod tests {
     #[test]
     fn rank_first_then_the_programmes_preference() {
         let yes = [said(None, ConsentDecision::Given, 1)];
-        let contacts =
-            [contact(1, ChannelKind::Sms, 1), contact(2, ChannelKind::Whatsapp, 1)];
+        let contacts = [contact(1, ChannelKind::Sms, 1), contact(2, ChannelKind::Whatsapp, 1)];
         assert_eq!(chosen(&contacts, &yes), Ok(2));
-        let contacts =
-            [contact(1, ChannelKind::Sms, 0), contact(2, ChannelKind::Whatsapp, 1)];
+        let contacts = [contact(1, ChannelKind::Sms, 0), contact(2, ChannelKind::Whatsapp, 1)];
         assert_eq!(chosen(&contacts, &yes), Ok(1));
     }
 

@@ -69,7 +69,8 @@ pub fn plan_wake(wake: &Wake<'_>, rng: &mut dyn RngCore) -> WakePlan {
     let routine = wake.row.patient.routine.or(&wake.programme.routine);
     let from = wake.row.expanded_until.min(horizon);
     let mut due = due_slots(wake, &routine, from, horizon);
-    due.slots.sort_by_key(|slot| (slot.occurrence.at, slot.activity.id, slot.occurrence.slot.clone()));
+    due.slots
+        .sort_by_key(|slot| (slot.occurrence.at, slot.activity.id, slot.occurrence.slot.clone()));
     let cut = cut_between_instants(&due.slots);
     let until = cut.map_or(horizon, |at| due.slots[at].occurrence.at);
     due.slots.truncate(cut.unwrap_or(due.slots.len()));

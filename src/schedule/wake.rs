@@ -136,9 +136,8 @@ impl Scheduler {
         let ids: Vec<_> = due.iter().map(|alarm| alarm.id).collect();
         let named: BTreeMap<_, _> =
             claim(tx, &ids).await?.into_iter().map(|(id, at)| (id.0, at)).collect();
-        let alarm = |due: &alarms::Due| {
-            Alarm::new(AlarmKind::Patient, "", UtcMs(due.wake_at_ms), due.id)
-        };
+        let alarm =
+            |due: &alarms::Due| Alarm::new(AlarmKind::Patient, "", UtcMs(due.wake_at_ms), due.id);
         // An alarm whose owner is busy elsewhere stays due.
         let held: Vec<_> = due.into_iter().filter(|due| named.contains_key(&due.id)).collect();
         alarms::drop_all(tx, &held.iter().map(alarm).collect::<Vec<_>>()).await?;
@@ -157,12 +156,7 @@ impl Scheduler {
         Ok(TickReport { woken: dropped, reminders, broken: 0 })
     }
 
-    async fn plan_and_write(
-        &self,
-        tx: &mut Tx,
-        now: UtcMs,
-        mine: &[PatientId],
-    ) -> Result<usize> {
+    async fn plan_and_write(&self, tx: &mut Tx, now: UtcMs, mine: &[PatientId]) -> Result<usize> {
         let deps = &self.deps;
         let mut rng = deps.rng.fork();
         let standings = standing::load(tx, deps.store.keys(), mine).await?;

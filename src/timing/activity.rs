@@ -39,9 +39,7 @@ pub fn expand_activity(
                 .collect(),
             ..Expansion::default()
         },
-        Schedule::Unscheduled => {
-            Expansion { confidence: Confidence::None, ..Expansion::default() }
-        }
+        Schedule::Unscheduled => Expansion { confidence: Confidence::None, ..Expansion::default() },
     }
 }
 
