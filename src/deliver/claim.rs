@@ -13,7 +13,7 @@ use crate::care::{
 use crate::channel::Channel;
 use crate::message::{NotRenderable, Repeat as Saying};
 use crate::policy::contact_choice::{Choice, choose};
-use crate::policy::grouping::{Answering, lane, sender_of};
+use crate::policy::grouping::{lane, sender_of};
 use crate::policy::send::{Due, Review, SlotStanding, Verdict, may_send, stop};
 use crate::security::Place;
 use crate::store::activities::ActivityRow;

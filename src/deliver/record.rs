@@ -11,7 +11,7 @@ use crate::care::{
 };
 use crate::channel::{Action, Outcome};
 use crate::policy::contact_choice::{Choice, choose};
-use crate::policy::grouping::{Answering, lane};
+use crate::policy::grouping::lane;
 use crate::policy::outcome::{Failure, Next, Others, Past, after_failure, settle_at};
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::messages::MessageRow;
@@ -239,7 +239,7 @@ pub(super) async fn follow_up(
         Next::Elsewhere => {
             message.tried = tried;
             let sender = next_kind.and_then(|kind| deps.channels.by_kind(kind)).map(|c| c.name());
-            message.lane = lane(message.class, answering(message), sender);
+            message.lane = lane(message.class, message.answering(), sender);
             effects.requeue(message, speaks_for, now, Reason::NextChannel { code }, now);
         }
         Next::Fail => {
@@ -253,11 +253,6 @@ pub(super) async fn follow_up(
         }
     }
     Ok(())
-}
-
-/// Whether a message confirms a STOP.
-pub(super) fn answering(message: &MessageRow) -> Answering {
-    if message.name == "stop-confirmation" { Answering::Stop } else { Answering::Other }
 }
 
 async fn next_contact(

@@ -2,7 +2,7 @@
 
 use super::effects::{Effects, settle_alarm};
 use super::evidence::{self, Evidence};
-use super::record::{FailedAttempt, answering, follow_up, reminders_by_message};
+use super::record::{FailedAttempt, follow_up, reminders_by_message};
 use super::send::{Deliverer, DelivererDeps};
 use crate::care::ids::{AttemptId, TaskId};
 use crate::care::time::{HOUR_MS, MINUTE_MS};
@@ -176,7 +176,7 @@ async fn by_class(
         Settlement::Repeat => {
             message.repeats += 1;
             let sender = sender_of(&message.lane).to_owned();
-            message.lane = lane(message.class, answering(&message), Some(&sender));
+            message.lane = lane(message.class, message.answering(), Some(&sender));
             effects.requeue(&mut message, speaks_for, now, Reason::Repeated, now);
         }
         Settlement::AskPerson { because } => {

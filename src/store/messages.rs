@@ -4,6 +4,7 @@ use super::dialect::{Sql, insert_rows, on, sql, statements};
 use super::{Result, StoreError, Tx, id_list, touched};
 use crate::care::ids::{ContactPointId, MessageId, PatientId};
 use crate::care::{Class, MessageState, Reason, UtcMs};
+use crate::policy::grouping::Answering;
 use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -49,6 +50,13 @@ pub struct MessageRow {
     pub created_at: UtcMs,
     /// When it was moved last.
     pub updated_at: UtcMs,
+}
+
+impl MessageRow {
+    /// Whether it confirms a STOP.
+    pub fn answering(&self) -> Answering {
+        if self.name == "stop-confirmation" { Answering::Stop } else { Answering::Other }
+    }
 }
 
 #[derive(FromRow)]
