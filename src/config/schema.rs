@@ -192,7 +192,6 @@ mod tests {
     #[test]
     fn the_default_file_names_exactly_the_keys_of_the_configuration() {
         let mut table: Table = uncommented(DEFAULT_FILE).parse().unwrap();
-        // Options of the email section are written as empty text, everything else as it is.
         let config: Config = table.clone().try_into().unwrap();
         insert(&mut table, "state_dir", "/var/lib/carebell".into());
         let known: Vec<String> = leaves(&table).into_keys().collect();
@@ -212,6 +211,16 @@ mod tests {
         for row in keys {
             assert!(lines[row - 1].starts_with("# "), "no comment above: {}", lines[row]);
         }
+    }
+
+    #[test]
+    fn the_readme_lists_every_key() {
+        let readme = include_str!("../../README.md");
+        let listed = readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let mut listed: Vec<&str> = listed.filter(|name| !name.ends_with('/')).collect();
+        listed.sort_unstable();
+        let schema = Schema::built_in().unwrap();
+        assert_eq!(listed, schema.keys.keys().map(String::as_str).collect::<Vec<_>>());
     }
 
     #[test]
