@@ -3,7 +3,7 @@
 use super::stage::{HOUR_MS, PATIENT, SECRET, Stage, hub_signature, template};
 use axum::http::StatusCode;
 use carebell::sandbox::{AnswerFault, CallbackFault, Channel, Fault, Rule};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 #[tokio::test]
 async fn p4_each_fault_of_the_answer() {
