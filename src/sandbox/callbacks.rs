@@ -11,7 +11,7 @@ use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long the daemon may take to answer a webhook; Twilio's limit is 15 s in all ([T]
+/// How long the daemon may take to answer a webhook; Twilio's limit is 15 s in all (Twilio,
 /// webhooks-connection-overrides).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -185,7 +185,7 @@ impl Poster {
     }
 }
 
-/// `sha256=` and the lower-case hex HMAC-SHA256 of the raw body ([M] webhooks, "validate payloads").
+/// `sha256=` and the lower-case hex HMAC-SHA256 of the raw body (Meta, webhooks, "validate payloads").
 pub(super) fn meta_signature(app_secret: &str, body: &[u8]) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(app_secret.as_bytes()) else {
         return String::new();
@@ -194,7 +194,7 @@ pub(super) fn meta_signature(app_secret: &str, body: &[u8]) -> String {
     format!("sha256={:x}", mac.finalize().into_bytes())
 }
 
-/// Base64 of the HMAC-SHA1 over the full URL and each parameter, sorted by name ([T] webhooks-security).
+/// Base64 of the HMAC-SHA1 over the full URL and each parameter, sorted by name (Twilio, webhooks-security).
 pub(super) fn twilio_signature(
     auth_token: &str,
     url: &str,

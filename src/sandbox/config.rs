@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// The longest TTL of a utility template without one of its own: thirty days ([M] templates/time-to-live).
+/// The longest TTL of a utility template without one of its own: thirty days (Meta, templates/time-to-live).
 pub(super) const DEFAULT_TEMPLATE_TTL_SECONDS: u32 = 30 * 24 * 3600;
 
 /// Everything that can be configured.
@@ -128,7 +128,7 @@ pub struct Template {
     pub ttl_seconds: Option<u32>,
 }
 
-/// Meta's pair limit: one message per gap, with a burst that borrows from the future ([M] about-the-platform).
+/// Meta's pair limit: one message per gap, with a burst that borrows from the future (Meta, about-the-platform).
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PairLimit {

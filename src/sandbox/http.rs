@@ -20,8 +20,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-/// How long open connections may finish what they do when the sandbox stops.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long open connections may finish what they do when the sandbox stops; held ones are cut then.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// After a failed accept (no file handles left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -165,17 +165,13 @@ pub(super) async fn settle(world: &Arc<World>, dialect: &Dialect, message: Messa
     match fault {
         None | Some(AnswerFault::Refuse { .. }) => response,
         Some(AnswerFault::Drop) => severed(),
-        Some(AnswerFault::Hold) => hold(world, response).await,
+        Some(AnswerFault::Hold) => {
+            world.gate().next_opening().await;
+            response
+        }
         Some(AnswerFault::HoldBody) => hold_body(world, response),
         Some(AnswerFault::Fail { status: code }) => status(code).into_response(),
         Some(AnswerFault::Garbage) => garbage(),
-    }
-}
-
-async fn hold(world: &World, response: Response) -> Response {
-    tokio::select! {
-        () = world.gate().next_opening() => response,
-        () = world.cancelled().cancelled() => severed(),
     }
 }
 
@@ -184,13 +180,9 @@ fn hold_body(world: &World, response: Response) -> Response {
     let (mut head, body) = response.into_parts();
     head.headers.remove(CONTENT_LENGTH);
     let opening = world.gate().next_opening();
-    let cancelled = world.cancelled().clone();
     let late = async move {
-        tokio::select! {
-            () = opening => {}
-            () = cancelled.cancelled() => return Err(ClosedByFault),
-        }
-        axum::body::to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| ClosedByFault)
+        opening.await;
+        axum::body::to_bytes(body, MAX_BODY_BYTES).await
     };
     Response::from_parts(head, Body::from_stream(futures::stream::once(late)))
 }

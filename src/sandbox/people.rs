@@ -8,7 +8,7 @@ use rand::{Rng, RngCore};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// A user's message opens the customer service window for 24 hours ([M] messages/send-messages).
+/// A user's message opens the customer service window for 24 hours (Meta, messages/send-messages).
 const WINDOW_MS: i64 = DAY_MS;
 
 /// Something a person says.
@@ -177,7 +177,7 @@ pub(super) struct Sent {
 
 /// What becomes of an accepted message. Email has no receipts.
 ///
-/// Past its validity Meta drops in silence ([M] templates/time-to-live); Twilio says undelivered, 30036.
+/// Past its validity Meta drops in silence (Meta, templates/time-to-live); Twilio says undelivered, 30036.
 pub(super) fn fate(sent: Sent, receipts: &Receipts, chance: &mut dyn RngCore) -> Vec<Step> {
     let failed_code = match sent.channel {
         Channel::Whatsapp => 131_026,

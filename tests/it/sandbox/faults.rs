@@ -3,7 +3,7 @@
 use super::stage::{HOUR_MS, PATIENT, SECRET, Stage, hub_signature, template};
 use axum::http::StatusCode;
 use carebell::sandbox::{AnswerFault, CallbackFault, Channel, Fault, Rule};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 #[tokio::test]
 async fn p4_each_fault_of_the_answer() {
@@ -22,8 +22,14 @@ async fn p4_each_fault_of_the_answer() {
         retry_after: Some("7".to_owned()),
     };
     next(Fault::Answer(refuse));
-    let (status, answer) = send().await.unwrap();
-    assert_eq!((status, &answer["error"]["code"], accepted()), (429, &json!(130_429), 0));
+    let request = stage.client.post(stage.whatsapp_url()).bearer_auth("sandbox-access-token");
+    let answer = request.json(&message).send().await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), answer.headers()["retry-after"].as_bytes()),
+        (429, &b"7"[..])
+    );
+    assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], 130_429);
+    assert_eq!(accepted(), 0);
 
     next(Fault::Answer(AnswerFault::Drop));
     assert!(send().await.is_err() && accepted() == 1);
