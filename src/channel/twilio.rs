@@ -104,7 +104,7 @@ impl Twilio {
                     "channels.twilio.messages_per_second",
                     config.messages_per_second,
                 )?,
-                pair_gap_ms: SECOND_MS,
+                pair_gap_ms: 0,
                 request_timeout_ms,
             },
         })

@@ -358,3 +358,27 @@ fn a_channel_without_what_guards_it_is_not_built() {
     assert_eq!(built(config.clone(), PUBLIC_URL), Ok(()));
     assert!(built(config, "").is_err_and(|text| text.contains("http.public_url")));
 }
+
+proptest::proptest! {
+    #[test]
+    fn p9_no_bytes_can_break_the_reader(
+        body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
+        path in "/[ -~]{0,40}",
+        header in "\\PC{0,80}",
+    ) {
+        let headers = ["x-hub-signature-256", "x-twilio-signature", "content-type"];
+        let headers = headers.map(|name| (name.to_owned(), header.clone())).to_vec();
+        for method in ["GET", "POST"] {
+            let callback = Callback {
+                method: method.to_owned(),
+                path_and_query: path.clone(),
+                headers: headers.clone(),
+                body: body.clone(),
+            };
+            for name in ["whatsapp", "twilio", "email"] {
+                proptest::prop_assert!(channel(name).verify(&callback).is_err());
+                drop(channel(name).events(&callback));
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@ use carebell::channel::{Action, Channels, Content, Outcome};
 use carebell::config::{ChannelsConfig, EmailConfig, Mode, Secret};
 
 const NO_HTTP: &str = "http://127.0.0.1:1";
-const SHORT_MS: i64 = 400;
+const SHORT_MS: i64 = 1_000;
 
 async fn send(url: &str, timeout_ms: i64) -> Outcome {
     let channels = channels(NO_HTTP, url, timeout_ms);
@@ -111,15 +111,35 @@ async fn a_mail_on_the_wire() {
 
 #[tokio::test]
 async fn a_refusal_leaves_the_connection_usable_and_a_dead_one_is_replaced() {
-    let stub = stub::smtp(Script { rcpt: "550 5.1.1 who", ..FRIENDLY }).await;
-    let channels = channels(NO_HTTP, &format!("smtp://{}", stub.address), TIMEOUT_MS);
-    let email = channels.by_name("email").unwrap();
-    for _ in 0..2 {
-        let outcome = email.send(&mail("Reminder")).await;
-        assert_eq!(outcome, refused(Action::BadAddress, "550 5.1.1", None));
+    let accepted = Outcome::Accepted { ids: vec!["msg-1@example.org".to_owned()] };
+    let refused = refused(Action::BadAddress, "550 5.1.1", None);
+    for (script, expected, connections) in [
+        (Script { rcpt: "550 5.1.1 who", ..FRIENDLY }, refused, 1),
+        (Script { content: "bye 250 ok", ..FRIENDLY }, accepted, 2),
+    ] {
+        let stub = stub::smtp(script).await;
+        let channels = channels(NO_HTTP, &format!("smtp://{}", stub.address), TIMEOUT_MS);
+        let email = channels.by_name("email").unwrap();
+        for _ in 0..2 {
+            assert_eq!(email.send(&mail("Reminder")).await, expected);
+        }
+        let heard = stub.heard();
+        assert_eq!(heard.iter().filter(|line| *line == "(connected)").count(), connections);
     }
+}
+
+#[tokio::test]
+async fn no_more_connections_than_configured() {
+    let stub = stub::smtp(Script { content: "hang", ..FRIENDLY }).await;
+    let channels = channels(NO_HTTP, &format!("smtp://{}", stub.address), 2 * SHORT_MS);
+    let email = channels.by_name("email").unwrap();
+    let message = mail("Reminder");
+    let (one, two, three) =
+        tokio::join!(email.send(&message), email.send(&message), email.send(&message));
+    let unknown = Outcome::Unknown { stage: "content" };
+    assert_eq!([one, two, three], [unknown.clone(), unknown, Outcome::NotSent { stage: "queue" }]);
     let connected = stub.heard().iter().filter(|line| *line == "(connected)").count();
-    assert_eq!(connected, 1, "{:?}", stub.heard());
+    assert_eq!(connected, 2);
 }
 
 #[tokio::test]

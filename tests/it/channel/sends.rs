@@ -5,7 +5,7 @@ use super::{TIMEOUT_MS, attempt, channels, outbound, sms, stub, text};
 use carebell::care::{Address, UtcMs};
 use carebell::channel::{Action, Content, Found, LookUp, Outcome};
 
-const SHORT_MS: i64 = 400;
+const SHORT_MS: i64 = 1_000;
 const NO_MAIL: &str = "smtp://127.0.0.1:1";
 
 async fn send(name: &str, base_url: &str, timeout_ms: i64) -> Outcome {

@@ -100,7 +100,8 @@ pub async fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
-/// What an SMTP stub says at each point; an empty reply closes the connection, `hang` says nothing.
+/// What an SMTP stub says at each point; an empty reply closes the connection, `hang` says nothing,
+/// `bye ` before a reply closes after it.
 #[derive(Clone, Copy)]
 pub struct Script {
     pub greeting: &'static str,
@@ -149,6 +150,11 @@ async fn session(stream: TcpStream, script: Script, log: Arc<Mutex<Vec<String>>>
             "" => return,
             "hang" => std::future::pending().await,
             "(none)" => {}
+            words if words.starts_with("bye ") => {
+                let last = format!("{}\r\n", words.trim_start_matches("bye "));
+                write.write_all(last.as_bytes()).await.unwrap();
+                return;
+            }
             words => write.write_all(format!("{words}\r\n").as_bytes()).await.unwrap(),
         }
         let Ok(Some(line)) = lines.next_line().await else { return };
