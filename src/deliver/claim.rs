@@ -428,9 +428,7 @@ impl Step<'_> {
     }
 
     fn change_lane(&mut self, mut message: MessageRow, sender: &str) {
-        let answering =
-            if message.name == "stop-confirmation" { Answering::Stop } else { Answering::Other };
-        message.lane = lane(message.class, answering, Some(sender));
+        message.lane = lane(message.class, message.answering(), Some(sender));
         message.wake_at = Some(self.now);
         message.updated_at = self.now;
         self.effects.messages.push(message);
