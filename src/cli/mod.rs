@@ -2,6 +2,7 @@
 //! rooms below. Answers go to stdout, talk goes to stderr. Only here errors become `anyhow`, and then an exit
 //! code.
 
+pub mod app;
 mod check;
 mod completions;
 mod config;

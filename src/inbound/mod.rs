@@ -48,8 +48,7 @@ impl Inbound {
         inbound::keep(&mut tx, keys, &mut rng, channel, dedupe_key, payload.as_bytes(), now)
             .await?;
         tx.commit().await?;
-        metrics::counter!("carebell_callbacks_total", "channel" => channel.to_owned())
-            .increment(1);
+        metrics::counter!("carebell_callbacks_total", "channel" => channel.to_owned()).increment(1);
         self.kept.notify_one();
         Ok(())
     }
@@ -89,8 +88,7 @@ impl Inbound {
     }
 
     async fn step_failed(&self, row: &InboundRow) -> Result<()> {
-        let state =
-            if row.tries + 1 >= TRIES { InboundState::Failed } else { InboundState::New };
+        let state = if row.tries + 1 >= TRIES { InboundState::Failed } else { InboundState::New };
         tracing::error!(inbound_id = %row.id, channel = row.channel, tries = row.tries + 1,
             "a callback could not be applied");
         metrics::counter!("carebell_steps_broken_total", "step" => "inbound").increment(1);

@@ -5,9 +5,7 @@ use super::apply::Answered;
 use crate::care::contact::{ConsentDecision, KnownConsent};
 use crate::care::ids::{ContactPointId, MessageId, PatientId, ReplyId, TaskId};
 use crate::care::time::HOUR_MS;
-use crate::care::{
-    Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs,
-};
+use crate::care::{Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs};
 use crate::channel::ReplyEvent;
 use crate::policy::grouping::lane;
 use crate::policy::keywords::{Heard, hear};
@@ -55,12 +53,8 @@ impl Inbound {
             let same: Vec<_> = theirs.filter(|c| c.address == reply.from).collect();
             let from = same.iter().find(|c| Some(c.channel) == kind).or(same.first());
             let Some(contact) = from.map(|c| c.id) else { continue };
-            let heeded = Heeded {
-                owner,
-                contact,
-                reply: ReplyId::new(now, &mut deps.rng.fork()),
-                channel,
-            };
+            let heeded =
+                Heeded { owner, contact, reply: ReplyId::new(now, &mut deps.rng.fork()), channel };
             if !self.keep_reply(tx, &heeded, reply, heard, now).await? {
                 continue;
             }
@@ -95,8 +89,7 @@ impl Inbound {
         now: UtcMs,
     ) -> Result<bool> {
         let mut rng = self.deliverer.deps().rng.fork();
-        let place =
-            Place { table: "replies", column: "text", row: heeded.reply.0.as_bytes() };
+        let place = Place { table: "replies", column: "text", row: heeded.reply.0.as_bytes() };
         let row = PutReply {
             id: heeded.reply,
             patient: heeded.owner.id,

@@ -23,7 +23,7 @@ pub mod story;
 pub mod tasks;
 
 pub use migrate::{MIGRATIONS, MigrationStatus};
-pub use open::{Engine, OpenError, PostgresOptions, connect_postgres, connect_sqlite};
+pub use open::{Engine, OpenError, connect_postgres, connect_sqlite};
 
 use crate::care::UtcMs;
 use crate::security::{DoesNotOpen, Keyring};

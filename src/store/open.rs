@@ -2,10 +2,9 @@
 
 use super::{Pools, Result, Store};
 use crate::security::Keyring;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// Which engine a store has.
@@ -30,23 +29,9 @@ impl Engine {
 /// The database cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The URL is none of PostgreSQL's.
-    #[error("database.url is not a PostgreSQL URL (postgres://user@host/name): {0}")]
-    Url(sqlx::Error),
     /// The database said no.
     #[error("the database cannot be opened: {0}")]
     Connect(sqlx::Error),
-}
-
-/// How to connect to PostgreSQL.
-#[derive(Clone, Debug)]
-pub struct PostgresOptions {
-    /// `postgres://...`.
-    pub url: String,
-    /// Connections at most.
-    pub max_connections: u32,
-    /// How the server must prove itself.
-    pub tls: PgSslMode,
 }
 
 const READERS: u32 = 4;
@@ -84,26 +69,24 @@ pub async fn connect_sqlite(file: &Path, keys: Keyring) -> std::result::Result<S
     Ok(Store::new(Pools::Sqlite { writer, readers }, keys))
 }
 
-/// Connects to PostgreSQL.
+/// Connects to PostgreSQL. The options are those that the TLS policy let through
+/// (`config::connect_options_policy`).
 ///
 /// # Errors
-/// When the URL is not one, or the server does not answer or let us in.
+/// When the server does not answer or does not let us in.
 pub async fn connect_postgres(
-    options: &PostgresOptions,
+    options: PgConnectOptions,
+    max_connections: u32,
     keys: Keyring,
 ) -> std::result::Result<Store, OpenError> {
-    let connect = PgConnectOptions::from_str(&options.url)
-        .map_err(OpenError::Url)?
-        .ssl_mode(options.tls)
-        .application_name("carebell")
-        .statement_cache_capacity(STATEMENTS_KEPT)
-        .options([
+    let connect =
+        options.application_name("carebell").statement_cache_capacity(STATEMENTS_KEPT).options([
             ("statement_timeout", "30000"),
             ("idle_in_transaction_session_timeout", "30000"),
             ("synchronous_commit", "on"),
         ]);
     let pool = PgPoolOptions::new()
-        .max_connections(options.max_connections)
+        .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(connect)
         .await

@@ -116,8 +116,11 @@ impl Watch {
             patients::disturb(&mut tx, &ids, now).await?;
             tx.commit().await?;
             if !ids.is_empty() {
-                tracing::warn!(zone = name, patients = ids.len(),
-                    "the zone's rules changed: its patients are expanded anew");
+                tracing::warn!(
+                    zone = name,
+                    patients = ids.len(),
+                    "the zone's rules changed: its patients are expanded anew"
+                );
             }
             woken += ids.len();
         }
