@@ -6,11 +6,14 @@ pub mod app;
 mod check;
 mod completions;
 mod config;
+pub mod daemon;
 mod exit;
+mod lock;
 pub mod logging;
 mod man;
 pub mod metrics;
 mod output;
+mod run;
 
 pub use exit::{Exit, Failure};
 pub use output::{Color, Output, Tone, printable, wrapped};
@@ -42,6 +45,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the daemon
+    Run(run::Args),
     /// Check the installation and say how to put right what is wrong
     Check(check::Args),
     /// Show the configuration
@@ -70,6 +75,18 @@ impl Context {
     /// With every problem of it; ends in [`Exit::BadConfiguration`].
     pub fn load(&self) -> Result<Loaded, Failure> {
         Ok(crate::config::load(self.config.as_deref(), &self.environment)?)
+    }
+
+    /// Runs a command's asynchronous part to its end.
+    ///
+    /// # Errors
+    /// The command's own, or that the runtime cannot start.
+    pub fn block_on<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(work)
     }
 }
 
@@ -102,6 +119,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
+        Command::Run(args) => run::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Config(action) => config::run(action, context),
         Command::Completions(args) => completions::run(args, context),
