@@ -14,6 +14,7 @@ mod man;
 pub mod metrics;
 mod output;
 mod run;
+pub mod stage;
 
 pub use exit::{Exit, Failure};
 pub use output::{Color, Output, Tone, printable, wrapped};

@@ -5,7 +5,9 @@
 mod channel;
 mod cli;
 mod config;
+mod house;
 mod import;
+mod journey;
 mod message;
 mod postgres;
 mod rooms;
