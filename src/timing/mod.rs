@@ -5,6 +5,7 @@
 //! watch. The way in: `plan` (steps and numbers), `normal` (a timing becomes a rule), `bounds` (its limits),
 //! `course` and `civil` (occurrences in closed form).
 
+mod activity;
 mod bounds;
 mod civil;
 mod clock_times;
@@ -18,6 +19,9 @@ mod normal;
 mod notes;
 mod plan;
 
+pub use activity::{
+    ActivityContext, activity_confidence, activity_slot, expand_activity, next_activity_slot,
+};
 pub use leads::leads;
 pub use notes::Decision;
 
