@@ -35,7 +35,7 @@ pub(super) fn plan(dosages: &[Dosage], context: Context<'_>) -> Plan {
     if parts.len() > 1 {
         parts.sort_by_cached_key(|part| {
             let first = part.course.first(context.zone);
-            (part.dosage.sequence, first.is_none(), first, canonical(part.dosage))
+            (part.dosage.sequence, first.is_none(), first, part.dosage.canonical())
         });
     }
     let mut courses = Vec::with_capacity(parts.len());
@@ -49,12 +49,6 @@ pub(super) fn plan(dosages: &[Dosage], context: Context<'_>) -> Plan {
         findings.take_notes(part.findings.notes);
     }
     Plan { courses, findings }
-}
-
-/// The content by which two otherwise equal dosages are told apart: the timing first, for it is the slots'.
-fn canonical(dosage: &Dosage) -> (String, String) {
-    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
-    (json(serde_json::to_string(&dosage.timing)), json(serde_json::to_string(dosage)))
 }
 
 /// Where counting starts for whatever brings no start of its own.
