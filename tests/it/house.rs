@@ -56,12 +56,12 @@ macro_rules! on_both {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
                 let Some(house) = House::build(On::Sqlite).await else { return };
-                $body(house).await;
+                ($body)(house).await;
             }
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
                 let Some(house) = House::build(On::Postgres).await else { return };
-                $body(house).await;
+                ($body)(house).await;
             }
         }
     };

@@ -4,7 +4,7 @@ use crate::house::{House, MONDAY, On, medicine, on_both, person};
 use carebell::care::ChannelKind::{Email, Sms, Whatsapp};
 use carebell::care::time::{DAY_MS, HOUR_MS};
 
-on_both!(p7_a_dose_leaves_at_the_patients_own_eight_oclock, |house: House| async move {
+on_both!(p7_a_dose_leaves_at_the_patients_own_eight_oclock, async |house: House| {
     let kolkata = person("k", "Asia/Kolkata", &[(Whatsapp, "+919876543210")]);
     let new_york = person("n", "America/New_York", &[(Sms, "+12025550101")]);
     let lisbon = person("l", "Europe/Lisbon", &[(Email, "l@example.org")]);
