@@ -1,0 +1,216 @@
+//! `Dosage` and `Timing` (<https://hl7.org/fhir/R4/dosage.html>), with STU3's and R5's shapes of them. Copied
+//! element for element: what they mean is decided in `timing`.
+
+use super::datatypes::{Concept, Extension, Quantity, QuantityRange};
+use super::json::{Flag, List, Number, Present, Remarks, Text, Whole};
+use crate::care::Dosage as CareDosage;
+use crate::care::timing::{
+    Period, Quantity as CareQuantity, QuantityRange as CareRange, Repeat as CareRepeat,
+    Timing as CareTiming,
+};
+use crate::import::report::Why;
+use crate::import::text;
+use serde::Deserialize;
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Dosage {
+    sequence: Option<Whole>,
+    text: Option<Text>,
+    patient_instruction: Option<Text>,
+    additional_instruction: List<Concept>,
+    timing: Option<Timing>,
+    as_needed_boolean: Option<Flag>,
+    as_needed_codeable_concept: Option<Concept>,
+    // R5.
+    as_needed: Option<Flag>,
+    as_needed_for: List<Concept>,
+    dose_and_rate: List<DoseAndRate>,
+    // STU3.
+    dose_quantity: Option<Quantity>,
+    modifier_extension: Present,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct DoseAndRate {
+    #[serde(rename = "type")]
+    kind: Option<Concept>,
+    dose_quantity: Option<Quantity>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Timing {
+    event: List<String>,
+    repeat: Option<Repeat>,
+    code: Option<Concept>,
+    extension: List<Extension>,
+    modifier_extension: Present,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Repeat {
+    bounds_period: Option<Period>,
+    bounds_duration: Option<Quantity>,
+    bounds_range: Option<QuantityRange>,
+    count: Option<Whole>,
+    count_max: Option<Whole>,
+    duration: Option<Number>,
+    duration_max: Option<Number>,
+    duration_unit: Option<String>,
+    frequency: Option<Whole>,
+    frequency_max: Option<Whole>,
+    period: Option<Number>,
+    period_max: Option<Number>,
+    period_unit: Option<String>,
+    day_of_week: List<String>,
+    time_of_day: List<String>,
+    when: List<String>,
+    offset: Option<Whole>,
+    extension: List<Extension>,
+    modifier_extension: Present,
+}
+
+/// What a dosage or timing says besides its elements.
+#[derive(Default)]
+pub(super) struct Aside {
+    /// Places and reasons for a person to look.
+    pub(super) review: Vec<(String, Why)>,
+    /// Whether a time is exact (extension `timing-exact`): no bundling, no shifting.
+    pub(super) exact: bool,
+}
+
+impl Dosage {
+    /// The dosage, and what the patient is told: the instruction for patients, else the additional
+    /// instructions, else the text, else the dose as it is written.
+    pub(super) fn into_care(
+        self,
+        path: &str,
+        remarks: &mut Remarks,
+        aside: &mut Aside,
+    ) -> (CareDosage, Option<String>) {
+        if self.modifier_extension.0 {
+            aside.review.push((format!("{path}.modifierExtension"), Why::Modifier));
+        }
+        let mut at = |leaf, name: &str| remarks.take(leaf, &format!("{path}.{name}"));
+        let (text, patient_instruction) =
+            (at(self.text, "text"), at(self.patient_instruction, "patientInstruction"));
+        let as_needed = self.as_needed_boolean.or(self.as_needed).map(|flag| flag.value);
+        let reason = self.as_needed_codeable_concept.or(self.as_needed_for.0.into_iter().next());
+        let additional: Vec<&str> =
+            self.additional_instruction.iter().filter_map(Concept::name).collect();
+        let told = patient_instruction
+            .clone()
+            .or_else(|| (!additional.is_empty()).then(|| additional.join("; ")))
+            .or_else(|| text.clone())
+            .or_else(|| dose(self.dose_and_rate.0, self.dose_quantity))
+            .and_then(|told| text::block(&told));
+        let dosage = CareDosage {
+            sequence: remarks.take(self.sequence, &format!("{path}.sequence")),
+            text,
+            patient_instruction,
+            timing: self
+                .timing
+                .map(|timing| timing.into_care(&format!("{path}.timing"), remarks, aside)),
+            as_needed_boolean: as_needed,
+            as_needed_codeable_concept: reason.map(Concept::into_care),
+        };
+        (dosage, told)
+    }
+}
+
+/// The ordered dose as it is written; a calculated one beside it is not what to say.
+fn dose(doses: Vec<DoseAndRate>, stu3: Option<Quantity>) -> Option<String> {
+    let calculated = |dose: &DoseAndRate| {
+        dose.kind.as_ref().is_some_and(|kind| kind.codes().any(|(_, code)| code == "calculated"))
+    };
+    let ordered = doses.into_iter().find(|dose| !calculated(dose));
+    let quantity = ordered.and_then(|dose| dose.dose_quantity).or(stu3)?;
+    let unit = quantity.unit.or(quantity.code).map(|unit| unit.value).unwrap_or_default();
+    Some(format!("{} {unit}", quantity.value?.value.0).trim().to_owned())
+}
+
+impl Timing {
+    /// The timing, element for element.
+    pub(super) fn into_care(
+        self,
+        path: &str,
+        remarks: &mut Remarks,
+        aside: &mut Aside,
+    ) -> CareTiming {
+        if self.modifier_extension.0 {
+            aside.review.push((format!("{path}.modifierExtension"), Why::Modifier));
+        }
+        note_extensions(&self.extension, path, aside);
+        CareTiming {
+            event: self.event.0,
+            repeat: self
+                .repeat
+                .map(|repeat| repeat.into_care(&format!("{path}.repeat"), remarks, aside)),
+            code: self.code.map(Concept::into_care),
+        }
+    }
+}
+
+impl Repeat {
+    fn into_care(self, path: &str, remarks: &mut Remarks, aside: &mut Aside) -> CareRepeat {
+        if self.modifier_extension.0 {
+            aside.review.push((format!("{path}.modifierExtension"), Why::Modifier));
+        }
+        note_extensions(&self.extension, path, aside);
+        let whole = |leaf, name: &str, remarks: &mut Remarks| {
+            remarks.take::<i64>(leaf, &format!("{path}.{name}"))
+        };
+        let number = |leaf: Option<Number>, name: &str, remarks: &mut Remarks| {
+            remarks.take(leaf, &format!("{path}.{name}"))
+        };
+        CareRepeat {
+            bounds_period: self.bounds_period,
+            bounds_duration: self.bounds_duration.map(quantity),
+            bounds_range: self.bounds_range.map(|range| CareRange {
+                low: range.low.map(quantity),
+                high: range.high.map(quantity),
+            }),
+            count: whole(self.count, "count", remarks),
+            count_max: whole(self.count_max, "countMax", remarks),
+            duration: number(self.duration, "duration", remarks),
+            duration_max: number(self.duration_max, "durationMax", remarks),
+            duration_unit: self.duration_unit,
+            frequency: whole(self.frequency, "frequency", remarks),
+            frequency_max: whole(self.frequency_max, "frequencyMax", remarks),
+            period: number(self.period, "period", remarks),
+            period_max: number(self.period_max, "periodMax", remarks),
+            period_unit: self.period_unit,
+            day_of_week: self.day_of_week.0,
+            time_of_day: self.time_of_day.0,
+            when: self.when.0,
+            offset: whole(self.offset, "offset", remarks),
+        }
+    }
+}
+
+fn quantity(quantity: Quantity) -> CareQuantity {
+    CareQuantity {
+        value: quantity.value.map(|value| value.value),
+        unit: quantity.unit.map(|unit| unit.value),
+        code: quantity.code.map(|code| code.value),
+    }
+}
+
+/// Standard extensions that narrow a timing (R4 extensibility registry) and have no place in `care::Timing`.
+fn note_extensions(extensions: &[Extension], path: &str, aside: &mut Aside) {
+    for extension in extensions {
+        match extension.name() {
+            "timing-exact" => {
+                aside.exact |= extension.value_boolean.as_ref().is_some_and(|flag| flag.value);
+            }
+            name @ ("timing-dayOfMonth" | "timing-daysOfCycle" | "timing-uncertainDate") => {
+                let why = Why::TimingExtension { name: name.to_owned() };
+                aside.review.push((format!("{path}.extension"), why));
+            }
+            _ => {}
+        }
+    }
+}
