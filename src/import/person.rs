@@ -50,6 +50,7 @@ pub(crate) fn language(
     let Some(tag) = written.map(str::trim).filter(|tag| !tag.is_empty()) else {
         return settings.programme.language.clone();
     };
+    let tag = SHORTER.iter().find(|(long, _)| *long == tag).map_or(tag, |(_, short)| short);
     match tag.parse::<unic_langid::LanguageIdentifier>() {
         Ok(language) if language.language.as_str() != "und" => language.to_string(),
         _ => {
@@ -58,6 +59,50 @@ pub(crate) fn language(
         }
     }
 }
+
+/// Three-letter codes (ISO 639-3), as RapidPro writes them, of languages that BCP 47 calls by two letters.
+const SHORTER: &[(&str, &str)] = &[
+    ("afr", "af"),
+    ("amh", "am"),
+    ("ara", "ar"),
+    ("ben", "bn"),
+    ("deu", "de"),
+    ("eng", "en"),
+    ("fas", "fa"),
+    ("fra", "fr"),
+    ("hau", "ha"),
+    ("hin", "hi"),
+    ("ibo", "ig"),
+    ("ind", "id"),
+    ("ita", "it"),
+    ("khm", "km"),
+    ("kin", "rw"),
+    ("lug", "lg"),
+    ("mya", "my"),
+    ("nep", "ne"),
+    ("nld", "nl"),
+    ("nya", "ny"),
+    ("pol", "pl"),
+    ("por", "pt"),
+    ("rus", "ru"),
+    ("sna", "sn"),
+    ("som", "so"),
+    ("spa", "es"),
+    ("swa", "sw"),
+    ("swh", "sw"),
+    ("tam", "ta"),
+    ("tel", "te"),
+    ("tha", "th"),
+    ("tur", "tr"),
+    ("ukr", "uk"),
+    ("urd", "ur"),
+    ("vie", "vi"),
+    ("wol", "wo"),
+    ("xho", "xh"),
+    ("yor", "yo"),
+    ("zho", "zh"),
+    ("zul", "zu"),
+];
 
 /// Contact points in order of preference. A phone number stands for WhatsApp and SMS alike; which of them is
 /// used is the programme's and the consent's business.

@@ -281,6 +281,15 @@ pub enum Why {
         /// Cells in the header.
         expected: usize,
     },
+    /// A column that must be there.
+    #[error("the header has no such column")]
+    NoColumn,
+    /// One order in two rows that differ.
+    #[error("is the order of line {line}, but differs; give each order its own order_id")]
+    SameOrder {
+        /// The first row.
+        line: u64,
+    },
     /// Columns that mean nothing here.
     #[error("unknown columns are left out: {names}")]
     UnknownColumns {

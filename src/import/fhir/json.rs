@@ -15,14 +15,13 @@ use std::marker::PhantomData;
 /// With the JSON path and the kind of the fault; never with a value.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Remark> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let parsed = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| {
-            let (path, why) = (error.path().to_string(), fault(error.inner()));
-            // The path ends at the object that has a key twice; serde's text names the key, one of ours.
-            let text = error.inner().to_string();
-            let key = text.split('`').nth(1).filter(|_| why == Why::DuplicateKey);
-            Remark::at(key.map_or(path.clone(), |key| join(&path, key)), why)
-        })?;
+    let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let (path, why) = (error.path().to_string(), fault(error.inner()));
+        // The path ends at the object that has a key twice; serde's text names the key, one of ours.
+        let text = error.inner().to_string();
+        let key = text.split('`').nth(1).filter(|_| why == Why::DuplicateKey);
+        Remark::at(key.map_or(path.clone(), |key| join(&path, key)), why)
+    })?;
     deserializer.end().map_err(|error| Remark::at(".", fault(&error)))?;
     Ok(parsed)
 }
