@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct ResourceRef {
     /// `file.json`, `file.json#/entry/3`, `file.ndjson:17`, `file.csv:12`; `-` is standard input.
     pub source: String,
-    /// FHIR resource type, `row` in a CSV file, `file` when nothing inside could be told apart.
+    /// FHIR resource type; `patient`, `order`, `row` or `header` in a CSV file; `file` or `entry` when nothing
+    /// inside could be told apart.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its id in the source, where it has one.
@@ -191,6 +192,9 @@ pub enum Why {
     /// Whom it is for is not said.
     #[error("does not say whose it is; give a reference to a Patient")]
     NoSubject,
+    /// The patient it names was not taken.
+    #[error("names a patient of the same document who was rejected")]
+    PatientRejected,
     /// For somebody else.
     #[error("is addressed to somebody else than the patient")]
     NotForPatient,

@@ -2,7 +2,7 @@
 
 use super::datatypes::{Head, Meta};
 use super::json::{Remarks, parse};
-use super::scope::{Known, Scope};
+use super::scope::{Known, Scope, conditional};
 use super::{appointment, consent, order, patient, plan, versions};
 use crate::import::Settings;
 use crate::import::change::{Change, Deletion, Item, Key, Reading, Reference, Revision};
@@ -16,7 +16,7 @@ struct Bundle<'a> {
     #[serde(rename = "type", default)]
     kind: Option<String>,
     #[serde(borrow, default)]
-    entry: Option<Vec<Option<Entry<'a>>>>,
+    entry: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -106,23 +106,31 @@ fn bundle(source: &str, json: &str, settings: &Settings<'_>) -> Vec<Item> {
     };
     let (mut items, mut known, mut nested) = (Vec::new(), Vec::new(), Vec::new());
     for (i, entry) in entry.into_iter().flatten().enumerate() {
-        let Some(entry) = entry else { continue };
-        match entry.resource {
-            None => items.push(without_resource(at(i), &entry, settings)),
-            Some(raw) => match parse::<Head>(raw.get()) {
-                Ok(head) if head.kind.as_deref() == Some("Bundle") => {
-                    nested.extend(bundle(&at(i), raw.get(), settings));
-                }
-                Ok(head) => {
-                    let mut one = Known::new(head, entry.full_url, raw.get(), at(i));
-                    one.company = entry.search.and_then(|s| s.mode).filter(|mode| mode != "match");
-                    known.push(one);
-                }
-                Err(remark) => {
-                    let resource = ResourceRef { source: at(i), kind: "file".to_owned(), id: None };
-                    items.push(Item::ended(resource, Reading::Rejected, remark));
-                }
-            },
+        let rejected = |remark| {
+            let resource = ResourceRef { source: at(i), kind: "entry".to_owned(), id: None };
+            Item::ended(resource, Reading::Rejected, remark)
+        };
+        let entry = match parse::<Option<Entry<'_>>>(entry.get()) {
+            Ok(entry) => entry.unwrap_or_default(),
+            Err(remark) => {
+                items.push(rejected(remark));
+                continue;
+            }
+        };
+        let Some(raw) = entry.resource else {
+            items.push(without_resource(at(i), &entry, settings));
+            continue;
+        };
+        match parse::<Head>(raw.get()) {
+            Ok(head) if head.kind.as_deref() == Some("Bundle") => {
+                nested.extend(bundle(&at(i), raw.get(), settings));
+            }
+            Ok(head) => {
+                let mut one = Known::new(head, entry.full_url, raw.get(), at(i));
+                one.company = entry.search.and_then(|s| s.mode).filter(|mode| mode != "match");
+                known.push(one);
+            }
+            Err(remark) => items.push(rejected(remark)),
         }
     }
     items.extend(convert(&mut Scope::new(settings, known)));
@@ -148,7 +156,9 @@ fn without_resource(source: String, entry: &Entry<'_>, settings: &Settings<'_>) 
     resource.id =
         url.split_once('/').map(|(_, id)| id.split('/').next().unwrap_or_default().to_owned());
     let key = match (url.split_once("?identifier="), &resource.id) {
-        (Some((_, identifier)), _) => Some(Key::new(identifier.replace("%7C", "|"))),
+        (Some((_, identifier)), _) => {
+            Some(Key::new(conditional(identifier, &settings.source_system)))
+        }
         (None, Some(_)) => {
             let base = entry.full_url.as_deref().filter(|full| full.starts_with("http"));
             Some(Key::new(

@@ -224,7 +224,7 @@ pub(super) fn service_activity(
         date_time: order.occurrence_date_time,
         period: order.occurrence_period,
         timing: order.occurrence_timing,
-        name: "occurrence",
+        path: "occurrence".to_owned(),
     };
     let when = written.schedule(service_kind(&order.category), &mut draft);
     let schedule = match when.schedule {
@@ -272,8 +272,8 @@ pub(super) struct Occurrence {
     pub(super) date_time: Option<String>,
     pub(super) period: Option<Period>,
     pub(super) timing: Option<Timing>,
-    /// Name of the element.
-    pub(super) name: &'static str,
+    /// Path of the element, without what tells its type.
+    pub(super) path: String,
 }
 
 /// When an order is due.
@@ -290,10 +290,10 @@ impl Occurrence {
         let visit = kind == ActivityKind::Appointment;
         let loose = if visit { ActivityKind::CheckIn } else { kind };
         let of = |schedule, start| When { kind: loose, schedule, local_start: None, start };
-        let name = self.name;
+        let path = self.path;
         if let Some(timing) = self.timing {
             let timing =
-                timing.into_care(&format!("{name}Timing"), draft.remarks, &mut draft.aside);
+                timing.into_care(&format!("{path}Timing"), draft.remarks, &mut draft.aside);
             let start =
                 timing.repeat.as_ref().and_then(|r| r.bounds_period.as_ref()?.start.clone());
             return of(timing.into(), start);
@@ -314,7 +314,7 @@ impl Occurrence {
                 },
                 Some(_) => of(event(&written).into(), Some(written)),
                 None => {
-                    draft.review(&format!("{name}DateTime"), Why::NotADate);
+                    draft.review(&format!("{path}DateTime"), Why::NotADate);
                     of(Schedule::Unscheduled, None)
                 }
             };
@@ -324,7 +324,7 @@ impl Occurrence {
             let repeat = Repeat { bounds_period: Some(period), ..Repeat::default() };
             return of(CareTiming { repeat: Some(repeat), ..CareTiming::default() }.into(), start);
         }
-        draft.remarks.add(name, Why::NoTiming);
+        draft.remarks.add(path, Why::NoTiming);
         of(Schedule::Unscheduled, None)
     }
 }
@@ -383,7 +383,7 @@ pub(super) fn communication_request(
         date_time: order.occurrence_date_time,
         period: order.occurrence_period,
         timing: None,
-        name: "occurrence",
+        path: "occurrence".to_owned(),
     };
     let when = written.schedule(ActivityKind::Notice, &mut draft);
     let anchor = draft.anchor(

@@ -178,7 +178,7 @@ impl Within<'_, '_> {
                 date_time: None,
                 period: detail.scheduled_period,
                 timing: detail.scheduled_timing,
-                name: "scheduled",
+                path: format!("{path}.scheduled"),
             };
             let when = written.schedule(kind, &mut draft);
             (when.schedule, when.start)

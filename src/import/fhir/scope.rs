@@ -134,7 +134,7 @@ impl<'a> Scope<'a> {
             return Some(Target::Inside(&self.known[i]));
         }
         let key = if let Some((_, identifier)) = name.split_once("?identifier=") {
-            identifier.replace("%7C", "|")
+            conditional(identifier, &self.settings.source_system)
         } else if name.contains(':') {
             name.to_owned()
         } else if name.contains('/') {
@@ -158,7 +158,11 @@ impl<'a> Scope<'a> {
         let nobody = || Stop::reject(path, Why::NoSubject);
         let target = written.and_then(|w| self.resolve(from, w, "Patient")).ok_or_else(nobody)?;
         match target.kind() {
-            Some("Patient") | None => target.reference(self).ok_or_else(nobody),
+            Some("Patient") | None => {
+                let rejected = matches!(target, Target::Inside(_));
+                let why = if rejected { Why::PatientRejected } else { Why::NoSubject };
+                target.reference(self).ok_or_else(|| Stop::reject(path, why))
+            }
             Some(_) => Err(Stop::ignore(path, Why::NotForPatient)),
         }
     }
@@ -257,6 +261,16 @@ fn kind_of(name: &str) -> Option<String> {
     let last = parts.next()?;
     let kind = if name.contains('?') { last } else { parts.next()? };
     kind.starts_with(|c: char| c.is_ascii_uppercase()).then(|| kind.to_owned())
+}
+
+/// The key in `Type?identifier=system|value`; without a system it is the source's own.
+pub(super) fn conditional(identifier: &str, source_system: &str) -> String {
+    let text = identifier.replace("%7C", "|").replace("%7c", "|");
+    match text.split_once('|') {
+        Some((system, _)) if !system.is_empty() => text,
+        Some((_, value)) => format!("{source_system}|{value}"),
+        None => format!("{source_system}|{text}"),
+    }
 }
 
 /// `system|value` of each lasting identifier: the official first, then in order of text, so that the order in
