@@ -477,6 +477,7 @@ fn versions_without_any_mark_contradict_and_a_history_is_ordered() {
 
     let items = of("collection", vec![version("A", None), version("B", None)]);
     assert!(items.iter().all(|item| item.remarks[0].why == Why::Contradiction));
+    assert_eq!(rejected(&items).len(), 2, "neither is surely the one that holds");
     let items = of("history", vec![version("A", new), version("B", old)]);
     assert_eq!(patient(&items).patient.name.as_ref().unwrap().expose(), "A");
     let items = of("history", vec![version("A", old), deleted(new)]);
