@@ -1,5 +1,6 @@
 //! Contact points, channels and consent.
 
+use crate::care::ids::{ContactPointId, PatientId};
 use crate::care::{Phi, UtcMs, phi};
 use serde::{Deserialize, Serialize};
 
@@ -116,4 +117,38 @@ pub enum ConsentDecision {
     Given,
     /// No, or withdrawn.
     Refused,
+}
+
+/// A contact point with what experience says of it.
+#[derive(Clone, Debug)]
+pub struct KnownContact {
+    /// Id.
+    pub id: ContactPointId,
+    /// Owner.
+    pub patient: PatientId,
+    /// Kind of channel.
+    pub channel: ChannelKind,
+    /// Lower is preferred.
+    pub rank: i64,
+    /// Address.
+    pub address: Address,
+    /// How well it works.
+    pub health: ContactHealth,
+    /// Whether the source still has it.
+    pub in_use: bool,
+}
+
+/// A recorded decision; its wording stays sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownConsent {
+    /// Who.
+    pub patient: PatientId,
+    /// Channel it is limited to; all when absent.
+    pub channel: Option<ChannelKind>,
+    /// Yes or no.
+    pub decision: ConsentDecision,
+    /// How it reached us: import, assertion, reply, provider, person.
+    pub source: String,
+    /// When it was decided.
+    pub at: UtcMs,
 }

@@ -1,6 +1,6 @@
 //! FHIR R4 `Dosage`, as far as a reminder needs it.
 
-use crate::care::timing::{Code, Timing};
+use crate::care::timing::{Code, Extension, Timing};
 use serde::{Deserialize, Serialize};
 
 /// FHIR R4 `Dosage` (<https://hl7.org/fhir/R4/dosage.html>). The dose itself is only ever *said*, never
@@ -26,6 +26,9 @@ pub struct Dosage {
     /// Take as needed for this reason: implies as needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_needed_codeable_concept: Option<Code>,
+    /// What changes the meaning of the rest; must not be ignored (FHIR R4, extensibility).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modifier_extension: Vec<Extension>,
 }
 
 impl Dosage {

@@ -59,6 +59,13 @@ pub enum Reason {
         /// The reminder that announced it.
         reminder: String,
     },
+    /// What had stopped it is gone, and it is still valid.
+    Reinstated,
+    /// The slot falls on another instant now.
+    Moved {
+        /// Which.
+        to: UtcMs,
+    },
     /// The installation went live; what the sandbox had queued is dropped.
     GoLive,
     /// A provider accepted it.
@@ -162,6 +169,8 @@ impl std::fmt::Display for Reason {
             Self::AlreadyAnnounced { reminder } => {
                 write!(f, "the same drug was announced by {reminder}")
             }
+            Self::Reinstated => f.write_str("what had stopped it is gone, and it is still of use"),
+            Self::Moved { to } => write!(f, "it falls on {} now", to.rfc3339()),
             Self::GoLive => f.write_str("queued in sandbox mode before going live"),
             Self::Accepted => f.write_str("the provider accepted it"),
             Self::Refused { code } => write!(f, "the provider refused it with code {code}"),

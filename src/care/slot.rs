@@ -75,6 +75,15 @@ pub enum Confidence {
 }
 
 impl Confidence {
+    /// That of two parts together: the less sure one names the whole; `none` only where both are.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::None, other) | (other, Self::None) => other,
+            (a, b) => a.max(b),
+        }
+    }
+
     /// The word stored and shown.
     pub const fn word(self) -> &'static str {
         match self {

@@ -4,6 +4,20 @@
 //! sees the store: it gets an [`Outbound`] and returns an [`Outcome`]; it gets a callback and returns
 //! [`Event`]s.
 
+mod build;
+mod codes;
+mod email;
+mod gate;
+mod http;
+mod signature;
+mod smtp;
+mod twilio;
+mod verdict;
+mod whatsapp;
+
+pub use build::{ChannelConfigError, Channels};
+pub use codes::BadCodeTable;
+
 use crate::care::ids::AttemptId;
 use crate::care::{Address, ChannelKind, Phi, ReceiptStatus, UtcMs};
 use futures::future::BoxFuture;
@@ -133,14 +147,21 @@ pub enum Outcome {
     },
     /// It failed before the request was written: safe to retry.
     NotSent {
-        /// Where: resolve, gate, connect, tls, login.
+        /// Where: request, queue, resolve, gate, connect, tls, login, mail, rcpt, data.
         stage: &'static str,
     },
     /// The request may have arrived.
     Unknown {
-        /// Where: write, read, status, body.
+        /// Where: write, read, status, body; content of an email.
         stage: &'static str,
     },
+}
+
+impl Outcome {
+    /// A refusal of our own, before anything is sent.
+    fn refused(action: Action, code: &str) -> Self {
+        Self::Refused { action, code: code.to_owned(), retry_after_ms: None }
+    }
 }
 
 /// What an error code asks for (design.md section 1).
@@ -199,6 +220,11 @@ impl Callback {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
+
+    /// The query as it came, empty when there is none.
+    pub fn query(&self) -> &str {
+        self.path_and_query.split_once('?').map_or("", |(_, query)| query)
+    }
 }
 
 /// A callback that is what it says it is.
@@ -242,7 +268,8 @@ pub enum Event {
     Receipt(ReceiptEvent),
     /// A reply.
     Reply(ReplyEvent),
-    /// The provider handled an opt-out itself and has answered the patient.
+    /// The provider handled an opt-out itself and has answered the patient. Comes after the [`Event::Reply`]
+    /// of the same callback, so that the words are kept too: record both, answer neither.
     ProviderOptOut {
         /// Whose address.
         from: Address,

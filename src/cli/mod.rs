@@ -1,1 +1,133 @@
-//! The room cli.
+//! The command line: one file per subcommand, which prints, asks and shows progress; all else is asked of the
+//! rooms below. Answers go to stdout, talk goes to stderr. Only here errors become `anyhow`, and then an exit
+//! code.
+
+pub mod app;
+mod check;
+mod completions;
+mod config;
+pub mod daemon;
+mod exit;
+mod lock;
+pub mod logging;
+mod man;
+pub mod metrics;
+mod output;
+mod run;
+
+pub use exit::{Exit, Failure};
+pub use output::{Color, Output, Tone, printable, wrapped};
+
+use crate::config::{Environment, Loaded};
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Keeps chronic-care patients on their plan, over WhatsApp, SMS and email.
+#[derive(Debug, Parser)]
+#[command(name = "carebell", version, after_help = exit::HELP, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Configuration file [default: carebell.toml here, else /etc/carebell/carebell.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// When to colour the output; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run(run::Args),
+    /// Check the installation and say how to put right what is wrong
+    Check(check::Args),
+    /// Show the configuration
+    #[command(subcommand)]
+    Config(config::Action),
+    /// Print completions for a shell
+    Completions(completions::Args),
+    /// Print the manual page
+    Man,
+}
+
+/// What every subcommand is given.
+#[derive(Debug)]
+pub struct Context {
+    /// The process's surroundings.
+    pub environment: Environment,
+    /// Where answers and talk go.
+    pub output: Output,
+    config: Option<PathBuf>,
+}
+
+impl Context {
+    /// The configuration in force.
+    ///
+    /// # Errors
+    /// With every problem of it; ends in [`Exit::BadConfiguration`].
+    pub fn load(&self) -> Result<Loaded, Failure> {
+        Ok(crate::config::load(self.config.as_deref(), &self.environment)?)
+    }
+
+    /// Runs a command's asynchronous part to its end.
+    ///
+    /// # Errors
+    /// The command's own, or that the runtime cannot start.
+    pub fn block_on<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(work)
+    }
+}
+
+/// `--json`, on every subcommand that reads.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Form {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command line and says how it went.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(stop) => {
+            // Help and version are answers, not faults; a reader that went away is none either.
+            let _ = stop.print();
+            return if stop.use_stderr() { Exit::Usage } else { Exit::Ok };
+        }
+    };
+    let environment = Environment::of_process();
+    let output = Output::new(cli.global.color, &environment);
+    let context = Context { environment, output, config: cli.global.config };
+    match run(&cli.command, &context) {
+        Ok(()) => Exit::Ok,
+        Err(failure) => failure.tell(&context.output),
+    }
+}
+
+fn run(command: &Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Run(args) => run::run(args, context),
+        Command::Check(args) => check::run(args, context),
+        Command::Config(action) => config::run(action, context),
+        Command::Completions(args) => completions::run(args, context),
+        Command::Man => man::run(context),
+    }
+}
+
+/// The command tree, for completions and the manual page.
+fn tree() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}

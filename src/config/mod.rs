@@ -1,8 +1,39 @@
-//! Configuration: built-in defaults, `carebell.toml`, `CAREBELL_*`, systemd credentials; one struct per
-//! section. The only room that reads the environment.
+//! Configuration: built-in defaults, `carebell.toml`, `CAREBELL_*`, systemd credentials; one file per section,
+//! each with its `validate`. The only room that reads the environment. Called by `cli`, which hands each room
+//! its section.
 
+mod channels;
+mod database;
+mod deliver;
+mod environment;
+mod http;
+mod load;
+mod log;
+mod mask;
+mod problem;
+mod schedules;
+mod schema;
+mod secret;
+
+pub use channels::{ChannelsConfig, EmailConfig, TwilioConfig, WhatsappConfig};
+pub use database::{DatabaseConfig, Engine, RefusedTls, UnverifiedTls, connect_options_policy};
+pub use deliver::DeliverConfig;
+pub use environment::{Environment, User};
+pub use http::HttpConfig;
+pub use load::{Loaded, load};
+pub use log::{LogConfig, LogFormat};
+pub use mask::{Effective, without_password};
+pub use problem::{ConfigProblems, Problem};
+pub use schedules::SchedulesConfig;
+pub use schema::DEFAULT_FILE;
+pub use secret::Secret;
+
+use problem::Report;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+/// The name of the lowest layer.
+const DEFAULT: &str = "default";
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,9 +52,33 @@ pub struct Config {
     /// Sending.
     pub deliver: DeliverConfig,
     /// The channels.
+    #[serde(default)]
     pub channels: ChannelsConfig,
     /// Logs.
     pub log: LogConfig,
+}
+
+impl Config {
+    fn validate(&self, report: &mut Report<'_>) {
+        report.require(
+            self.state_dir.is_absolute(),
+            "state_dir",
+            "is not an absolute path",
+            "write it from the root: /var/lib/carebell",
+        );
+        self.database.validate(report);
+        self.http.validate(report);
+        self.deliver.validate(report);
+        self.channels.validate(report);
+        self.log.validate(report);
+        let heard = self.channels.whatsapp.is_some() || self.channels.twilio.is_some();
+        report.require(
+            self.mode != Mode::Live || !heard || self.http.public_url.starts_with("https://"),
+            "http.public_url",
+            "is not an https URL, but patients' replies (STOP) come in there in live mode",
+            "write the URL under which providers reach this server",
+        );
+    }
 }
 
 /// Whether connectors may leave this machine (design.md section 8).
@@ -46,165 +101,8 @@ impl Mode {
     }
 }
 
-/// The database.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseConfig {
-    /// `postgres://...`; empty means SQLite in `state_dir`.
-    pub url: String,
-    /// Connections to PostgreSQL.
-    pub max_connections: u32,
-    /// TLS less strict than verify-full to a host that is not loopback.
-    pub dangerous_accept_unverified_tls: bool,
-}
-
-/// The HTTP server.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpConfig {
-    /// Address and port to listen on; port 0 lets the system choose.
-    pub listen: String,
-    /// How providers reach this server; signatures are computed over it.
-    pub public_url: String,
-    /// Largest webhook body, in bytes.
-    pub max_body_bytes: usize,
-}
-
-/// Programmes and jobs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SchedulesConfig {
-    /// Folder laid over the copy in the binary.
-    pub dir: PathBuf,
-}
-
-/// Sending.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeliverConfig {
-    /// Open intents at most: the blast radius of a crash (design.md section 3).
-    pub permits: u32,
-    /// How long an intent is held, in seconds; a request's time-out is under half of it.
-    pub lease_seconds: u32,
-    /// Waits between tries, in seconds.
-    pub retry_seconds: Vec<u32>,
-}
-
-/// The channels; an absent one is not used.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ChannelsConfig {
-    /// WhatsApp by Meta's Cloud API.
-    pub whatsapp: Option<WhatsappConfig>,
-    /// SMS by Twilio.
-    pub twilio: Option<TwilioConfig>,
-    /// Email by SMTP.
-    pub email: Option<EmailConfig>,
-}
-
-/// WhatsApp by Meta's Cloud API.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WhatsappConfig {
-    /// `https://graph.facebook.com/v25.0`, or a partner's.
-    pub base_url: String,
-    /// The sender.
-    pub phone_number_id: String,
-    /// Bearer token.
-    pub access_token: Secret,
-    /// Key of webhook signatures; two during rotation.
-    pub app_secrets: Vec<Secret>,
-    /// Expected at the webhook's registration.
-    pub verify_token: Secret,
-    /// Messages a second.
-    pub messages_per_second: f64,
-}
-
-/// SMS by Twilio.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TwilioConfig {
-    /// `https://api.twilio.com`.
-    pub base_url: String,
-    /// `AC...`.
-    pub account_sid: String,
-    /// Key of requests and of webhook signatures; further ones only verify, during rotation.
-    pub auth_tokens: Vec<Secret>,
-    /// Sender in E.164; or a Messaging Service (`MG...`).
-    pub from: String,
-    /// Messages a second.
-    pub messages_per_second: f64,
-}
-
-/// Email by SMTP.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EmailConfig {
-    /// `smtps://host:465`, `smtp://host:587?tls=required`; `smtp://127.0.0.1:2525` on loopback only.
-    pub url: String,
-    /// User name.
-    pub username: Option<String>,
-    /// Password.
-    pub password: Option<Secret>,
-    /// From, as `Name <address>`.
-    pub from: String,
-    /// Messages a second.
-    pub messages_per_second: f64,
-    /// Parallel connections.
-    pub connections: u32,
-}
-
-/// Logs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogConfig {
-    /// Filter, for example `info,carebell=debug`.
-    pub filter: String,
-    /// Text or JSON.
-    pub format: LogFormat,
-}
-
-/// The form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
-}
-
-/// A secret: `Debug` masks it, and so does serialising it.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-
-    /// The secret itself; every call is a place where it is used on purpose.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("********")
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str("********")
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.0);
-    }
+/// Whether a host is this machine, by its name alone.
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }

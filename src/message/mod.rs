@@ -1,1 +1,20 @@
-//! The room message.
+//! What is said: texts per programme and language, their rendering, SMS parts, WhatsApp template parameters.
+//!
+//! No I/O but reading the schedules folder once, at load; no channel, no store. A text either renders whole or is
+//! refused: a blank or a placeholder never leaves. Called by `deliver`, `followup`, `inbound` and `cli`.
+
+mod catalogue;
+mod check;
+mod files;
+mod name;
+mod programmes;
+mod render;
+mod saying;
+pub mod segments;
+mod template;
+
+pub use catalogue::Catalogue;
+pub use files::CatalogueProblem;
+pub use name::MessageName;
+pub use programmes::Programmes;
+pub use saying::{Form, Item, NotRenderable, Rendered, Repeat, Saying, Template};

@@ -1,1 +1,13 @@
-//! The room policy.
+//! Decisions about what may be said, when and to whom.
+//!
+//! Pure functions that return their reason: no I/O, no clock, no randomness. Called by `schedule`, `deliver`,
+//! `inbound` and `followup`, which act on what they return.
+
+pub mod announced;
+pub mod contact_choice;
+pub mod grouping;
+pub mod keywords;
+pub mod outcome;
+pub mod quiet_hours;
+pub mod send;
+pub mod validity;

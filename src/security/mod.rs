@@ -11,7 +11,8 @@ pub use master::{MasterKeyError, WhenMissing, load_or_create_master_key};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
-use rand::RngCore;
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -160,6 +161,29 @@ impl Keyring {
     }
 }
 
+/// Randomness that the whole daemon shares: each piece of work forks a generator of its own, so that a seeded
+/// run is reproducible and no lock is held over an await.
+#[derive(Debug)]
+pub struct SharedRng(std::sync::Mutex<StdRng>);
+
+impl SharedRng {
+    /// From the operating system.
+    pub fn from_os() -> Self {
+        Self(std::sync::Mutex::new(StdRng::from_os_rng()))
+    }
+
+    /// From a seed: tests, simulation and the demo.
+    pub fn seeded(seed: u64) -> Self {
+        Self(std::sync::Mutex::new(StdRng::seed_from_u64(seed)))
+    }
+
+    /// A generator for one piece of work.
+    pub fn fork(&self) -> StdRng {
+        let mut shared = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        StdRng::from_rng(&mut *shared)
+    }
+}
+
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -185,7 +209,6 @@ fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::SeedableRng;
 
     #[test]
     fn p10_a_sealed_value_opens_only_in_its_place_under_its_key() {

@@ -1,1 +1,107 @@
-//! Tests of channel.
+//! Channels and the HTTP server over real sockets.
+
+#![cfg(test)]
+
+mod callbacks;
+mod mail;
+mod sends;
+mod server;
+mod stub;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use carebell::care::UtcMs;
+use carebell::care::ids::AttemptId;
+use carebell::care::{Address, Phi};
+use carebell::channel::{Channels, Content, Outbound, Text};
+use carebell::config::{ChannelsConfig, EmailConfig, Mode, Secret, TwilioConfig, WhatsappConfig};
+use hmac::{Hmac, Mac};
+use rand::SeedableRng;
+
+/// Long enough for loopback under load; tests that wait for it choose a shorter one.
+const TIMEOUT_MS: i64 = 20_000;
+const PUBLIC_URL: &str = "https://hooks.example.org";
+const META_SECRET: &str = "dev-app-secret-5f0c1e";
+const TWILIO_TOKEN: &str = "dev0123456789abcdef0123456789abcd";
+
+fn whatsapp(base_url: &str) -> WhatsappConfig {
+    WhatsappConfig {
+        base_url: base_url.to_owned(),
+        phone_number_id: "106540352242922".to_owned(),
+        access_token: Secret::new("token-1"),
+        app_secrets: vec![Secret::new("next-secret"), Secret::new(META_SECRET)],
+        verify_token: Secret::new("verify-1"),
+        messages_per_second: 80.0,
+    }
+}
+
+fn twilio(base_url: &str) -> TwilioConfig {
+    TwilioConfig {
+        base_url: base_url.to_owned(),
+        account_sid: "AC1".to_owned(),
+        auth_tokens: vec![Secret::new("current-token"), Secret::new(TWILIO_TOKEN)],
+        from: "+15005550006".to_owned(),
+        messages_per_second: 1.0,
+    }
+}
+
+fn email(url: &str) -> EmailConfig {
+    EmailConfig {
+        url: url.to_owned(),
+        username: None,
+        password: None,
+        from: "Clinic <clinic@example.org>".to_owned(),
+        messages_per_second: 5.0,
+        connections: 2,
+    }
+}
+
+/// All channels, each towards its own address, in sandbox mode.
+fn channels(http: &str, smtp: &str, timeout_ms: i64) -> Channels {
+    let config = ChannelsConfig {
+        whatsapp: Some(whatsapp(http)),
+        twilio: Some(twilio(http)),
+        email: Some(email(smtp)),
+    };
+    Channels::build(&config, Mode::Sandbox, PUBLIC_URL, timeout_ms).unwrap()
+}
+
+fn text(text: &str) -> Text {
+    Text(Phi::from(text))
+}
+
+fn attempt(seed: u64) -> AttemptId {
+    let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
+    AttemptId::new(UtcMs(1_764_000_000_000), &mut rng)
+}
+
+fn outbound(to: &str, content: Content) -> Outbound {
+    Outbound { correlation: attempt(1), to: Address::new(to), content, validity_seconds: 7_200 }
+}
+
+fn sms(body: &str) -> Outbound {
+    outbound("+15555550123", Content::Text { body: text(body) })
+}
+
+fn mail(subject: &str) -> Outbound {
+    let content = Content::Email {
+        subject: text(subject),
+        text: text("It is time.\nReply if you need help. Grüße"),
+        message_id: "msg-1@example.org".to_owned(),
+    };
+    outbound("patient@example.net", content)
+}
+
+/// Twilio's signature as its documentation words it (docs/usage/webhooks/webhooks-security).
+fn twilio_signature(url: &str, form: &str, token: &str) -> String {
+    let mut pairs: Vec<_> = form_urlencoded::parse(form.as_bytes()).collect();
+    pairs.sort();
+    let mut signed = url.to_owned();
+    for (name, value) in pairs {
+        signed.push_str(&name);
+        signed.push_str(&value);
+    }
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(token.as_bytes()).unwrap();
+    mac.update(signed.as_bytes());
+    BASE64_STANDARD.encode(mac.finalize().into_bytes())
+}

@@ -1,10 +1,15 @@
 //! The one integration binary: behaviour across rooms, a module per theme.
 
+#![cfg(test)]
+
 mod channel;
+mod cli;
 mod config;
 mod import;
 mod message;
+mod postgres;
 mod rooms;
 mod sandbox;
+mod store;
 mod timing;
 mod zones;

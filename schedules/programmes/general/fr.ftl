@@ -1,0 +1,81 @@
+# What Carebell says in French; the rules and variables are those of en.ftl.
+
+date = { $weekday ->
+    [1] lundi
+    [2] mardi
+    [3] mercredi
+    [4] jeudi
+    [5] vendredi
+    [6] samedi
+   *[7] dimanche
+ } { $day } { $month ->
+    [1] janvier
+    [2] février
+    [3] mars
+    [4] avril
+    [5] mai
+    [6] juin
+    [7] juillet
+    [8] août
+    [9] septembre
+    [10] octobre
+    [11] novembre
+   *[12] décembre
+ }
+
+dose = { $sender } : rappel de { $count ->
+    [one] votre prise
+   *[other] vos { $count } prises
+ } de { $time }. Suivez votre plan. Une question ? Demandez à votre équipe de soins.
+dose-overt =
+    { $sender } : rappel pour { $time }. Votre plan indique :
+    { $items }
+
+measurement = { $sender } : rappel pour { $time }. Faites la mesure prévue dans votre plan et notez le résultat.
+measurement-overt =
+    { $sender } : rappel pour { $time }. Faites cette mesure et notez le résultat :
+    { $items }
+
+refill = { $sender }, { $time } : allez chercher à temps ce qu'il vous faut pour suivre votre plan.
+refill-overt =
+    { $sender }, { $time } : allez chercher à temps :
+    { $items }
+
+check-in = { $sender }, { $time } : comment allez-vous ? Dites-le à votre équipe de soins. En cas d'urgence, appelez le numéro d'urgence local.
+check-in-overt =
+    { $sender }, { $time } : comment allez-vous ? Dites-le à votre équipe de soins. En cas d'urgence, appelez le numéro d'urgence local.
+    { $items }
+
+appointment = { $sender } : vous avez rendez-vous le { $date } à { $time }. Si vous ne pouvez pas venir, prévenez-nous.
+appointment-overt =
+    { $sender } : vous avez rendez-vous le { $date } à { $time } :
+    { $items }
+    Si vous ne pouvez pas venir, prévenez-nous.
+
+education = { $sender }, { $time } : votre équipe de soins a quelque chose à vous faire lire ou regarder. Demandez-lui si vous ne le trouvez pas.
+education-overt =
+    { $sender }, { $time } : votre équipe de soins a quelque chose à vous faire lire ou regarder :
+    { $items }
+
+lifestyle = { $sender }, { $time } : pensez à l'habitude prévue dans votre plan.
+lifestyle-overt =
+    { $sender }, { $time } : un rappel de votre plan :
+    { $items }
+
+notice = { $sender }, { $time } : votre équipe de soins a un message pour vous. Merci de la contacter.
+notice-overt =
+    { $sender }, { $time } : un message de votre équipe de soins :
+    { $items }
+
+several = { $sender } : rappel pour { $time }. Vous avez { $count } choses à faire selon votre plan.
+several-overt =
+    { $sender } : rappel pour { $time }. Votre plan indique :
+    { $items }
+
+repeat-mark = Ce message est peut-être répété : si vous l'avez déjà reçu, n'en tenez pas compte.
+
+stop-confirmation = { $sender } : vous ne recevrez plus nos messages. Seuls les messages changent, pas vos soins. Pour les recevoir à nouveau, répondez REPRENDRE. Ce numéro ne traite pas les urgences : appelez le numéro d'urgence local.
+start-confirmation = { $sender } : vous recevrez à nouveau nos messages. Pour ne plus les recevoir, répondez STOP. Ce numéro ne traite pas les urgences : appelez le numéro d'urgence local.
+help = { $sender } envoie des rappels de votre plan. Pour parler à une personne, appelez votre équipe de soins. Pour ne plus recevoir de messages, répondez STOP. Ce numéro ne traite pas les urgences : appelez le numéro d'urgence local.
+
+subject = Un rappel de { $sender }

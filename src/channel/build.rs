@@ -1,0 +1,152 @@
+//! The channels that a configuration asks for.
+
+use super::Channel;
+use super::codes::BadCodeTable;
+use super::email::Email;
+use super::twilio::Twilio;
+use super::whatsapp::Whatsapp;
+use crate::care::ChannelKind;
+use crate::config::{ChannelsConfig, Mode, Secret};
+use std::sync::Arc;
+
+/// The configured channels, in the default order of preference.
+#[derive(Clone, Default)]
+pub struct Channels(Vec<Arc<dyn Channel>>);
+
+/// A channel cannot be built as it is configured. Names the key and the fix, never a value.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelConfigError {
+    /// A URL that is none, or of a scheme that the channel does not speak.
+    #[error("{key} is not a URL this channel can use: write it as `{example}`")]
+    NotAUrl {
+        /// The key.
+        key: &'static str,
+        /// What one looks like.
+        example: &'static str,
+    },
+    /// Patients' messages would travel in clear text.
+    #[error("{key} leads to another machine without TLS: {fix}")]
+    ClearText {
+        /// The key.
+        key: &'static str,
+        /// What to write instead.
+        fix: &'static str,
+    },
+    /// A value that must be there is not.
+    #[error("{key} is empty: {fix}")]
+    Empty {
+        /// The key.
+        key: &'static str,
+        /// What belongs there.
+        fix: &'static str,
+    },
+    /// A value of the wrong form.
+    #[error("{key} has the wrong form: {fix}")]
+    WrongForm {
+        /// The key.
+        key: &'static str,
+        /// The right form.
+        fix: &'static str,
+    },
+    /// The system's certificate store does not open.
+    #[error(
+        "{key} needs TLS, but the system's root certificates do not load: install ca-certificates"
+    )]
+    NoTls {
+        /// The key.
+        key: &'static str,
+    },
+    /// A table in the binary or its extension is broken.
+    #[error(transparent)]
+    Codes(#[from] BadCodeTable),
+}
+
+impl Channels {
+    /// Builds what `config` names.
+    ///
+    /// `public_url` is how providers reach this server; their signatures are computed over it.
+    /// `request_timeout_ms` bounds one send and must be under half the lease (design.md section 3).
+    ///
+    /// # Errors
+    /// [`ChannelConfigError`], for the first key that is wrong.
+    pub fn build(
+        config: &ChannelsConfig,
+        mode: Mode,
+        public_url: &str,
+        request_timeout_ms: i64,
+    ) -> Result<Self, ChannelConfigError> {
+        let mut channels: Vec<Arc<dyn Channel>> = Vec::new();
+        if let Some(whatsapp) = &config.whatsapp {
+            channels.push(Arc::new(Whatsapp::new(whatsapp, mode, request_timeout_ms)?));
+        }
+        if let Some(twilio) = &config.twilio {
+            channels.push(Arc::new(Twilio::new(twilio, mode, public_url, request_timeout_ms)?));
+        }
+        if let Some(email) = &config.email {
+            channels.push(Arc::new(Email::new(email, mode, request_timeout_ms)?));
+        }
+        Ok(Self(channels))
+    }
+
+    /// The channel of a name, as in the configuration and in webhook URLs.
+    pub fn by_name(&self, name: &str) -> Option<&Arc<dyn Channel>> {
+        self.0.iter().find(|channel| channel.name() == name)
+    }
+
+    /// The channel that reaches a kind of address.
+    pub fn by_kind(&self, kind: ChannelKind) -> Option<&Arc<dyn Channel>> {
+        self.0.iter().find(|channel| channel.kind() == kind)
+    }
+
+    /// Every channel.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Channel>> {
+        self.0.iter()
+    }
+}
+
+impl From<Vec<Arc<dyn Channel>>> for Channels {
+    fn from(channels: Vec<Arc<dyn Channel>>) -> Self {
+        Self(channels)
+    }
+}
+
+impl std::fmt::Debug for Channels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|channel| channel.name())).finish()
+    }
+}
+
+/// A value that must not be empty.
+pub(super) fn present<'a>(
+    key: &'static str,
+    value: &'a str,
+    fix: &'static str,
+) -> Result<&'a str, ChannelConfigError> {
+    if value.trim().is_empty() { Err(ChannelConfigError::Empty { key, fix }) } else { Ok(value) }
+}
+
+/// Secrets, at least one and none empty: with an empty one anybody could sign.
+pub(super) fn secrets(
+    key: &'static str,
+    secrets: &[Secret],
+    fix: &'static str,
+) -> Result<Vec<Secret>, ChannelConfigError> {
+    if secrets.is_empty() || secrets.iter().any(|secret| secret.expose().trim().is_empty()) {
+        return Err(ChannelConfigError::Empty { key, fix });
+    }
+    Ok(secrets.to_vec())
+}
+
+/// A rate that can be paced.
+pub(super) fn rate(key: &'static str, per_second: f64) -> Result<f64, ChannelConfigError> {
+    if per_second.is_finite() && per_second > 0.0 {
+        return Ok(per_second);
+    }
+    Err(ChannelConfigError::WrongForm { key, fix: "give a number above 0" })
+}
+
+/// E.164 with its plus sign (ITU-T E.164: at most 15 digits, none of the country codes begins with 0).
+pub(super) fn is_e164(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or_default().as_bytes();
+    (7..=15).contains(&digits.len()) && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit)
+}

@@ -1,0 +1,178 @@
+//! Email by SMTP.
+//!
+//! Sources: RFC 5321 and 5322, RFC 3834 (Auto-Submitted), `reference/channels.md` section 4. It takes no
+//! callbacks: what bounces and what patients answer comes by mail, which nobody reads here yet.
+
+use super::build::{ChannelConfigError, rate};
+use super::codes::CodeTable;
+use super::smtp::{Broken, Fault, Letter, Relay};
+use super::{
+    Action, Callback, Capabilities, Channel, Content, Event, Outbound, Outcome, Reject,
+    ReminderForm, Unreadable, Verified,
+};
+use crate::care::ChannelKind;
+use crate::config::{EmailConfig, Mode, Secret};
+use futures::future::BoxFuture;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::authentication::Credentials;
+use std::time::Duration;
+
+/// The channel `email`.
+pub(super) struct Email {
+    relay: Relay,
+    codes: CodeTable,
+    from: Mailbox,
+    capabilities: Capabilities,
+}
+
+impl Email {
+    /// The channel of a configuration.
+    pub(super) fn new(
+        config: &EmailConfig,
+        mode: Mode,
+        request_timeout_ms: i64,
+    ) -> Result<Self, ChannelConfigError> {
+        let from_key = "channels.email.from";
+        let from = Some(&config.from).filter(|from| is_header_text(from) && from.is_ascii());
+        let from =
+            from.and_then(|from| from.parse().ok()).ok_or(ChannelConfigError::WrongForm {
+                key: from_key,
+                fix: "write `Name <name@host>`",
+            })?;
+        let login = match (&config.username, &config.password) {
+            (None, None) => None,
+            (Some(name), Some(password)) => Some(credentials(name, password)),
+            _ => {
+                let fix = "give username and password together, or neither";
+                return Err(ChannelConfigError::WrongForm { key: "channels.email.username", fix });
+            }
+        };
+        if config.connections == 0 {
+            let fix = "allow at least 1";
+            return Err(ChannelConfigError::WrongForm { key: "channels.email.connections", fix });
+        }
+        Ok(Self {
+            relay: Relay::new(&config.url, login, mode, config.connections)?,
+            codes: CodeTable::smtp()?,
+            from,
+            capabilities: Capabilities {
+                reminders: ReminderForm::Email,
+                messages_per_second: rate(
+                    "channels.email.messages_per_second",
+                    config.messages_per_second,
+                )?,
+                pair_gap_ms: 0,
+                request_timeout_ms,
+            },
+        })
+    }
+
+    async fn send_once(&self, outbound: &Outbound) -> Outcome {
+        let (message, to, message_id) = match self.message(outbound) {
+            Ok(message) => message,
+            Err(refused) => return refused,
+        };
+        let bytes = message.formatted();
+        let letter = Letter { from: &self.from.email, to: &to, bytes: &bytes };
+        let timeout_ms = u64::try_from(self.capabilities.request_timeout_ms).unwrap_or(0);
+        match self.relay.send(letter, Duration::from_millis(timeout_ms)).await {
+            Ok(()) => Outcome::Accepted { ids: vec![message_id] },
+            Err(broken) => self.outcome(broken),
+        }
+    }
+
+    /// The message, its envelope's recipient and its Message-ID.
+    ///
+    /// Control characters are refused before lettre sees them: it panics on a line break in a name, and a
+    /// header must not be able to begin another one.
+    fn message(&self, outbound: &Outbound) -> Result<(Message, lettre::Address, String), Outcome> {
+        let Content::Email { subject, text, message_id } = &outbound.content else {
+            return Err(Outcome::refused(Action::Fix, "content-is-not-email"));
+        };
+        let to = outbound.to.expose();
+        let headers = [to, subject.0.expose(), message_id];
+        if !headers.into_iter().all(is_header_text) {
+            return Err(Outcome::refused(Action::Fix, "control-character-in-header"));
+        }
+        if !to.is_ascii() {
+            return Err(Outcome::refused(Action::NextChannel, "address-needs-smtputf8"));
+        }
+        let to: lettre::Address =
+            to.parse().map_err(|_| Outcome::refused(Action::BadAddress, "not-an-address"))?;
+        let bare_id = message_id.trim_start_matches('<').trim_end_matches('>');
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to.clone()))
+            .subject(subject.0.expose().as_str())
+            .message_id(Some(format!("<{bare_id}>")))
+            .raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str("Auto-Submitted"),
+                "auto-generated".to_owned(),
+            ))
+            .header(ContentType::TEXT_PLAIN)
+            .body(text.0.expose().clone())
+            .map_err(|_| Outcome::refused(Action::Fix, "message-does-not-build"))?;
+        Ok((message, to, bare_id.to_owned()))
+    }
+
+    /// What a dialogue without acceptance means.
+    ///
+    /// A refusal is what its code says at its stage; unknown ones: 4xx again later, 5xx our fault (RFC 5321
+    /// section 4.2.1). A broken line is unknown only once the content was on its way.
+    fn outcome(&self, broken: Broken) -> Outcome {
+        let Broken { stage, fault } = broken;
+        match fault {
+            Fault::Reply(basic, enhanced) => {
+                let stage = if stage == "content" { "data" } else { stage };
+                let codes = [enhanced.as_deref(), Some(basic.as_str())];
+                let asked = codes.into_iter().flatten().find_map(|c| self.codes.asks_at(c, stage));
+                let default = if basic.starts_with('4') { Action::Retry } else { Action::Fix };
+                Outcome::Refused {
+                    action: asked.map_or(default, |asked| asked.action),
+                    retry_after_ms: asked.and_then(|asked| asked.wait_ms),
+                    code: enhanced.map_or(basic.clone(), |enhanced| format!("{basic} {enhanced}")),
+                }
+            }
+            Fault::Ours if stage == "login" => {
+                Outcome::refused(Action::PauseChannel, "no-login-mechanism")
+            }
+            Fault::Ours | Fault::Line if stage == "content" => Outcome::Unknown { stage },
+            Fault::Ours | Fault::Line => Outcome::NotSent { stage },
+        }
+    }
+}
+
+impl Channel for Email {
+    fn name(&self) -> &'static str {
+        "email"
+    }
+
+    fn kind(&self) -> ChannelKind {
+        ChannelKind::Email
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.send_once(outbound))
+    }
+
+    fn verify(&self, _callback: &Callback) -> Result<Verified, Reject> {
+        Err(Reject::Unexpected)
+    }
+
+    fn events(&self, _callback: &Callback) -> Result<Vec<Event>, Unreadable> {
+        Err(Unreadable { kind: "email takes no callbacks".to_owned() })
+    }
+}
+
+fn credentials(name: &str, password: &Secret) -> Credentials {
+    Credentials::new(name.to_owned(), password.expose().to_owned())
+}
+
+fn is_header_text(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}

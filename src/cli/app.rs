@@ -1,0 +1,257 @@
+//! Opening what most commands need: state folder, master key, database, zones, programmes, texts, channels.
+
+use super::{Context, Exit, Failure};
+use crate::care::ids::new_uuid;
+use crate::channel::Channels;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Engine, Loaded, Mode, connect_options_policy};
+use crate::message::{Catalogue, CatalogueProblem, Programmes};
+use crate::security::{Keyring, SharedRng, WhenMissing, load_or_create_master_key};
+use crate::store::meta::{self, fact};
+use crate::store::{Store, connect_postgres, connect_sqlite, patients};
+use crate::zones::Zones;
+use anyhow::Context as _;
+use sqlx::postgres::PgConnectOptions;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The database in the state folder.
+pub const SQLITE_FILE: &str = "carebell.db";
+/// The master key in the state folder.
+pub const MASTER_KEY_FILE: &str = "master.key";
+
+/// An opened installation.
+#[derive(Clone)]
+pub struct App {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The database, migrated and stamped.
+    pub store: Store,
+    /// Business time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<SharedRng>,
+    /// Zone rules.
+    pub zones: Arc<Zones>,
+    /// Programmes.
+    pub programmes: Arc<Programmes>,
+    /// Texts.
+    pub catalogue: Arc<Catalogue>,
+    /// Channels.
+    pub channels: Arc<Channels>,
+    /// Why nothing may be sent, if so: a mode or host that is not the database's.
+    pub hold: Option<String>,
+}
+
+/// Time and randomness of a process.
+#[derive(Clone)]
+pub struct Sources {
+    /// Business time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<SharedRng>,
+}
+
+impl Sources {
+    /// The real ones.
+    pub fn real() -> Self {
+        Self { clock: Arc::new(SystemClock), rng: Arc::new(SharedRng::from_os()) }
+    }
+}
+
+/// What a database is stamped with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// The configured mode.
+    Configured,
+    /// A demo's: it can never go live.
+    Demo,
+}
+
+impl App {
+    /// Opens the installation that the configuration describes; a first start makes what is missing.
+    ///
+    /// # Errors
+    /// With what is wrong, where, and the fix.
+    pub async fn open(context: &Context) -> Result<Self, Failure> {
+        Self::open_with(&context.load()?, Sources::real(), Stamp::Configured).await
+    }
+
+    /// Opens with given time and randomness.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_with(
+        loaded: &Loaded,
+        sources: Sources,
+        stamp: Stamp,
+    ) -> Result<Self, Failure> {
+        // One TLS provider for the process; a second installation changes nothing.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = Arc::new(loaded.config.clone());
+        let store = open_store(loaded, &sources.rng).await?;
+        store.migrate().await.context("failed to bring the database up to date")?;
+        let hold = stamp_or_compare(&store, &config, &sources, stamp).await?;
+        let zones = Zones::open(None).context("failed to read the zone rules")?;
+        let overlay = Some(config.schedules.dir.as_path()).filter(|dir| dir.exists());
+        let catalogue = Catalogue::load(overlay).map_err(|p| catalogue_failure(&p))?;
+        let programmes =
+            Programmes::load(overlay, &zones, &catalogue).map_err(|p| catalogue_failure(&p))?;
+        let channels = Channels::build(
+            &config.channels,
+            config.mode,
+            &config.http.public_url,
+            request_timeout_ms(&config),
+        )
+        .map_err(|fault| {
+            Failure::new(Exit::BadConfiguration, fault.to_string(), "carebell check")
+        })?;
+        Ok(Self {
+            config,
+            store,
+            clock: sources.clock,
+            rng: sources.rng,
+            zones: Arc::new(zones),
+            programmes: Arc::new(programmes),
+            catalogue: Arc::new(catalogue),
+            channels: Arc::new(channels),
+            hold,
+        })
+    }
+}
+
+/// The time one send may take: just under half the lease (design.md section 3).
+fn request_timeout_ms(config: &Config) -> i64 {
+    i64::from(config.deliver.lease_seconds) * 1_000 / 2 - 1_000
+}
+
+fn catalogue_failure(problems: &[CatalogueProblem]) -> Failure {
+    Failure::Configuration(
+        problems.iter().map(|p| crate::config::Problem::new(&p.place, &p.what, &p.fix)).collect(),
+    )
+}
+
+/// Opens the database without touching its schema.
+///
+/// # Errors
+/// When the state folder, the key or the database cannot be used.
+pub async fn open_store(loaded: &Loaded, rng: &SharedRng) -> Result<Store, Failure> {
+    let config = &loaded.config;
+    let dir = &config.state_dir;
+    make_state_dir(dir)?;
+    let file = sqlite_file(config);
+    let when_missing = match config.database.engine() {
+        Engine::Sqlite if file.exists() => WhenMissing::Refuse,
+        Engine::Sqlite | Engine::Postgres => WhenMissing::Create,
+    };
+    let master = load_or_create_master_key(
+        loaded.master_key_credential.as_deref(),
+        &dir.join(MASTER_KEY_FILE),
+        when_missing,
+        &mut rng.fork(),
+    )
+    .map_err(|fault| {
+        Failure::new(Exit::BadConfiguration, fault.to_string(), "see Backup in the README")
+    })?;
+    let keys = Keyring::new(&master);
+    let opened = match config.database.engine() {
+        Engine::Sqlite => connect_sqlite(&file, keys).await,
+        Engine::Postgres => {
+            let options = PgConnectOptions::from_str(&config.database.url)
+                .context("database.url is no PostgreSQL URL")?;
+            let unverified = config.database.dangerous_accept_unverified_tls.into();
+            let options = connect_options_policy(options, unverified)
+                .map_err(|fault| anyhow::anyhow!("database.url {fault}"))?;
+            connect_postgres(options, config.database.max_connections, keys).await
+        }
+    };
+    opened.map_err(|fault| {
+        Failure::new(
+            Exit::Failed,
+            fault.to_string(),
+            "is the server up, and may this user connect?",
+        )
+    })
+}
+
+/// Makes the state folder, the daemon's alone.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_state_dir(dir: &Path) -> Result<(), Failure> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|fault| {
+        Failure::new(
+            Exit::BadConfiguration,
+            format!("the state folder {} cannot be made: {fault}", dir.display()),
+            "set state_dir to a folder that this user may write, or run as the daemon's user",
+        )
+    })
+}
+
+/// Where the SQLite database lies.
+pub fn sqlite_file(config: &Config) -> PathBuf {
+    config.state_dir.join(SQLITE_FILE)
+}
+
+/// Stamps a new database; compares an old one. A wrong key refuses, a wrong mode or host holds.
+async fn stamp_or_compare(
+    store: &Store,
+    config: &Config,
+    sources: &Sources,
+    stamp: Stamp,
+) -> Result<Option<String>, Failure> {
+    let wanted = match stamp {
+        Stamp::Configured => config.mode.word(),
+        Stamp::Demo => "demo",
+    };
+    let host = host_name();
+    let id = new_uuid(sources.clock.now(), &mut sources.rng.fork()).to_string();
+    let keys = store.keys();
+    let facts = async {
+        let mut tx = store.write().await?;
+        meta::set_once(&mut tx, fact::DATABASE_ID, &id).await?;
+        let print = meta::set_once(&mut tx, fact::KEY_FINGERPRINT, &keys.fingerprint()).await?;
+        let mode = meta::set_once(&mut tx, fact::MODE, wanted).await?;
+        let stamped = meta::set_once(&mut tx, fact::HOST, &host).await?;
+        let opens = patients::opens_with(&mut tx, keys).await?;
+        tx.commit().await?;
+        crate::store::Result::Ok((print, mode, stamped, opens))
+    };
+    let (print, mode, stamped, opens) =
+        facts.await.context("failed to read the database's stamp")?;
+    if print != keys.fingerprint() || !opens {
+        return Err(Failure::new(
+            Exit::BadConfiguration,
+            "the master key is not the one this database was sealed with",
+            "restore master.key (or the credential) that belongs to this database",
+        ));
+    }
+    if mode == "demo" && stamp != Stamp::Demo {
+        return Err(Failure::new(
+            Exit::BadConfiguration,
+            "this is a demo's database",
+            "use another state_dir: a demo database can never be used for patients",
+        ));
+    }
+    if mode != wanted {
+        return Ok(Some(format!(
+            "the database is stamped {mode}, the configuration says {wanted}: \
+             `carebell db go-live` moves a database from sandbox to live"
+        )));
+    }
+    let sqlite = config.database.engine() == Engine::Sqlite;
+    if sqlite && stamped != host && config.mode == Mode::Live {
+        return Ok(Some(format!(
+            "the database was stamped on host {stamped}, this is {host}: a copy must not send again"
+        )));
+    }
+    Ok(None)
+}
+
+/// The name of this machine.
+pub fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}

@@ -1,0 +1,104 @@
+//! How a command ends: the exit code, and what is said about a failure.
+
+use super::output::{Output, Tone};
+use crate::config::{ConfigProblems, Problem};
+use std::io::ErrorKind;
+
+/// Shown under `--help`.
+pub(super) const HELP: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 75 already running, \
+                               78 bad configuration";
+
+/// The exit codes. 75 and 78 are EX_TEMPFAIL and EX_CONFIG of sysexits.h; the unit does not restart on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// It was tried and failed.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// What was asked for does not exist.
+    NotFound = 3,
+    /// Another daemon holds the state folder.
+    AlreadyRunning = 75,
+    /// The configuration is wrong; trying again changes nothing.
+    BadConfiguration = 78,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command failed, and what to do.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something to tell.
+    Told {
+        /// The exit code.
+        exit: Exit,
+        /// What failed, as a fragment that fits after "carebell: ".
+        message: String,
+        /// What to do, if that is known.
+        fix: Option<String>,
+    },
+    /// The configuration's problems.
+    Configuration(Vec<Problem>),
+    /// The answer itself, on stdout, says what is wrong.
+    Answered(Exit),
+    /// The reader of stdout went away: a quiet end, as with `| head`.
+    ReaderGone,
+}
+
+impl Failure {
+    /// A failure with a fix.
+    pub fn new(exit: Exit, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Told { exit, message: message.into(), fix: Some(fix.into()) }
+    }
+
+    /// Says it on stderr and gives the exit code.
+    pub(super) fn tell(self, output: &Output) -> Exit {
+        let name = output.paint(Tone::Bad, "carebell:");
+        match self {
+            Self::Told { exit, message, fix } => {
+                output.say(&format!("{name} {message}"));
+                if let Some(fix) = fix {
+                    output.say(&format!("  fix: {fix}"));
+                }
+                exit
+            }
+            Self::Configuration(problems) => {
+                output.say(&format!("{name} the configuration cannot be used"));
+                for problem in problems {
+                    output.say(&format!("  {}: {}", problem.place, problem.what));
+                    output.say(&format!("    fix: {}", problem.fix));
+                }
+                Exit::BadConfiguration
+            }
+            Self::Answered(exit) => exit,
+            Self::ReaderGone => Exit::Ok,
+        }
+    }
+}
+
+impl From<ConfigProblems> for Failure {
+    fn from(ConfigProblems(problems): ConfigProblems) -> Self {
+        Self::Configuration(problems)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Told { exit: Exit::Failed, message: format!("{error:#}"), fix: None }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Self::ReaderGone,
+            _ => anyhow::Error::from(error).context("failed to write the answer").into(),
+        }
+    }
+}

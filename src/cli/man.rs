@@ -1,0 +1,9 @@
+//! `carebell man`: the manual page, from the same tree as `--help`.
+
+use super::{Context, Failure};
+
+pub(super) fn run(context: &Context) -> Result<(), Failure> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(super::tree()).render(&mut page)?;
+    context.output.print(&String::from_utf8_lossy(&page))
+}

@@ -1,0 +1,135 @@
+//! From a message's reminders to what is handed to a channel.
+
+use crate::care::contact::KnownContact;
+use crate::care::ids::AttemptId;
+use crate::care::programme::Programme;
+use crate::care::slot::Planned;
+use crate::care::{Class, Phi, Schedule, UtcMs, Zone};
+use crate::channel::{Capabilities, Content, Outbound, ReminderForm, Text};
+use crate::message::{Catalogue, Form, Item, MessageName, NotRenderable, Repeat, Saying};
+use crate::store::activities::ActivityRow;
+use crate::store::messages::MessageRow;
+use crate::store::reminders::ReminderRow;
+use crate::store::standing::Standing;
+use chrono::NaiveDateTime;
+
+/// A fallback hop gets at most this much of the validity, in milliseconds (design.md section 6).
+const HOP_MS: i64 = crate::care::time::HOUR_MS;
+
+/// What composing needs.
+pub(super) struct Composition<'a> {
+    pub(super) now: UtcMs,
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) programme: &'a Programme,
+    pub(super) zone: &'a Zone,
+    pub(super) standing: &'a Standing,
+    pub(super) message: &'a MessageRow,
+    /// The message's reminders that still hold, with their activities.
+    pub(super) reminders: &'a [(&'a ReminderRow, &'a ActivityRow)],
+    pub(super) repeat: Repeat,
+}
+
+impl Composition<'_> {
+    /// The message for one contact point.
+    pub(super) fn outbound(
+        &self,
+        correlation: AttemptId,
+        contact: &KnownContact,
+        capabilities: Capabilities,
+        hop: Hop,
+    ) -> Result<Outbound, NotRenderable> {
+        let left_ms = self.message.valid_until.since(self.now).max(0);
+        let hop_ms = match hop {
+            Hop::Last => left_ms,
+            Hop::MoreToCome => (left_ms / 2).min(HOP_MS),
+        };
+        let answer = self.message.class == Class::Answer;
+        let form = match capabilities.reminders {
+            ReminderForm::Text => Form::Text,
+            ReminderForm::Template if answer => Form::Text,
+            ReminderForm::Template => Form::Template { valid_for_seconds: left_ms / 1_000 },
+            ReminderForm::Email => Form::Email,
+        };
+        let saying = Saying {
+            what: self.what()?,
+            language: self.standing.row.patient.language.clone(),
+            style: self.standing.row.patient.text_style,
+            form,
+            local_time: self.local_time(),
+            items: self.items(),
+            repeat: self.repeat,
+        };
+        let rendered = self.catalogue.render(self.programme, &saying)?;
+        let content = match (rendered.template, rendered.subject) {
+            (Some(template), _) => Content::Template {
+                name: template.name,
+                language: template.language,
+                parameters: template.parameters.into_iter().map(Text).collect(),
+            },
+            (None, Some(subject)) => Content::Email {
+                subject: Text(subject),
+                text: Text(rendered.text),
+                message_id: self.message.id.to_string(),
+            },
+            (None, None) => Content::Text { body: Text(rendered.text) },
+        };
+        Ok(Outbound {
+            correlation,
+            to: contact.address.clone(),
+            content,
+            validity_seconds: u32::try_from((hop_ms / 1_000).max(1)).unwrap_or(u32::MAX),
+        })
+    }
+
+    fn what(&self) -> Result<MessageName, NotRenderable> {
+        if self.message.class == Class::Answer {
+            return MessageName::ALL
+                .into_iter()
+                .find(|name| name.word() == self.message.name)
+                .ok_or(NotRenderable::Empty { what: "the answer's name" });
+        }
+        let kinds: Vec<_> = self.reminders.iter().map(|(_, row)| row.activity.kind).collect();
+        MessageName::announcing(&kinds).ok_or(NotRenderable::NotTogether)
+    }
+
+    /// The time the text names: when the appointment starts, else the planned time of the first reminder.
+    fn local_time(&self) -> NaiveDateTime {
+        let Some((reminder, row)) = self.reminders.first() else {
+            return self.zone.local(self.now);
+        };
+        match row.activity.schedule {
+            Schedule::Appointment { start } => self.zone.local(start),
+            Schedule::Dosages(_) | Schedule::Unscheduled => {
+                match Planned::parse(&reminder.local_time) {
+                    Some(Planned::Local(local)) => local,
+                    Some(Planned::Elapsed(_)) | None => self.zone.local(reminder.due_at),
+                }
+            }
+        }
+    }
+
+    fn items(&self) -> Vec<Item> {
+        self.reminders
+            .iter()
+            .map(|(_, row)| Item {
+                kind: row.activity.kind,
+                title: row.activity.title.clone(),
+                instruction: row.activity.instruction.clone(),
+            })
+            .collect()
+    }
+}
+
+/// Whether another channel would come after this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hop {
+    /// It would, and the class allows it.
+    MoreToCome,
+    /// This is the last one.
+    Last,
+}
+
+/// The record of what was sent where, to be sealed.
+pub(super) fn record(outbound: &Outbound) -> Phi<Vec<u8>> {
+    Phi::new(serde_json::json!(outbound).to_string().into_bytes())
+}

@@ -1,0 +1,75 @@
+//! What a step of the delivery machine changes, gathered first and written in one go.
+
+use crate::care::UtcMs;
+use crate::store::alarms::{Alarm, AlarmKind};
+use crate::store::attempts::{AttemptMove, AttemptRow};
+use crate::store::messages::MessageRow;
+use crate::store::patients::HealthMove;
+use crate::store::reminders::ReminderMove;
+use crate::store::story::Turn;
+use crate::store::tasks::NewTask;
+use crate::store::{Result, Tx, alarms, attempts, messages, patients, reminders, story, tasks};
+use rand::RngCore;
+
+/// Rows to write.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// Messages in their new state. Their former alarms are in `drop`.
+    pub(super) messages: Vec<MessageRow>,
+    /// Moves of reminders.
+    pub(super) reminders: Vec<ReminderMove>,
+    /// New intents.
+    pub(super) intents: Vec<AttemptRow>,
+    /// Moves of attempts that are locked and read.
+    pub(super) attempts: Vec<AttemptMove>,
+    /// Moves of contact points' health.
+    pub(super) health: Vec<HealthMove>,
+    /// Alarms to set beside those that follow from the rows.
+    pub(super) put: Vec<Alarm>,
+    /// Alarms to take away.
+    pub(super) drop: Vec<Alarm>,
+    /// Turns of the story.
+    pub(super) turns: Vec<Turn>,
+    /// Tasks to open.
+    pub(super) tasks: Vec<NewTask>,
+}
+
+/// The alarm that a message names.
+pub(super) fn alarm_of(message: &MessageRow) -> Option<Alarm> {
+    Some(Alarm::new(AlarmKind::Message, &message.lane, message.wake_at?, message.id.0))
+}
+
+/// The settle alarm that an attempt names.
+pub(super) fn settle_alarm(attempt: uuid::Uuid, at: UtcMs) -> Alarm {
+    Alarm::new(AlarmKind::Settle, "", at, attempt)
+}
+
+impl Effects {
+    /// Writes everything, alarms that follow from the rows included.
+    pub(super) async fn write(
+        self,
+        tx: &mut Tx,
+        rng: &mut (dyn RngCore + Send),
+        now: UtcMs,
+    ) -> Result<()> {
+        let mut fresh = self.put;
+        fresh.extend(self.messages.iter().filter_map(alarm_of));
+        fresh.extend(self.attempts.iter().filter_map(|m| Some(settle_alarm(m.id.0, m.wake_at?))));
+        alarms::drop_all(tx, &self.drop).await?;
+        messages::put(tx, &self.messages).await?;
+        reminders::move_to(tx, &self.reminders, now).await?;
+        attempts::insert(tx, &self.intents).await?;
+        attempts::move_to(tx, &self.attempts, now).await?;
+        patients::set_health(tx, &self.health, now).await?;
+        alarms::put(tx, &fresh).await?;
+        story::tell(tx, rng, &self.turns, now).await?;
+        for task in &self.tasks {
+            tasks::open(tx, task, now).await?;
+        }
+        for moved in &self.reminders {
+            metrics::counter!("carebell_reminders_total", "state" => moved.state.word())
+                .increment(1);
+        }
+        Ok(())
+    }
+}

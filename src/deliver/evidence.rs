@@ -1,0 +1,174 @@
+//! Evidence moves attempts, and through them messages and reminders, whatever order it comes in (P8).
+
+use super::effects::{Effects, alarm_of, settle_alarm};
+use super::record::{FailedAttempt, follow_up, reminders_by_message};
+use super::send::DelivererDeps;
+use crate::care::ids::{AttemptId, MessageId};
+use crate::care::{AttemptState, MessageState, Reason, ReceiptStatus, ReminderState, UtcMs};
+use crate::channel::Action;
+use crate::store::attempts::{AttemptMove, AttemptRow};
+use crate::store::messages::MessageRow;
+use crate::store::reminders::ReminderRow;
+use crate::store::story::Turn;
+use crate::store::tasks::TaskKind;
+use crate::store::{Result, Tx, attempts, messages, tasks};
+
+/// What is now known of an attempt.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// What it proves.
+    pub proves: AttemptState,
+    /// Why we know.
+    pub reason: Reason,
+    /// The provider's error code and what it asks for.
+    pub error: Option<(String, Action)>,
+    /// The provider's message id.
+    pub provider_id: Option<String>,
+}
+
+impl Evidence {
+    /// What a receipt proves.
+    pub fn receipt(
+        attempt: AttemptId,
+        status: ReceiptStatus,
+        error: Option<(String, Action)>,
+        provider_id: String,
+    ) -> Self {
+        Self {
+            attempt,
+            proves: status.proves(),
+            reason: Reason::Receipt { status: status.word().to_owned() },
+            error,
+            provider_id: Some(provider_id),
+        }
+    }
+}
+
+/// Applies evidence in a transaction of the caller's: the attempt's state becomes the maximum of what is known,
+/// and the message and its reminders follow it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn apply(
+    deps: &DelivererDeps,
+    tx: &mut Tx,
+    evidence: &[Evidence],
+    now: UtcMs,
+) -> Result<()> {
+    for fact in evidence {
+        apply_one(deps, tx, fact, now).await?;
+    }
+    Ok(())
+}
+
+async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcMs) -> Result<()> {
+    let Some(mut row) = attempts::lock(tx, &[fact.attempt]).await?.pop() else { return Ok(()) };
+    let state = row.state.with(fact.proves);
+    let new_id = row.provider_id.is_none() && fact.provider_id.is_some();
+    let advanced = state != row.state;
+    if !advanced && !new_id {
+        return Ok(());
+    }
+    let mut effects = Effects::default();
+    if advanced {
+        effects.drop.extend(row.wake_at.take().map(|at| settle_alarm(row.id.0, at)));
+        row.reason = fact.reason.clone();
+    }
+    // An open intent moves as well: its own writer then finds the intent ended, and weighs in as evidence.
+    row.state = state;
+    row.provider_id = row.provider_id.take().or_else(|| fact.provider_id.clone());
+    effects.attempts.push(AttemptMove {
+        id: row.id,
+        token: row.token,
+        state,
+        reason: row.reason.clone(),
+        code: fact.error.as_ref().map(|(code, _)| code.clone()),
+        provider_id: row.provider_id.clone(),
+        wake_at: row.wake_at,
+    });
+    if advanced && let Some(mut message) = messages::lock(tx, &[row.message]).await?.pop() {
+        let held = reminders_by_message(tx, &[message.id]).await?;
+        let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
+        match state {
+            AttemptState::Accepted
+            | AttemptState::Sent
+            | AttemptState::Delivered
+            | AttemptState::Read => {
+                it_left(tx, &mut message, &row, speaks_for, &mut effects, now).await?;
+            }
+            AttemptState::Failed if failed_last(&message, &row) => {
+                let (code, action) = fact
+                    .error
+                    .clone()
+                    .unwrap_or_else(|| ("failed".to_owned(), Action::NextChannel));
+                // The provider took it and gave up: the same address is not tried again at once.
+                let action = if action == Action::Retry { Action::NextChannel } else { action };
+                let failed = FailedAttempt { row: &row, action, code: &code, retry_after_ms: None };
+                follow_up(deps, tx, &mut message, speaks_for, &failed, &mut effects, now).await?;
+            }
+            AttemptState::NotSent | AttemptState::Refused
+                if message.state == MessageState::Unknown && row.number == message.tries =>
+            {
+                // A late writer knows that nothing left: the message may go on while it is valid.
+                let failed = FailedAttempt {
+                    row: &row,
+                    action: Action::Retry,
+                    code: state.word(),
+                    retry_after_ms: None,
+                };
+                follow_up(deps, tx, &mut message, speaks_for, &failed, &mut effects, now).await?;
+            }
+            _ => {}
+        }
+    }
+    let mut rng = deps.rng.fork();
+    effects.write(tx, &mut rng, now).await
+}
+
+fn failed_last(message: &MessageRow, attempt: &AttemptRow) -> bool {
+    attempt.number == message.tries
+        && matches!(
+            message.state,
+            MessageState::Sent | MessageState::Unknown | MessageState::Sending
+        )
+}
+
+/// It left: the message and its reminders are sent, and whatever else was to be tried is called off.
+async fn it_left(
+    tx: &mut Tx,
+    message: &mut MessageRow,
+    attempt: &AttemptRow,
+    speaks_for: &[ReminderRow],
+    effects: &mut Effects,
+    now: UtcMs,
+) -> Result<()> {
+    let last = attempt.number == message.tries;
+    if !last && left_by_a_later_one(tx, message.id, attempt.number).await? {
+        effects.turns.push(Turn {
+            subject: message.id.0,
+            state: "doubled",
+            reason: attempt.reason.clone(),
+        });
+        metrics::counter!("carebell_doubled_total", "class" => message.class.word()).increment(1);
+    }
+    let open = match message.state {
+        MessageState::Unknown | MessageState::Failed | MessageState::Queued => true,
+        MessageState::Sending => last,
+        _ => false,
+    };
+    if !open {
+        return Ok(());
+    }
+    effects.drop.extend(alarm_of(message));
+    tasks::close(tx, TaskKind::UnknownDose, &message.id.to_string()).await?;
+    let end = (MessageState::Sent, ReminderState::Sent, attempt.reason.clone());
+    effects.end_message(message, speaks_for, end, now);
+    Ok(())
+}
+
+async fn left_by_a_later_one(tx: &mut Tx, message: MessageId, number: i64) -> Result<bool> {
+    let all = attempts::of_messages(tx, &[message]).await?;
+    Ok(all.iter().any(|a| a.number > number && a.state >= AttemptState::Accepted))
+}

@@ -1,0 +1,79 @@
+//! Intents whose daemon ended, or whose lease ran out: their outcome is unknown, never free again (P4).
+
+use super::effects::{Effects, settle_alarm};
+use super::record::reminders_by_message;
+use super::send::{Deliverer, DelivererDeps};
+use crate::care::ids::{InstanceId, MessageId};
+use crate::care::{AttemptState, MessageState, Reason, ReminderState};
+use crate::policy::outcome::settle_at;
+use crate::store::attempts::AttemptMove;
+use crate::store::{Result, attempts, database_clock_ms, messages};
+
+/// Attempts of one transaction.
+const BATCH: i64 = 256;
+
+impl Deliverer {
+    /// Finds open intents whose lease ended on the database's clock, and those of instances known to be dead;
+    /// returns how many became unknown.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find_lost(&self, dead: &[InstanceId]) -> Result<usize> {
+        let mut found = 0;
+        loop {
+            let batch = find_batch(self.deps(), dead).await?;
+            found += batch;
+            if batch == 0 {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+async fn find_batch(deps: &DelivererDeps, dead: &[InstanceId]) -> Result<usize> {
+    let now = deps.clock.now();
+    let mut tx = deps.store.read().await?;
+    let open = attempts::open_instances(&mut tx).await?;
+    drop(tx);
+    if open.is_empty() {
+        return Ok(0);
+    }
+    let mut tx = deps.store.write().await?;
+    let database_now = database_clock_ms(&mut tx).await?;
+    let lost = attempts::lost(&mut tx, database_now, dead, BATCH).await?;
+    if lost.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<MessageId> = lost.iter().map(|attempt| attempt.message).collect();
+    let held = reminders_by_message(&mut tx, &ids).await?;
+    let mut effects = Effects::default();
+    let mut moves = Vec::new();
+    for mut message in messages::lock(&mut tx, &ids).await? {
+        let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
+        let id = message.id;
+        for attempt in lost.iter().filter(|attempt| attempt.message == id) {
+            let settle = settle_at(now, message.valid_until);
+            moves.push(AttemptMove {
+                id: attempt.id,
+                token: attempt.token,
+                state: AttemptState::Unknown,
+                reason: Reason::LostInstance,
+                code: None,
+                provider_id: None,
+                wake_at: Some(settle),
+            });
+            effects.put.push(settle_alarm(attempt.id.0, settle));
+            if message.state == MessageState::Sending && attempt.number == message.tries {
+                let end = (MessageState::Unknown, ReminderState::Unknown, Reason::LostInstance);
+                effects.end_message(&mut message, speaks_for, end, now);
+            }
+        }
+    }
+    let ended = attempts::end(&mut tx, &moves, now).await?;
+    let mut rng = deps.rng.fork();
+    effects.write(&mut tx, &mut rng, now).await?;
+    tx.commit().await?;
+    tracing::warn!(attempts = ended.len(), "attempts lost their daemon: their outcome is unknown");
+    metrics::counter!("carebell_leases_expired_total").increment(ended.len() as u64);
+    Ok(ended.len())
+}

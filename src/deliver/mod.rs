@@ -1,0 +1,19 @@
+//! Sends messages: claims what is due, calls channels, records outcomes, retries, falls back, settles what is
+//! unknown.
+//!
+//! The order is fixed (design.md section 3): permit and rate token, then the claim with its intent, then the
+//! first byte, then the outcome under its token. What lives here: those steps. What may not: rendering rules,
+//! provider protocols, decisions (they are in `policy`). The daemon calls [`Deliverer`]; `inbound` hands
+//! receipts to [`evidence`].
+
+mod claim;
+mod compose;
+mod effects;
+pub mod evidence;
+mod lost;
+mod pace;
+mod record;
+mod send;
+mod settle;
+
+pub use send::{Deliverer, DelivererDeps, Sent};

@@ -1,0 +1,377 @@
+//! Outcomes, committed in groups under their tokens; and what follows from each.
+
+use super::effects::{Effects, settle_alarm};
+use super::evidence::{self, Evidence};
+use super::send::{DelivererDeps, Ended};
+use crate::care::contact::KnownContact;
+use crate::care::ids::{AttemptId, MessageId, TaskId};
+use crate::care::time::DAY_MS;
+use crate::care::{
+    AttemptState, ChannelKind, ContactHealth, MessageState, Reason, ReminderState, UtcMs,
+};
+use crate::channel::{Action, Outcome};
+use crate::policy::contact_choice::{Choice, choose};
+use crate::policy::grouping::lane;
+use crate::policy::outcome::{Failure, Next, Others, Past, after_failure, settle_at};
+use crate::store::attempts::{AttemptMove, AttemptRow};
+use crate::store::messages::MessageRow;
+use crate::store::patients::HealthMove;
+use crate::store::reminders::{ReminderMove, ReminderRow};
+use crate::store::story::Turn;
+use crate::store::tasks::{NewTask, TaskKind};
+use crate::store::{Result, Tx, attempts, messages, receipts, reminders, standing};
+use std::collections::BTreeMap;
+
+/// An outcome in the three kinds that differ in what follows.
+enum Ending<'a> {
+    Accepted(&'a [String]),
+    Unknown(&'a str),
+    Failed { action: Action, code: &'a str, retry_after_ms: Option<i64> },
+}
+
+impl<'a> Ending<'a> {
+    fn of(outcome: &'a Outcome) -> Self {
+        match outcome {
+            Outcome::Accepted { ids } => Self::Accepted(ids),
+            Outcome::Unknown { stage } => Self::Unknown(stage),
+            Outcome::Refused { action: Action::Unknown, code, .. } => Self::Unknown(code),
+            Outcome::Refused { action, code, retry_after_ms } => {
+                Self::Failed { action: *action, code, retry_after_ms: *retry_after_ms }
+            }
+            Outcome::NotSent { stage } => {
+                Self::Failed { action: Action::Retry, code: stage, retry_after_ms: None }
+            }
+        }
+    }
+}
+
+/// Records a group of outcomes in one transaction. One whose token no longer holds moves nothing by itself:
+/// it is kept as evidence, like a receipt (P3).
+pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> {
+    let now = deps.clock.now();
+    let mut tx = deps.store.write().await?;
+    let ids: Vec<AttemptId> = ended.iter().map(|e| e.id).collect();
+    let rows: BTreeMap<AttemptId, AttemptRow> =
+        attempts::lock(&mut tx, &ids).await?.into_iter().map(|row| (row.id, row)).collect();
+    let mut message_ids: Vec<MessageId> = rows.values().map(|row| row.message).collect();
+    message_ids.sort_unstable();
+    message_ids.dedup();
+    let mut known: BTreeMap<MessageId, MessageRow> =
+        messages::lock(&mut tx, &message_ids).await?.into_iter().map(|row| (row.id, row)).collect();
+    let moves: Vec<AttemptMove> = ended
+        .iter()
+        .filter_map(|e| {
+            let valid_until = known.get(&rows.get(&e.id)?.message)?.valid_until;
+            Some(attempt_move(e, now, valid_until))
+        })
+        .collect();
+    let held_token = attempts::end(&mut tx, &moves, now).await?;
+    let held = reminders_by_message(&mut tx, &message_ids).await?;
+    let mut effects = Effects::default();
+    let mut evidence = Vec::new();
+    for one in ended {
+        let (Some(row), Some(moved)) =
+            (rows.get(&one.id), moves.iter().find(|moved| moved.id == one.id))
+        else {
+            continue;
+        };
+        metrics::counter!("carebell_attempts_total", "channel" => one.channel.clone(),
+            "outcome" => moved.state.word())
+        .increment(1);
+        if !held_token.contains(&one.id) {
+            evidence.push(late(moved, &mut effects));
+            continue;
+        }
+        let Some(message) = known.get_mut(&row.message) else { continue };
+        let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
+        match Ending::of(&one.outcome) {
+            Ending::Accepted(ids) => {
+                let end = (MessageState::Sent, ReminderState::Sent, Reason::Accepted);
+                effects.end_message(message, speaks_for, end, now);
+                evidence.extend(parked(&mut tx, one, ids).await?);
+            }
+            Ending::Unknown(stage) => {
+                let reason = Reason::UnknownOutcome { stage: stage.to_owned() };
+                let end = (MessageState::Unknown, ReminderState::Unknown, reason);
+                effects.end_message(message, speaks_for, end, now);
+                effects.put.extend(moved.wake_at.map(|at| settle_alarm(row.id.0, at)));
+            }
+            Ending::Failed { action, code, retry_after_ms } => {
+                let failed = FailedAttempt { row, action, code, retry_after_ms };
+                follow_up(deps, &mut tx, message, speaks_for, &failed, &mut effects, now).await?;
+            }
+        }
+    }
+    let mut rng = deps.rng.fork();
+    effects.write(&mut tx, &mut rng, now).await?;
+    evidence::apply(deps, &mut tx, &evidence, now).await?;
+    tx.commit().await
+}
+
+/// The reminders that messages speak for.
+pub(super) async fn reminders_by_message(
+    tx: &mut Tx,
+    ids: &[MessageId],
+) -> Result<BTreeMap<MessageId, Vec<ReminderRow>>> {
+    let mut held: BTreeMap<MessageId, Vec<ReminderRow>> = BTreeMap::new();
+    for reminder in reminders::of_messages(tx, ids).await? {
+        if let Some(id) = reminder.message {
+            held.entry(id).or_default().push(reminder);
+        }
+    }
+    Ok(held)
+}
+
+fn attempt_move(ended: &Ended, now: UtcMs, valid_until: UtcMs) -> AttemptMove {
+    let mut moved = AttemptMove {
+        id: ended.id,
+        token: ended.token,
+        state: AttemptState::Unknown,
+        reason: Reason::Accepted,
+        code: None,
+        provider_id: None,
+        wake_at: None,
+    };
+    match Ending::of(&ended.outcome) {
+        Ending::Accepted(ids) => {
+            moved.state = AttemptState::Accepted;
+            moved.provider_id = ids.first().cloned();
+        }
+        Ending::Unknown(stage) => {
+            moved.reason = Reason::UnknownOutcome { stage: stage.to_owned() };
+            moved.wake_at = Some(settle_at(now, valid_until));
+        }
+        Ending::Failed { code, .. } => {
+            moved.code = Some(code.to_owned());
+            (moved.state, moved.reason) = match &ended.outcome {
+                Outcome::NotSent { stage } => {
+                    (AttemptState::NotSent, Reason::NotSent { stage: (*stage).to_owned() })
+                }
+                _ => (AttemptState::Refused, Reason::Refused { code: code.to_owned() }),
+            };
+        }
+    }
+    moved
+}
+
+/// A writer whose token was taken away: what it knows is told and weighed, and moves nothing by itself.
+fn late(moved: &AttemptMove, effects: &mut Effects) -> Evidence {
+    effects.turns.push(Turn {
+        subject: moved.id.0,
+        state: moved.state.word(),
+        reason: moved.reason.clone(),
+    });
+    Evidence {
+        attempt: moved.id,
+        proves: moved.state,
+        reason: moved.reason.clone(),
+        error: None,
+        provider_id: moved.provider_id.clone(),
+    }
+}
+
+/// Receipts that were here before we knew the provider's ids.
+async fn parked(tx: &mut Tx, ended: &Ended, ids: &[String]) -> Result<Vec<Evidence>> {
+    let wanted: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut evidence = Vec::new();
+    for receipt in receipts::parked(tx, &ended.channel, &wanted).await? {
+        let id = &receipt.provider_id;
+        receipts::match_parked(tx, &ended.channel, id, ended.id).await?;
+        let error = (!receipt.code.is_empty()).then(|| (receipt.code.clone(), Action::NextChannel));
+        evidence.push(Evidence::receipt(ended.id, receipt.status, error, id.clone()));
+    }
+    Ok(evidence)
+}
+
+/// An attempt that surely left nothing with the patient.
+pub(super) struct FailedAttempt<'a> {
+    pub(super) row: &'a AttemptRow,
+    pub(super) action: Action,
+    pub(super) code: &'a str,
+    pub(super) retry_after_ms: Option<i64>,
+}
+
+/// What becomes of a message after a failed attempt: again, elsewhere, or failed; and of the contact point.
+pub(super) async fn follow_up(
+    deps: &DelivererDeps,
+    tx: &mut Tx,
+    message: &mut MessageRow,
+    speaks_for: &[ReminderRow],
+    failed: &FailedAttempt<'_>,
+    effects: &mut Effects,
+    now: UtcMs,
+) -> Result<()> {
+    let contact_point = failed.row.contact_point;
+    let earlier = attempts::of_messages(tx, &[message.id]).await?;
+    let tries = earlier.iter().filter(|a| a.contact_point == contact_point).count();
+    let mut tried = message.tried.clone();
+    if !tried.contains(&contact_point) {
+        tried.push(contact_point);
+    }
+    let next_kind = next_contact(deps, tx, message, &tried).await?.map(|contact| contact.channel);
+    let failure = match failed.action {
+        Action::Retry | Action::Unknown => {
+            Failure::Passing { retry_after_ms: failed.retry_after_ms }
+        }
+        Action::PauseChannel => Failure::Channel,
+        Action::NextChannel
+        | Action::BadAddress
+        | Action::OptedOut
+        | Action::TemplateProblem
+        | Action::Fix => Failure::Lasting,
+    };
+    // Who opted out at the provider is not followed to another channel on the strength of the same consent.
+    let others = if next_kind.is_some() && failed.action != Action::OptedOut {
+        Others::Left
+    } else {
+        Others::None
+    };
+    let past =
+        Past { now, valid_until: message.valid_until, tries, waits_ms: &deps.waits_ms, others };
+    mark_contact(failed, effects);
+    call_operator(deps, failed, effects, now);
+    let code = failed.code.to_owned();
+    match after_failure(failure, &past) {
+        Next::Again { at } => {
+            let reason = Reason::Retry { at, code };
+            effects.requeue(message, speaks_for, at, reason, now);
+        }
+        Next::Elsewhere => {
+            message.tried = tried;
+            let sender = next_kind.and_then(|kind| deps.channels.by_kind(kind)).map(|c| c.name());
+            message.lane = lane(message.class, message.answering(), sender);
+            effects.requeue(message, speaks_for, now, Reason::NextChannel { code }, now);
+        }
+        Next::Fail => {
+            let reason = if failed.action == Action::OptedOut {
+                Reason::OptedOut
+            } else {
+                Reason::Refused { code }
+            };
+            let end = (MessageState::Failed, ReminderState::Failed, reason);
+            effects.end_message(message, speaks_for, end, now);
+        }
+    }
+    Ok(())
+}
+
+async fn next_contact(
+    deps: &DelivererDeps,
+    tx: &mut Tx,
+    message: &MessageRow,
+    tried: &[crate::care::ids::ContactPointId],
+) -> Result<Option<KnownContact>> {
+    if message.contact_point.is_some() {
+        return Ok(None);
+    }
+    let standings = standing::load(tx, deps.store.keys(), &[message.patient]).await?;
+    let Some(standing) = standings.get(&message.patient) else { return Ok(None) };
+    let Some(programme) = deps.programmes.get(&standing.row.programme) else { return Ok(None) };
+    let configured: Vec<ChannelKind> = deps.channels.iter().map(|c| c.kind()).collect();
+    let choice = Choice {
+        contacts: &standing.contacts,
+        consents: &standing.consents,
+        preference: &programme.channels,
+        configured: &configured,
+        tried,
+    };
+    Ok(choose(&choice).ok().cloned())
+}
+
+fn mark_contact(failed: &FailedAttempt<'_>, effects: &mut Effects) {
+    let health = match failed.action {
+        Action::BadAddress => ContactHealth::Bad,
+        Action::OptedOut => ContactHealth::OptedOut,
+        _ => return,
+    };
+    effects.health.push(HealthMove {
+        id: failed.row.contact_point,
+        health,
+        code: failed.code.to_owned(),
+    });
+}
+
+/// A refused sender or template is an operator's to mend: one task per channel.
+fn call_operator(
+    deps: &DelivererDeps,
+    failed: &FailedAttempt<'_>,
+    effects: &mut Effects,
+    now: UtcMs,
+) {
+    if !matches!(failed.action, Action::PauseChannel | Action::TemplateProblem | Action::Fix) {
+        return;
+    }
+    effects.tasks.push(NewTask {
+        id: TaskId::new(now, &mut deps.rng.fork()),
+        patient: None,
+        kind: TaskKind::Channel,
+        subject: format!("{} {}", failed.row.channel, failed.code),
+        reason: Reason::Refused { code: failed.code.to_owned() },
+        due_at: now.plus_ms(DAY_MS),
+    });
+}
+
+impl Effects {
+    /// Ends a message, and the reminders it speaks for that are still open.
+    pub(super) fn end_message(
+        &mut self,
+        message: &mut MessageRow,
+        speaks_for: &[ReminderRow],
+        (state, reminder_state, reason): (MessageState, ReminderState, Reason),
+        now: UtcMs,
+    ) {
+        message.state = state;
+        message.reason = reason.clone();
+        message.wake_at = None;
+        message.updated_at = now;
+        self.messages.retain(|other| other.id != message.id);
+        self.messages.push(message.clone());
+        self.move_open(speaks_for, reminder_state, &reason);
+    }
+
+    /// Queues a message again.
+    pub(super) fn requeue(
+        &mut self,
+        message: &mut MessageRow,
+        speaks_for: &[ReminderRow],
+        at: UtcMs,
+        reason: Reason,
+        now: UtcMs,
+    ) {
+        self.turns.push(Turn {
+            subject: message.id.0,
+            state: MessageState::Queued.word(),
+            reason: reason.clone(),
+        });
+        message.state = MessageState::Queued;
+        message.reason = reason.clone();
+        message.wake_at = Some(at);
+        message.updated_at = now;
+        self.messages.retain(|other| other.id != message.id);
+        self.messages.push(message.clone());
+        self.move_open(speaks_for, ReminderState::Queued, &reason);
+    }
+
+    /// Moves reminders whose story is not over.
+    pub(super) fn move_open(
+        &mut self,
+        speaks_for: &[ReminderRow],
+        state: ReminderState,
+        reason: &Reason,
+    ) {
+        let open = |reminder: &&ReminderRow| {
+            matches!(
+                reminder.state,
+                ReminderState::Queued
+                    | ReminderState::Sending
+                    | ReminderState::Sent
+                    | ReminderState::Failed
+                    | ReminderState::Unknown
+            )
+        };
+        for reminder in speaks_for.iter().filter(open) {
+            self.reminders.retain(|other| other.id != reminder.id);
+            self.reminders.push(ReminderMove { id: reminder.id, state, reason: reason.clone() });
+        }
+    }
+}

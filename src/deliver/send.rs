@@ -1,0 +1,382 @@
+//! The loop's shell: permits, rate tokens, claims, one task per send, and the writer of outcomes.
+
+use super::claim::{Claimed, claim_lane, claim_one};
+use super::pace::Pace;
+use super::record::record;
+use crate::care::ids::{AttemptId, InstanceId, MessageId, PatientId, TaskId};
+use crate::care::time::DAY_MS;
+use crate::care::{MessageState, Reason, ReminderState, UtcMs, ZoneRules};
+use crate::channel::{Channel, Channels, Outbound, Outcome};
+use crate::clock::Clock;
+use crate::message::{Catalogue, Programmes};
+use crate::policy::grouping::sender_of;
+use crate::security::SharedRng;
+use crate::store::alarms::{Alarm, AlarmKind};
+use crate::store::reminders::ReminderMove;
+use crate::store::tasks::{NewTask, TaskKind};
+use crate::store::{Result, Store, StoreError, alarms, messages, reminders, tasks};
+use futures::FutureExt;
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// Messages of one claim.
+const BATCH: usize = 32;
+/// Outcomes of one commit.
+const GROUP: usize = 256;
+/// A step that broke so often in a row is taken away from a message (P9).
+const TRIES: i64 = 3;
+
+/// What delivering needs.
+#[derive(Clone)]
+pub struct DelivererDeps {
+    /// The database.
+    pub store: Store,
+    /// Business time.
+    pub clock: Arc<dyn Clock>,
+    /// Zone rules.
+    pub zones: Arc<dyn ZoneRules>,
+    /// Programmes.
+    pub programmes: Arc<Programmes>,
+    /// Texts.
+    pub catalogue: Arc<Catalogue>,
+    /// Channels.
+    pub channels: Arc<Channels>,
+    /// Randomness.
+    pub rng: Arc<SharedRng>,
+    /// This daemon.
+    pub instance: InstanceId,
+    /// How long an intent is held, on the database's clock, in milliseconds.
+    pub lease_ms: i64,
+    /// Waits between tries, in milliseconds.
+    pub waits_ms: Vec<i64>,
+    /// Open intents at most.
+    pub permits: usize,
+}
+
+/// A committed intent on its way to the channel.
+pub(super) struct Intent {
+    pub(super) id: AttemptId,
+    pub(super) token: Uuid,
+    pub(super) patient: PatientId,
+    pub(super) channel: Arc<dyn Channel>,
+    pub(super) outbound: Outbound,
+}
+
+/// How an attempt ended, on its way to the writer. The permit goes with it, and returns when it is committed.
+pub(super) struct Ended {
+    pub(super) id: AttemptId,
+    pub(super) token: Uuid,
+    pub(super) channel: String,
+    pub(super) outcome: Outcome,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What a tick did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Alarms taken.
+    pub alarms: usize,
+    /// Intents committed and handed to their channels.
+    pub intents: usize,
+}
+
+/// Sends what is due.
+#[derive(Clone)]
+pub struct Deliverer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    deps: DelivererDeps,
+    permits: Arc<Semaphore>,
+    pace: Pace,
+    sends: TaskTracker,
+    outcomes: mpsc::Sender<Ended>,
+    in_flight: AtomicUsize,
+    stopped: AtomicBool,
+    opted_out: Mutex<BTreeSet<PatientId>>,
+    recorded: Notify,
+}
+
+impl Deliverer {
+    /// A deliverer; its writer of outcomes runs on `writers` until the deliverer is dropped and every outcome
+    /// is committed.
+    pub fn start(deps: DelivererDeps, writers: &TaskTracker) -> Self {
+        let (outcomes, received) = mpsc::channel(deps.permits.max(1));
+        let pace = Pace::default();
+        for channel in deps.channels.iter() {
+            let per_second = channel.capabilities().messages_per_second;
+            pace.add(channel.name(), per_second, Instant::now());
+        }
+        let shared = Arc::new(Shared {
+            permits: Arc::new(Semaphore::new(deps.permits)),
+            pace,
+            sends: TaskTracker::new(),
+            outcomes,
+            in_flight: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+            opted_out: Mutex::new(BTreeSet::new()),
+            recorded: Notify::new(),
+            deps,
+        });
+        writers.spawn(write_outcomes(Arc::downgrade(&shared), received));
+        Self { shared }
+    }
+
+    /// What the deliverer works with.
+    pub fn deps(&self) -> &DelivererDeps {
+        &self.shared.deps
+    }
+
+    /// Claims and sends one round over all lanes, most urgent first.
+    ///
+    /// # Errors
+    /// When the database fails; what was not committed is due again.
+    pub async fn tick(&self) -> Result<Sent> {
+        let shared = &self.shared;
+        let now = shared.deps.clock.now();
+        let mut tx = shared.deps.store.read().await?;
+        let lanes = alarms::lanes(&mut tx).await?;
+        drop(tx);
+        let mut sent = Sent::default();
+        for lane in lanes.into_iter().filter(|lane| UtcMs(lane.wake_at_ms) <= now) {
+            if shared.stopped.load(Ordering::SeqCst) {
+                break;
+            }
+            let mut permits = self.permits();
+            let sender = sender_of(&lane.lane).to_owned();
+            let tokens = shared.pace.take(&sender, permits.len(), Instant::now(), now);
+            permits.truncate(tokens);
+            if permits.is_empty() {
+                continue;
+            }
+            let claimed = self.claim(&lane.lane, permits.len(), now).await?;
+            shared.pace.give_back(&sender, tokens.saturating_sub(claimed.intents.len()));
+            sent.alarms += claimed.alarms;
+            sent.intents += claimed.intents.len();
+            // The lease runs on the database's clock; this one, which counts suspend, is only ever shorter.
+            let lease_ends = Instant::now() + Duration::from_millis(millis(shared.deps.lease_ms));
+            for (intent, permit) in claimed.intents.into_iter().zip(permits) {
+                self.hand_over(intent, permit, lease_ends);
+            }
+        }
+        Ok(sent)
+    }
+
+    fn permits(&self) -> Vec<OwnedSemaphorePermit> {
+        std::iter::from_fn(|| Arc::clone(&self.shared.permits).try_acquire_owned().ok())
+            .take(BATCH)
+            .collect()
+    }
+
+    async fn claim(&self, lane: &str, limit: usize, now: UtcMs) -> Result<Claimed> {
+        let deps = &self.shared.deps;
+        match AssertUnwindSafe(claim_lane(deps, lane, limit)).catch_unwind().await {
+            Ok(Ok(claimed)) => Ok(claimed),
+            Ok(Err(StoreError::Driver(fault))) => Err(StoreError::Driver(fault)),
+            Ok(Err(_)) | Err(_) => self.claim_one_by_one(lane, limit, now).await,
+        }
+    }
+
+    /// A set failed: its messages are stepped alone (P9).
+    async fn claim_one_by_one(&self, lane: &str, limit: usize, now: UtcMs) -> Result<Claimed> {
+        let deps = &self.shared.deps;
+        let mut tx = deps.store.read().await?;
+        let due = alarms::due_unlocked(&mut tx, AlarmKind::Message, lane, now, limit).await?;
+        drop(tx);
+        let mut all = Claimed::default();
+        for alarm in due {
+            match AssertUnwindSafe(claim_one(deps, lane, alarm)).catch_unwind().await {
+                Ok(Ok(one)) => {
+                    all.alarms += one.alarms;
+                    all.intents.extend(one.intents);
+                }
+                Ok(Err(StoreError::Driver(fault))) => return Err(StoreError::Driver(fault)),
+                Ok(Err(_)) | Err(_) => {
+                    all.alarms += 1;
+                    self.step_failed(lane, alarm, now).await?;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    async fn step_failed(&self, lane: &str, alarm: alarms::Due, now: UtcMs) -> Result<()> {
+        let deps = &self.shared.deps;
+        let id = MessageId(alarm.id);
+        let mut rng = deps.rng.fork();
+        let mut tx = deps.store.write().await?;
+        let failures = messages::step_failed(&mut tx, id).await?;
+        tracing::warn!(message_id = %id, failures, "claiming a message broke");
+        metrics::counter!("carebell_steps_broken_total", "step" => "claim").increment(1);
+        if failures >= TRIES {
+            let old = Alarm::new(AlarmKind::Message, lane, UtcMs(alarm.wake_at_ms), alarm.id);
+            alarms::drop_all(&mut tx, &[old]).await?;
+            if let Some(mut message) = messages::by_id(&mut tx, id).await? {
+                let held: Vec<_> = reminders::of_messages(&mut tx, &[id])
+                    .await?
+                    .into_iter()
+                    .filter(|r| r.state == ReminderState::Queued)
+                    .map(|r| ReminderMove {
+                        id: r.id,
+                        state: ReminderState::Parked,
+                        reason: Reason::Poisoned,
+                    })
+                    .collect();
+                reminders::move_to(&mut tx, &held, now).await?;
+                let task = NewTask {
+                    id: TaskId::new(now, &mut rng),
+                    patient: Some(message.patient),
+                    kind: TaskKind::Parked,
+                    subject: id.to_string(),
+                    reason: Reason::Poisoned,
+                    due_at: now.plus_ms(DAY_MS),
+                };
+                tasks::open(&mut tx, &task, now).await?;
+                message.state = MessageState::Parked;
+                message.reason = Reason::Poisoned;
+                message.wake_at = None;
+                message.updated_at = now;
+                messages::put(&mut tx, &[message]).await?;
+            }
+            tracing::error!(message_id = %id, "a message is parked: see the open task");
+        }
+        tx.commit().await
+    }
+
+    fn hand_over(&self, intent: Intent, permit: OwnedSemaphorePermit, lease_ends: Instant) {
+        let shared = Arc::clone(&self.shared);
+        shared.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.shared.sends.spawn(async move {
+            let outcome = shared.carry_out(&intent, lease_ends).await;
+            let ended = Ended {
+                id: intent.id,
+                token: intent.token,
+                channel: intent.channel.name().to_owned(),
+                outcome,
+                _permit: permit,
+            };
+            // The writer lives as long as this deliverer; without it the intent stays open and is found lost.
+            if shared.outcomes.send(ended).await.is_err() {
+                shared.in_flight.fetch_sub(1, Ordering::SeqCst);
+            }
+        });
+    }
+
+    /// Sends that have no committed outcome yet.
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Resolves when outcomes were committed: what waits on them may be due now.
+    pub async fn outcome_recorded(&self) {
+        self.shared.recorded.notified().await;
+    }
+
+    /// A patient said STOP: what is claimed but not yet on the wire is not sent.
+    pub fn opted_out(&self, patient: PatientId) {
+        let mut patients = self.shared.opted_out.lock().unwrap_or_else(PoisonError::into_inner);
+        patients.insert(patient);
+    }
+
+    /// A patient said START.
+    pub fn opted_in(&self, patient: PatientId) {
+        let mut patients = self.shared.opted_out.lock().unwrap_or_else(PoisonError::into_inner);
+        patients.remove(&patient);
+    }
+
+    /// Stops claiming and waits until every send has its committed outcome.
+    pub async fn drain(&self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        self.shared.sends.close();
+        self.shared.sends.wait().await;
+        let permits = u32::try_from(self.shared.deps.permits).unwrap_or(u32::MAX);
+        // Every permit back means every outcome committed.
+        let _all = self.shared.permits.acquire_many(permits).await;
+    }
+}
+
+impl Shared {
+    /// Just before the first byte: the lease, the stop and the STOP once more; then the channel, once.
+    async fn carry_out(&self, intent: &Intent, lease_ends: Instant) -> Outcome {
+        let timeout =
+            Duration::from_millis(millis(intent.channel.capabilities().request_timeout_ms));
+        if Instant::now() + timeout >= lease_ends {
+            return Outcome::NotSent { stage: "lease" };
+        }
+        let answers_stop = matches!(intent.outbound.content, crate::channel::Content::Text { .. });
+        let opted_out = {
+            let patients = self.opted_out.lock().unwrap_or_else(PoisonError::into_inner);
+            patients.contains(&intent.patient)
+        };
+        if opted_out && !answers_stop {
+            return Outcome::NotSent { stage: "stop" };
+        }
+        let send = AssertUnwindSafe(intent.channel.send(&intent.outbound)).catch_unwind();
+        match tokio::time::timeout(timeout, send).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_panic)) => Outcome::Unknown { stage: "panic" },
+            Err(_elapsed) => Outcome::Unknown { stage: "time-out" },
+        }
+    }
+
+    pub(super) fn pause(&self, channel: &str) {
+        self.pace.pause(channel, self.deps.clock.now());
+    }
+}
+
+/// Commits outcomes in groups: at once when the writer is free, so a group is what came in meanwhile.
+async fn write_outcomes(shared: std::sync::Weak<Shared>, mut received: mpsc::Receiver<Ended>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while received.recv_many(&mut group, GROUP).await > 0 {
+        let Some(shared) = shared.upgrade() else { return };
+        let outcomes = std::mem::take(&mut group);
+        let mut pause = Duration::from_millis(50);
+        // The outcome of a send that happened is not given up: without it the attempt would be unknown.
+        while let Err(fault) = record(&shared.deps, &outcomes).await {
+            tracing::error!(%fault, outcomes = outcomes.len(), "outcomes cannot be recorded: trying again");
+            if !matches!(fault, StoreError::Driver(_)) {
+                one_by_one(&shared.deps, &outcomes).await;
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+        for ended in &outcomes {
+            match &ended.outcome {
+                Outcome::Refused { action: crate::channel::Action::PauseChannel, .. } => {
+                    tracing::error!(
+                        channel = ended.channel,
+                        "a channel refuses us and rests: see the open task"
+                    );
+                    shared.pause(&ended.channel);
+                }
+                Outcome::Accepted { .. } => shared.pace.works(&ended.channel),
+                _ => {}
+            }
+        }
+        shared.in_flight.fetch_sub(outcomes.len(), Ordering::SeqCst);
+        drop(outcomes);
+        shared.recorded.notify_waiters();
+    }
+}
+
+/// A group failed on a row: outcomes are recorded alone, and the one that fails leaves its attempt to be found
+/// lost.
+async fn one_by_one(deps: &DelivererDeps, outcomes: &[Ended]) {
+    for ended in outcomes {
+        if let Err(fault) = record(deps, std::slice::from_ref(ended)).await {
+            tracing::error!(attempt_id = %ended.id, %fault, "an outcome cannot be recorded");
+        }
+    }
+}
+
+fn millis(ms: i64) -> u64 {
+    u64::try_from(ms).unwrap_or(0)
+}

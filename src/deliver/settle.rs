@@ -1,0 +1,200 @@
+//! Settles unknown outcomes: the provider's look-up where there is one, then the class table (section 6).
+
+use super::effects::{Effects, settle_alarm};
+use super::evidence::{self, Evidence};
+use super::record::{FailedAttempt, follow_up, reminders_by_message};
+use super::send::{Deliverer, DelivererDeps};
+use crate::care::ids::{AttemptId, TaskId};
+use crate::care::time::{HOUR_MS, MINUTE_MS};
+use crate::care::{AttemptState, MessageState, Reason, ReminderState, UtcMs};
+use crate::channel::{Action, Found, LookUp, Outbound};
+use crate::policy::grouping::{lane, sender_of};
+use crate::policy::outcome::{Settlement, settle};
+use crate::security::Place;
+use crate::store::alarms::AlarmKind;
+use crate::store::attempts::{AttemptMove, AttemptRow};
+use crate::store::tasks::{NewTask, TaskKind};
+use crate::store::{
+    Result, StoreError, Tx, alarms, attempts, database_clock_ms, messages, patients,
+};
+
+/// Attempts of one round.
+const BATCH: usize = 64;
+
+impl Deliverer {
+    /// Settles the unknown outcomes that are due for it; returns how many alarms it took.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn settle(&self) -> Result<usize> {
+        let deps = self.deps();
+        let now = deps.clock.now();
+        let mut tx = deps.store.read().await?;
+        let due = alarms::due_unlocked(&mut tx, AlarmKind::Settle, "", now, BATCH).await?;
+        let questions = questions(deps, &mut tx, &due).await?;
+        drop(tx);
+        for (alarm, question) in &questions {
+            // The provider is asked outside any transaction.
+            let found = match question {
+                Some((channel, look_up)) => channel.look_up(look_up).await,
+                None => None,
+            };
+            settle_one(deps, *alarm, found, now).await?;
+        }
+        Ok(questions.len())
+    }
+}
+
+type Question = (std::sync::Arc<dyn crate::channel::Channel>, LookUp);
+
+async fn questions(
+    deps: &DelivererDeps,
+    tx: &mut Tx,
+    due: &[alarms::Due],
+) -> Result<Vec<(alarms::Due, Option<Question>)>> {
+    let mut questions = Vec::with_capacity(due.len());
+    for alarm in due {
+        let row = attempts::read(tx, &[AttemptId(alarm.id)]).await?.pop();
+        let question = match row.filter(|row| row.state == AttemptState::Unknown) {
+            Some(row) => question(deps, tx, &row).await?,
+            None => None,
+        };
+        questions.push((*alarm, question));
+    }
+    Ok(questions)
+}
+
+async fn question(deps: &DelivererDeps, tx: &mut Tx, row: &AttemptRow) -> Result<Option<Question>> {
+    let Some(channel) = deps.channels.by_name(&row.channel).cloned() else { return Ok(None) };
+    let owner = patients::load(tx, deps.store.keys(), &[row.patient]).await?.pop();
+    let Some(owner) = owner else { return Ok(None) };
+    let place = Place { table: "attempts", column: "content", row: row.id.0.as_bytes() };
+    let clear = owner.key.open(place, &row.content)?;
+    let outbound: Outbound =
+        serde_json::from_slice(&clear).map_err(|_| StoreError::Inconsistent {
+            table: "attempts",
+            column: "content",
+            what: "not an outbound of this version",
+        })?;
+    let look_up = LookUp {
+        correlation: row.id,
+        to: outbound.to,
+        content: outbound.content,
+        intent_at: row.intent_at,
+    };
+    Ok(Some((channel, look_up)))
+}
+
+async fn settle_one(
+    deps: &DelivererDeps,
+    alarm: alarms::Due,
+    found: Option<Found>,
+    now: UtcMs,
+) -> Result<()> {
+    let mut tx = deps.store.write().await?;
+    let mut effects = Effects::default();
+    let old = settle_alarm(alarm.id, UtcMs(alarm.wake_at_ms));
+    effects.drop.push(old);
+    let mut rng = deps.rng.fork();
+    let row = attempts::lock(&mut tx, &[AttemptId(alarm.id)]).await?.pop();
+    let Some(row) = row.filter(|row| {
+        row.state == AttemptState::Unknown && row.wake_at == Some(UtcMs(alarm.wake_at_ms))
+    }) else {
+        effects.write(&mut tx, &mut rng, now).await?;
+        return tx.commit().await;
+    };
+    // Nothing concludes "not accepted" earlier than a request's time after the lease's end.
+    let database_now = database_clock_ms(&mut tx).await?;
+    let lease_over = database_now > row.lease_until.plus_ms(deps.lease_ms / 2);
+    let mut moved = AttemptMove {
+        id: row.id,
+        token: row.token,
+        state: AttemptState::Unknown,
+        reason: row.reason.clone(),
+        code: None,
+        provider_id: None,
+        wake_at: None,
+    };
+    match found {
+        Some(Found::Accepted { id }) => {
+            let fact = Evidence {
+                attempt: row.id,
+                proves: AttemptState::Accepted,
+                reason: Reason::LookedUp,
+                error: None,
+                provider_id: Some(id),
+            };
+            evidence::apply(deps, &mut tx, &[fact], now).await?;
+        }
+        Some(Found::Absent) if lease_over => {
+            moved.state = AttemptState::SettledNotAccepted;
+            moved.reason = Reason::LookedUp;
+            effects.attempts.push(moved);
+            if let Some(mut message) = messages::lock(&mut tx, &[row.message]).await?.pop()
+                && message.state == MessageState::Unknown
+            {
+                let held = reminders_by_message(&mut tx, &[message.id]).await?;
+                let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
+                let failed = FailedAttempt {
+                    row: &row,
+                    action: Action::Retry,
+                    code: "not-accepted",
+                    retry_after_ms: None,
+                };
+                follow_up(deps, &mut tx, &mut message, speaks_for, &failed, &mut effects, now)
+                    .await?;
+            }
+        }
+        Some(Found::Absent) => {
+            moved.wake_at = Some(now.plus_ms(MINUTE_MS));
+            effects.attempts.push(moved);
+        }
+        None => {
+            effects.attempts.push(moved);
+            by_class(deps, &mut tx, &row, &mut effects, now).await?;
+        }
+    }
+    effects.write(&mut tx, &mut rng, now).await?;
+    tx.commit().await
+}
+
+/// No evidence came: the class decides.
+async fn by_class(
+    deps: &DelivererDeps,
+    tx: &mut Tx,
+    row: &AttemptRow,
+    effects: &mut Effects,
+    now: UtcMs,
+) -> Result<()> {
+    let Some(mut message) = messages::lock(tx, &[row.message]).await?.pop() else { return Ok(()) };
+    if message.state != MessageState::Unknown {
+        return Ok(());
+    }
+    let held = reminders_by_message(tx, &[message.id]).await?;
+    let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
+    match settle(message.class, now, message.valid_until, message.repeats) {
+        Settlement::Repeat => {
+            message.repeats += 1;
+            let sender = sender_of(&message.lane).to_owned();
+            message.lane = lane(message.class, message.answering(), Some(&sender));
+            effects.requeue(&mut message, speaks_for, now, Reason::Repeated, now);
+        }
+        Settlement::AskPerson { because } => {
+            effects.tasks.push(NewTask {
+                id: TaskId::new(now, &mut deps.rng.fork()),
+                patient: Some(message.patient),
+                kind: TaskKind::UnknownDose,
+                subject: message.id.to_string(),
+                reason: because.clone(),
+                due_at: now.plus_ms(HOUR_MS),
+            });
+            let end = (MessageState::Unknown, ReminderState::Unknown, because);
+            effects.end_message(&mut message, speaks_for, end, now);
+        }
+        Settlement::Leave { because } => {
+            let end = (MessageState::Unknown, ReminderState::Unknown, because);
+            effects.end_message(&mut message, speaks_for, end, now);
+        }
+    }
+    Ok(())
+}

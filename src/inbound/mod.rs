@@ -1,0 +1,108 @@
+//! What comes in: verified callbacks are kept raw, then read into receipts and replies, each applied once.
+//!
+//! Keeping is one insert, so that the provider is answered at once; reading happens after, and again if it
+//! breaks. What may not live here: verifying (it is the channel's), or what a receipt means for a message (it
+//! is `deliver::evidence`). The daemon calls [`Inbound`].
+
+mod apply;
+mod replies;
+
+use crate::channel::Callback;
+use crate::deliver::Deliverer;
+use crate::store::inbound::{InboundRow, InboundState};
+use crate::store::{Result, StoreError, inbound};
+use futures::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Callbacks of one round.
+const BATCH: i64 = 64;
+/// A callback that broke so often is left to a person (P9).
+const TRIES: i64 = 3;
+
+/// Keeps and applies callbacks.
+#[derive(Clone)]
+pub struct Inbound {
+    deliverer: Deliverer,
+    kept: Arc<Notify>,
+    applied: Arc<Notify>,
+}
+
+impl Inbound {
+    /// An inbound side that settles what `deliverer` sends.
+    pub fn new(deliverer: Deliverer) -> Self {
+        Self { deliverer, kept: Arc::new(Notify::new()), applied: Arc::new(Notify::new()) }
+    }
+
+    /// Keeps a verified callback durably before it is understood; the same one twice is kept once.
+    ///
+    /// # Errors
+    /// When the database fails: the provider must come again.
+    pub async fn keep(&self, channel: &str, callback: &Callback, dedupe_key: &str) -> Result<()> {
+        let deps = self.deliverer.deps();
+        let now = deps.clock.now();
+        let mut rng = deps.rng.fork();
+        let payload = serde_json::json!(callback).to_string();
+        let mut tx = deps.store.write().await?;
+        let keys = deps.store.keys();
+        inbound::keep(&mut tx, keys, &mut rng, channel, dedupe_key, payload.as_bytes(), now)
+            .await?;
+        tx.commit().await?;
+        metrics::counter!("carebell_callbacks_total", "channel" => channel.to_owned()).increment(1);
+        self.kept.notify_one();
+        Ok(())
+    }
+
+    /// Resolves when a callback was kept.
+    pub async fn kept(&self) {
+        self.kept.notified().await;
+    }
+
+    /// Reads and applies callbacks that wait; returns how many it took.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tick(&self) -> Result<usize> {
+        let deps = self.deliverer.deps();
+        let mut tx = deps.store.read().await?;
+        let fresh = inbound::fresh(&mut tx, deps.store.keys(), BATCH).await?;
+        drop(tx);
+        for row in &fresh {
+            let step = AssertUnwindSafe(self.apply(row)).catch_unwind().await;
+            match step {
+                Ok(Ok(())) => {}
+                Ok(Err(StoreError::Driver(fault))) => return Err(StoreError::Driver(fault)),
+                Ok(Err(_)) | Err(_) => self.step_failed(row).await?,
+            }
+        }
+        if !fresh.is_empty() {
+            self.applied.notify_one();
+        }
+        Ok(fresh.len())
+    }
+
+    /// Resolves when callbacks were applied: an answer may be due.
+    pub async fn applied(&self) {
+        self.applied.notified().await;
+    }
+
+    /// Whether nothing waits to be read.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_idle(&self) -> Result<bool> {
+        let mut tx = self.deliverer.deps().store.read().await?;
+        Ok(inbound::count_new(&mut tx).await? == 0)
+    }
+
+    async fn step_failed(&self, row: &InboundRow) -> Result<()> {
+        let state = if row.tries + 1 >= TRIES { InboundState::Failed } else { InboundState::New };
+        tracing::error!(inbound_id = %row.id, channel = row.channel, tries = row.tries + 1,
+            "a callback could not be applied");
+        metrics::counter!("carebell_steps_broken_total", "step" => "inbound").increment(1);
+        let mut tx = self.deliverer.deps().store.write().await?;
+        inbound::mark(&mut tx, row.id, state, "it broke its step").await?;
+        tx.commit().await
+    }
+}

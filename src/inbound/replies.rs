@@ -1,0 +1,231 @@
+//! Replies: STOP and START act at once; everything else waits for a person, as a task.
+
+use super::Inbound;
+use super::apply::Answered;
+use crate::care::contact::{ConsentDecision, KnownConsent};
+use crate::care::ids::{ContactPointId, MessageId, PatientId, ReplyId, TaskId};
+use crate::care::time::HOUR_MS;
+use crate::care::{Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs};
+use crate::channel::ReplyEvent;
+use crate::policy::grouping::lane;
+use crate::policy::keywords::{Heard, hear};
+use crate::policy::validity::{STOP_CONFIRMATION_MS, valid_until};
+use crate::security::Place;
+use crate::store::alarms::{Alarm, AlarmKind};
+use crate::store::inbound::PutReply;
+use crate::store::messages::MessageRow;
+use crate::store::patients::{HealthMove, PatientRow};
+use crate::store::tasks::{NewTask, TaskKind};
+use crate::store::{Result, Tx, alarms, inbound, messages, patients, tasks};
+
+/// A reply by one patient who has the address.
+struct Heeded<'a> {
+    owner: &'a PatientRow,
+    contact: ContactPointId,
+    reply: ReplyId,
+    channel: &'a str,
+}
+
+impl Inbound {
+    /// Applies a reply for every patient who has the address: a STOP stops it for all of them.
+    pub(super) async fn reply(
+        &self,
+        tx: &mut Tx,
+        channel: &str,
+        reply: &ReplyEvent,
+        answered: Answered,
+        now: UtcMs,
+    ) -> Result<()> {
+        let deps = self.deliverer.deps();
+        let heard = hear(reply.text.expose());
+        metrics::counter!("carebell_replies_total", "keyword" => word(heard)).increment(1);
+        let owners = patients::with_address(tx, deps.store.keys(), &reply.from).await?;
+        let kind = deps.channels.by_name(channel).map(|c| c.kind());
+        let mut ids: Vec<PatientId> = owners.iter().map(|(_, patient)| *patient).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let ids = patients::lock(tx, &ids).await?;
+        let rows = patients::load(tx, deps.store.keys(), &ids).await?;
+        let known = patients::contacts(tx, &rows).await?;
+        let mut confirmation = answered;
+        for owner in &rows {
+            let theirs = known.iter().filter(|c| c.patient == owner.id && c.in_use);
+            let same: Vec<_> = theirs.filter(|c| c.address == reply.from).collect();
+            let from = same.iter().find(|c| Some(c.channel) == kind).or(same.first());
+            let Some(contact) = from.map(|c| c.id) else { continue };
+            let heeded =
+                Heeded { owner, contact, reply: ReplyId::new(now, &mut deps.rng.fork()), channel };
+            if !self.keep_reply(tx, &heeded, reply, heard, now).await? {
+                continue;
+            }
+            let all: Vec<ContactPointId> = same.iter().map(|c| c.id).collect();
+            match heard {
+                Heard::Stop => {
+                    self.stop(tx, &heeded, &all, now).await?;
+                    self.answer(tx, &heeded, "stop-confirmation", confirmation, now).await?;
+                }
+                Heard::Start => {
+                    if self.start(tx, &heeded, &all, now).await? {
+                        self.answer(tx, &heeded, "start-confirmation", confirmation, now).await?;
+                    }
+                }
+                Heard::Help => self.answer(tx, &heeded, "help", confirmation, now).await?,
+                Heard::PerhapsStop | Heard::Number(_) | Heard::Other => {
+                    self.ask_person(tx, &heeded, now).await?;
+                }
+            }
+            // Several people behind one address get one answer.
+            confirmation = Answered::ByProvider;
+        }
+        Ok(())
+    }
+
+    async fn keep_reply(
+        &self,
+        tx: &mut Tx,
+        heeded: &Heeded<'_>,
+        reply: &ReplyEvent,
+        heard: Heard,
+        now: UtcMs,
+    ) -> Result<bool> {
+        let mut rng = self.deliverer.deps().rng.fork();
+        let place = Place { table: "replies", column: "text", row: heeded.reply.0.as_bytes() };
+        let row = PutReply {
+            id: heeded.reply,
+            patient: heeded.owner.id,
+            contact_point: heeded.contact,
+            channel: heeded.channel.to_owned(),
+            provider_id: reply.provider_id.clone(),
+            keyword: word(heard),
+            sealed_text: patients::seal_text(heeded.owner, place, &reply.text, &mut rng),
+            received_at: now,
+        };
+        inbound::put_reply(tx, &row).await
+    }
+
+    /// STOP: the address is stopped on every channel, and the patient's consent to all of them is withdrawn.
+    /// What is queued is decided by these rows when it is claimed; what is claimed is caught before its first
+    /// byte.
+    async fn stop(
+        &self,
+        tx: &mut Tx,
+        heeded: &Heeded<'_>,
+        contacts: &[ContactPointId],
+        now: UtcMs,
+    ) -> Result<()> {
+        let moves = health(contacts, ContactHealth::OptedOut, "STOP");
+        patients::set_health(tx, &moves, now).await?;
+        self.decide(tx, heeded, ConsentDecision::Refused, "STOP", now).await?;
+        self.deliverer.opted_out(heeded.owner.id);
+        Ok(())
+    }
+
+    /// START, from the same address: it lifts a STOP, and renews a consent that was there before. It makes none.
+    async fn start(
+        &self,
+        tx: &mut Tx,
+        heeded: &Heeded<'_>,
+        contacts: &[ContactPointId],
+        now: UtcMs,
+    ) -> Result<bool> {
+        let before = patients::consents(tx, &[heeded.owner.id]).await?;
+        let consented = before.iter().any(|c: &KnownConsent| c.decision == ConsentDecision::Given);
+        if !consented {
+            self.ask_person(tx, heeded, now).await?;
+            return Ok(false);
+        }
+        patients::set_health(tx, &health(contacts, ContactHealth::Ok, "START"), now).await?;
+        self.decide(tx, heeded, ConsentDecision::Given, "START", now).await?;
+        self.deliverer.opted_in(heeded.owner.id);
+        patients::disturb(tx, &[heeded.owner.id], now).await?;
+        Ok(true)
+    }
+
+    async fn decide(
+        &self,
+        tx: &mut Tx,
+        heeded: &Heeded<'_>,
+        decision: ConsentDecision,
+        said: &str,
+        now: UtcMs,
+    ) -> Result<()> {
+        let deps = self.deliverer.deps();
+        let consent = ConsentBasis { channel: None, decision, basis: Phi::from(said), at: now };
+        let rows = [(heeded.owner, "reply", &consent)];
+        patients::put_consents(tx, deps.store.keys(), &mut deps.rng.fork(), &rows, now).await?;
+        Ok(())
+    }
+
+    /// Queues an answer to the address that asked.
+    async fn answer(
+        &self,
+        tx: &mut Tx,
+        heeded: &Heeded<'_>,
+        name: &str,
+        answered: Answered,
+        now: UtcMs,
+    ) -> Result<()> {
+        let deps = self.deliverer.deps();
+        if answered == Answered::ByProvider {
+            return Ok(());
+        }
+        let valid_until = if name == "stop-confirmation" {
+            now.plus_ms(STOP_CONFIRMATION_MS)
+        } else {
+            let utc = crate::care::Zone::new("UTC", Vec::new());
+            valid_until(Class::Answer, now, None, &utc, None)
+        };
+        let mut message = MessageRow {
+            id: MessageId::new(now, &mut deps.rng.fork()),
+            patient: heeded.owner.id,
+            minute: now.minute(),
+            class_group: format!("answer:{}", heeded.reply),
+            step: 0,
+            part: 0,
+            class: Class::Answer,
+            name: name.to_owned(),
+            state: MessageState::Queued,
+            reason: Reason::Due,
+            lane: String::new(),
+            wake_at: Some(now),
+            valid_until,
+            contact_point: Some(heeded.contact),
+            tried: Vec::new(),
+            tries: 0,
+            repeats: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        message.lane = lane(Class::Answer, message.answering(), Some(heeded.channel));
+        let alarm = Alarm::new(AlarmKind::Message, &message.lane, now, message.id.0);
+        messages::put(tx, &[message]).await?;
+        alarms::put(tx, &[alarm]).await
+    }
+
+    async fn ask_person(&self, tx: &mut Tx, heeded: &Heeded<'_>, now: UtcMs) -> Result<()> {
+        let task = NewTask {
+            id: TaskId::new(now, &mut self.deliverer.deps().rng.fork()),
+            patient: Some(heeded.owner.id),
+            kind: TaskKind::Reply,
+            subject: heeded.reply.to_string(),
+            reason: Reason::Person { what: "the patient wrote".to_owned() },
+            due_at: now.plus_ms(4 * HOUR_MS),
+        };
+        tasks::open(tx, &task, now).await
+    }
+}
+
+fn health(contacts: &[ContactPointId], health: ContactHealth, code: &str) -> Vec<HealthMove> {
+    contacts.iter().map(|id| HealthMove { id: *id, health, code: code.to_owned() }).collect()
+}
+
+const fn word(heard: Heard) -> &'static str {
+    match heard {
+        Heard::Stop => "stop",
+        Heard::PerhapsStop => "perhaps-stop",
+        Heard::Start => "start",
+        Heard::Help => "help",
+        Heard::Number(_) => "number",
+        Heard::Other => "other",
+    }
+}

@@ -1,0 +1,112 @@
+//! Which WhatsApp template carries a message, and its parameters.
+
+use super::render::{Variables, flat, refuse_placeholders};
+use super::saying::{NotRenderable, Repeat, Saying, Template};
+use super::{MessageName, files::normal_tag};
+use crate::care::programme::WhatsappTemplate;
+use crate::care::{Phi, Programme, TextStyle};
+
+/// A template that fits a saying.
+pub(super) struct Chosen<'a> {
+    template: &'a WhatsappTemplate,
+    /// The style that the template speaks in.
+    pub style: TextStyle,
+}
+
+/// The template with the longest TTL that is still shorter than what is left of the message (P5): the longer a
+/// provider tries, the likelier it arrives.
+///
+/// A programme names templates by message: `dose`, `dose-overt`; `-repeat` after it for one that says that it
+/// may be a repeat; `-short` at the end for a second one with a shorter TTL. Where an overt template is absent,
+/// the discreet one serves: Meta must approve texts, and few drug names pass.
+pub(super) fn choose<'a>(
+    programme: &'a Programme,
+    saying: &Saying,
+    style: TextStyle,
+    valid_for_seconds: i64,
+) -> Result<Chosen<'a>, NotRenderable> {
+    let mut named = Vec::new();
+    for style in [style, TextStyle::Discreet] {
+        let key = key(saying.what, style, saying.repeat);
+        let both = [format!("{key}-short"), key];
+        named = both.iter().filter_map(|key| programme.whatsapp_templates.get(key)).collect();
+        let fitting = named.iter().filter(|t| i64::from(t.ttl_seconds) < valid_for_seconds);
+        if let Some(template) = fitting.max_by_key(|template| template.ttl_seconds) {
+            return Ok(Chosen { template, style });
+        }
+    }
+    Err(match named.iter().min_by_key(|template| template.ttl_seconds) {
+        Some(shortest) => NotRenderable::OutlivesMessage {
+            template: shortest.name.clone(),
+            ttl_seconds: shortest.ttl_seconds,
+            valid_for_seconds,
+        },
+        None => NotRenderable::NoTemplate {
+            programme: programme.name.clone(),
+            message: key(saying.what, TextStyle::Discreet, saying.repeat),
+        },
+    })
+}
+
+impl Chosen<'_> {
+    /// The template with its parameters. A parameter must not hold a newline, a tab or more than four spaces in
+    /// a row (Meta error 132018), so each is made one line.
+    pub(super) fn fill(
+        &self,
+        variables: &Variables,
+        saying: &Saying,
+    ) -> Result<Template, NotRenderable> {
+        let tag = normal_tag(&saying.language);
+        let parameter = |name: &String| {
+            let broken = || NotRenderable::Broken {
+                message: self.template.name.clone(),
+                language: saying.language.clone(),
+                what: format!("there is no variable {name}"),
+            };
+            let value = flat(&variables.value(name, saying.form, &tag).ok_or_else(broken)?);
+            refuse_placeholders(&value)?;
+            Ok(Phi::from(value))
+        };
+        Ok(Template {
+            name: self.template.name.clone(),
+            language: self.language(&saying.language)?,
+            parameters: self.template.parameters.iter().map(parameter).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Meta's code for a language, by the same shortening as for texts: Meta itself never falls back.
+    fn language(&self, language: &str) -> Result<String, NotRenderable> {
+        let tag = normal_tag(language);
+        let tags = std::iter::successors(Some(tag.as_str()), |tag| Some(tag.rsplit_once('-')?.0));
+        let approved = &self.template.languages;
+        tags.filter_map(|tag| approved.iter().find(|(ours, _)| normal_tag(ours) == tag))
+            .map(|(_, code)| code.clone())
+            .next()
+            .ok_or_else(|| NotRenderable::NoTemplateLanguage {
+                template: self.template.name.clone(),
+                language: language.to_owned(),
+            })
+    }
+}
+
+fn key(what: MessageName, style: TextStyle, repeat: Repeat) -> String {
+    match repeat {
+        Repeat::First => what.id(style),
+        Repeat::Again => format!("{}-repeat", what.id(style)),
+    }
+}
+
+/// Every key that a programme may name a template by, with the style that it speaks in.
+pub(super) fn known_keys() -> Vec<(String, TextStyle)> {
+    let mut keys = Vec::new();
+    for what in MessageName::ALL.into_iter().filter(|what| what.is_reminder()) {
+        for style in what.styles() {
+            for repeat in [Repeat::First, Repeat::Again] {
+                let key = key(what, *style, repeat);
+                keys.push((format!("{key}-short"), *style));
+                keys.push((key, *style));
+            }
+        }
+    }
+    keys
+}

@@ -1,0 +1,182 @@
+//! What follows from how an attempt ended, and how an unknown one is settled (design.md section 6).
+
+use crate::care::time::{HOUR_MS, MINUTE_MS, SECOND_MS};
+use crate::care::{Class, Reason, UtcMs};
+
+/// What a message has behind it when an attempt ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Past<'a> {
+    /// Now.
+    pub now: UtcMs,
+    /// Never sent at or after it.
+    pub valid_until: UtcMs,
+    /// Attempts over this contact point so far, this one included.
+    pub tries: usize,
+    /// Waits between tries, in milliseconds.
+    pub waits_ms: &'a [i64],
+    /// Whether another contact point could carry it.
+    pub others: Others,
+}
+
+/// Whether another consented contact point is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// One is.
+    Left,
+    /// None is.
+    None,
+}
+
+/// What happens next to a message whose attempt did not leave it sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Again over the same contact point.
+    Again {
+        /// When.
+        at: UtcMs,
+    },
+    /// Over another contact point, now.
+    Elsewhere,
+    /// Nothing is left to try.
+    Fail,
+}
+
+/// What a failed attempt asks for, in the words of its code's action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The same contact point may work later.
+    Passing {
+        /// How long the provider asks to wait, in milliseconds.
+        retry_after_ms: Option<i64>,
+    },
+    /// This contact point will not work for this message.
+    Lasting,
+    /// The channel itself is in trouble: others first, else again later.
+    Channel,
+}
+
+/// A provider's wish to wait is heard within these bounds, in milliseconds.
+const RETRY_AFTER_BOUNDS_MS: (i64, i64) = (SECOND_MS, HOUR_MS);
+
+/// What follows from a failure. A retry that would come at or after the end of validity is none.
+pub fn after_failure(failure: Failure, past: &Past<'_>) -> Next {
+    let again = |retry_after_ms: Option<i64>| {
+        let planned = past.tries.checked_sub(1).and_then(|done| past.waits_ms.get(done));
+        let (least, most) = RETRY_AFTER_BOUNDS_MS;
+        let wait = match (planned, retry_after_ms) {
+            (None, _) => return None,
+            (Some(planned), None) => *planned,
+            (Some(planned), Some(asked)) => asked.clamp(least, most).max(*planned),
+        };
+        let at = past.now.plus_ms(wait);
+        (at < past.valid_until).then_some(Next::Again { at })
+    };
+    let elsewhere = (past.others == Others::Left).then_some(Next::Elsewhere);
+    match failure {
+        Failure::Passing { retry_after_ms } => again(retry_after_ms).or(elsewhere),
+        Failure::Lasting => elsewhere,
+        Failure::Channel => elsewhere.or_else(|| again(None)),
+    }
+    .unwrap_or(Next::Fail)
+}
+
+/// When an unknown outcome is looked at if no evidence has come: after 10 minutes or a third of the validity.
+pub fn settle_at(now: UtcMs, valid_until: UtcMs) -> UtcMs {
+    now.plus_ms((10 * MINUTE_MS).min(valid_until.since(now).max(0) / 3))
+}
+
+/// What becomes of a message whose outcome is still unknown then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// It is sent once more, marked as a repeat.
+    Repeat,
+    /// It stays unknown, and a person is asked to find out.
+    AskPerson {
+        /// Why.
+        because: Reason,
+    },
+    /// It stays unknown.
+    Leave {
+        /// Why.
+        because: Reason,
+    },
+}
+
+/// A repeat of an appointment or measurement needs at least this much validity, in milliseconds.
+const REPEAT_NEEDS_MS: i64 = 30 * MINUTE_MS;
+
+/// The class table of design.md section 6: a dose is never sent again blindly.
+pub fn settle(class: Class, now: UtcMs, valid_until: UtcMs, repeats: i64) -> Settlement {
+    let left = valid_until.since(now);
+    match class {
+        Class::TimeCriticalDose | Class::Dose => {
+            Settlement::AskPerson { because: Reason::StaysUnknown }
+        }
+        Class::Appointment | Class::Measurement if repeats < 1 && left > REPEAT_NEEDS_MS => {
+            Settlement::Repeat
+        }
+        Class::Appointment | Class::Measurement => {
+            Settlement::Leave { because: Reason::StaysUnknown }
+        }
+        Class::Education | Class::Notice => Settlement::Leave { because: Reason::Dropped },
+        Class::Answer if repeats < 3 && left > 0 => Settlement::Repeat,
+        Class::Answer => Settlement::Leave { because: Reason::Dropped },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAITS: &[i64] = &[60_000, 300_000];
+
+    fn past(tries: usize, others: Others) -> Past<'static> {
+        Past { now: UtcMs(0), valid_until: UtcMs(HOUR_MS), tries, waits_ms: WAITS, others }
+    }
+
+    #[test]
+    fn p5_a_retry_stays_within_validity_and_the_schedule() {
+        let passing = Failure::Passing { retry_after_ms: None };
+        assert_eq!(
+            after_failure(passing, &past(1, Others::None)),
+            Next::Again { at: UtcMs(60_000) }
+        );
+        assert_eq!(after_failure(passing, &past(3, Others::None)), Next::Fail);
+        assert_eq!(after_failure(passing, &past(3, Others::Left)), Next::Elsewhere);
+        let short = Past { valid_until: UtcMs(60_000), ..past(1, Others::None) };
+        assert_eq!(after_failure(passing, &short), Next::Fail);
+        let asked = Failure::Passing { retry_after_ms: Some(90_000) };
+        assert_eq!(after_failure(asked, &past(1, Others::None)), Next::Again { at: UtcMs(90_000) });
+        let absurd = Failure::Passing { retry_after_ms: Some(i64::MAX) };
+        assert_eq!(after_failure(absurd, &past(1, Others::Left)), Next::Elsewhere);
+        assert_eq!(after_failure(Failure::Lasting, &past(1, Others::None)), Next::Fail);
+        assert_eq!(
+            after_failure(Failure::Channel, &past(1, Others::None)),
+            Next::Again { at: UtcMs(60_000) }
+        );
+    }
+
+    #[test]
+    fn p4_the_class_table() {
+        use Class::{Answer, Appointment, Dose, Education, Measurement, Notice, TimeCriticalDose};
+        let far = UtcMs(2 * HOUR_MS);
+        for (class, repeats, until, repeat) in [
+            (TimeCriticalDose, 0, far, false),
+            (Dose, 0, far, false),
+            (Appointment, 0, far, true),
+            (Appointment, 1, far, false),
+            (Appointment, 0, UtcMs(30 * MINUTE_MS), false),
+            (Measurement, 0, far, true),
+            (Education, 0, far, false),
+            (Notice, 0, far, false),
+            (Answer, 2, far, true),
+            (Answer, 3, far, false),
+        ] {
+            let got = settle(class, UtcMs(0), until, repeats);
+            assert_eq!(got == Settlement::Repeat, repeat, "{class:?} after {repeats} repeats");
+        }
+        assert!(matches!(settle(Dose, UtcMs(0), far, 0), Settlement::AskPerson { .. }));
+        assert_eq!(settle_at(UtcMs(0), far), UtcMs(10 * MINUTE_MS));
+        assert_eq!(settle_at(UtcMs(0), UtcMs(15 * MINUTE_MS)), UtcMs(5 * MINUTE_MS));
+    }
+}

@@ -1,0 +1,11 @@
+//! Wakes patients: occurrences become reminders, reminders become messages.
+//!
+//! What lives here: the step that a patient's alarm asks for, pure planning ([`plan`], [`gather`]) and the one
+//! transaction around it. What may not: sending, rendering. The daemon calls [`Scheduler::tick`].
+
+mod gather;
+mod plan;
+mod wake;
+
+pub use plan::{LEAD_MS, Wake, WakePlan, plan_wake};
+pub use wake::{Scheduler, SchedulerDeps, TickReport};

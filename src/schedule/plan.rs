@@ -1,0 +1,359 @@
+//! The pure half of a wake: which slots get a row now, in which state, and when the patient is due next.
+
+use crate::care::ids::{ActivityId, ReminderId};
+use crate::care::programme::Programme;
+use crate::care::slot::Planned;
+use crate::care::time::{DAY_MS, HOUR_MS, SECOND_MS};
+use crate::care::{
+    ActivityStatus, Class, Occurrence, PatientStatus, Reason, ReminderState, Routine, Schedule,
+    Slot, UtcMs, Zone,
+};
+use crate::policy::announced::{Candidate, Orphan, already_announced};
+use crate::policy::send::{Review, SlotStanding, stop};
+use crate::policy::validity::valid_until;
+use crate::store::activities::ActivityRow;
+use crate::store::patients::PatientRow;
+use crate::store::reminders::{GapRow, ReminderRow};
+use crate::timing::{ActivityContext, expand_activity, next_activity_slot};
+use rand::RngCore;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A patient is woken this long before the next due moment, in milliseconds.
+pub const LEAD_MS: i64 = 60 * SECOND_MS;
+/// Slots overdue by more than this and past their validity are counted, not listed, in milliseconds.
+pub const GAP_AFTER_MS: i64 = 48 * HOUR_MS;
+/// One wake writes at most this many reminders.
+const ROWS: usize = 256;
+/// How far the next due moment is looked for, in milliseconds.
+const LOOK_AHEAD_MS: i64 = 400 * DAY_MS;
+/// A patient whose activities have no slot within sight is looked at again after this, in milliseconds.
+const LOOK_AGAIN_MS: i64 = 180 * DAY_MS;
+/// Two doses that could be the same one are never further apart than this, in milliseconds.
+const ORPHANS_WITHIN_MS: i64 = 26 * HOUR_MS;
+
+/// What a wake knows.
+#[derive(Clone, Copy)]
+pub struct Wake<'a> {
+    /// Now.
+    pub now: UtcMs,
+    /// The patient.
+    pub row: &'a PatientRow,
+    /// The patient's programme.
+    pub programme: &'a Programme,
+    /// The patient's zone.
+    pub zone: &'a Zone,
+    /// All activities, stopped ones included.
+    pub activities: &'a [ActivityRow],
+    /// Reminders that exist, from two days before the mark on.
+    pub reminders: &'a [ReminderRow],
+}
+
+/// What a wake does.
+#[derive(Clone, Debug)]
+pub struct WakePlan {
+    /// New reminders; those in state `queued` want a message.
+    pub new: Vec<ReminderRow>,
+    /// Reminders that exist and come back or fall on another instant; those in state `queued` want a message.
+    pub replanned: Vec<ReminderRow>,
+    /// Slots counted instead of listed.
+    pub gaps: Vec<GapRow>,
+    /// Slots before it have their row now.
+    pub expanded_until: UtcMs,
+    /// The next alarm.
+    pub wake_at: Option<UtcMs>,
+}
+
+/// Plans one wake. Pure: same input, same plan.
+pub fn plan_wake(wake: &Wake<'_>, rng: &mut dyn RngCore) -> WakePlan {
+    let horizon = wake.now.plus_ms(LEAD_MS);
+    let routine = wake.row.patient.routine.or(&wake.programme.routine);
+    let from = wake.row.expanded_until.min(horizon);
+    let mut due = due_slots(wake, &routine, from, horizon);
+    due.slots
+        .sort_by_key(|slot| (slot.occurrence.at, slot.activity.id, slot.occurrence.slot.clone()));
+    let cut = cut_between_instants(&due.slots);
+    let until = cut.map_or(horizon, |at| due.slots[at].occurrence.at);
+    due.slots.truncate(cut.unwrap_or(due.slots.len()));
+
+    let mut plan = WakePlan {
+        new: Vec::new(),
+        replanned: Vec::new(),
+        gaps: Vec::new(),
+        expanded_until: until,
+        wake_at: match cut {
+            Some(_) => Some(wake.now),
+            None => due.next.map(|at| at.plus_ms(-LEAD_MS).max(wake.now)),
+        },
+    };
+    let existing: BTreeMap<(ActivityId, &Slot), &ReminderRow> =
+        wake.reminders.iter().map(|r| ((r.activity, &r.slot), r)).collect();
+    let mut orphans = Orphans::of(wake, &routine);
+    for slot in &due.slots {
+        if let Some(reminder) = existing.get(&(slot.activity.id, &slot.occurrence.slot)) {
+            plan.replanned.extend(come_back(wake, slot, reminder));
+            continue;
+        }
+        write_new(wake, slot, &mut orphans, &mut plan, rng);
+    }
+    plan
+}
+
+/// A slot that is due within the window.
+struct DueSlot<'a> {
+    activity: &'a ActivityRow,
+    occurrence: Occurrence,
+    valid_until: UtcMs,
+    neighbour: Option<UtcMs>,
+}
+
+struct DueSlots<'a> {
+    slots: Vec<DueSlot<'a>>,
+    next: Option<UtcMs>,
+}
+
+/// Whether an activity has slots at all: what is stopped, or of a patient who left or died, has none.
+fn has_slots(row: &PatientRow, activity: &ActivityRow) -> bool {
+    let present = !matches!(row.status, PatientStatus::Deceased | PatientStatus::Left);
+    let in_force =
+        matches!(activity.activity.status, ActivityStatus::Active | ActivityStatus::OnHold);
+    present && in_force && activity.rejected_revision != Some(activity.revision)
+}
+
+fn context<'a>(wake: &Wake<'a>, routine: &'a Routine) -> ActivityContext<'a> {
+    ActivityContext { zone: wake.zone, routine, leads: &wake.programme.appointment_leads }
+}
+
+fn due_slots<'a>(
+    wake: &Wake<'a>,
+    routine: &'a Routine,
+    from: UtcMs,
+    horizon: UtcMs,
+) -> DueSlots<'a> {
+    let context = context(wake, routine);
+    let mut due = DueSlots { slots: Vec::new(), next: None };
+    for activity in wake.activities.iter().filter(|activity| has_slots(wake.row, activity)) {
+        let from = from.max(activity.reminders_from);
+        let occurrences = expand_activity(&activity.activity, context, from, horizon).occurrences;
+        let next = next_activity_slot(
+            &activity.activity,
+            context,
+            horizon.plus_ms(-1),
+            horizon.plus_ms(LOOK_AHEAD_MS),
+        );
+        let look_again = (!matches!(activity.activity.schedule, Schedule::Unscheduled))
+            .then(|| wake.now.plus_ms(LOOK_AGAIN_MS));
+        due.next = [due.next, next.or(look_again)].into_iter().flatten().min();
+        let instants: Vec<UtcMs> = occurrences.iter().map(|o| o.at).collect();
+        for (index, occurrence) in occurrences.into_iter().enumerate() {
+            let after = instants.get(index + 1).copied().or(next);
+            let before = index.checked_sub(1).map(|i| instants[i]);
+            let neighbour = [before, after]
+                .into_iter()
+                .flatten()
+                .min_by_key(|at| at.since(occurrence.at).abs());
+            let start = match activity.activity.schedule {
+                Schedule::Appointment { start } => Some(start),
+                Schedule::Dosages(_) | Schedule::Unscheduled => None,
+            };
+            due.slots.push(DueSlot {
+                activity,
+                valid_until: valid_until(
+                    activity.activity.class,
+                    occurrence.at,
+                    after,
+                    wake.zone,
+                    start,
+                ),
+                occurrence,
+                neighbour,
+            });
+        }
+    }
+    due
+}
+
+/// Where to cut so that at most [`ROWS`] slots stay and no instant is split; `None`: all stay.
+fn cut_between_instants(slots: &[DueSlot<'_>]) -> Option<usize> {
+    let over = slots.get(ROWS)?.occurrence.at;
+    let cut = slots.partition_point(|slot| slot.occurrence.at < over);
+    // More than ROWS slots on one instant stay together: an instant is never split.
+    if cut > 0 {
+        return Some(cut);
+    }
+    let after = slots.partition_point(|slot| slot.occurrence.at <= over);
+    (after < slots.len()).then_some(after)
+}
+
+fn standing(row: &PatientRow, slot: &DueSlot<'_>) -> SlotStanding {
+    SlotStanding {
+        patient: row.status,
+        activity: slot.activity.activity.status,
+        review: if slot.activity.needs_review() { Review::Needed } else { Review::Clear },
+        planned: Some(slot.occurrence.at),
+    }
+}
+
+fn write_new(
+    wake: &Wake<'_>,
+    slot: &DueSlot<'_>,
+    orphans: &mut Orphans,
+    plan: &mut WakePlan,
+    rng: &mut dyn RngCore,
+) {
+    let at = slot.occurrence.at;
+    let past = wake.now >= slot.valid_until;
+    let made_by_change = at < wake.row.changed_until;
+    if past && wake.now.since(at) > GAP_AFTER_MS {
+        if !made_by_change {
+            count_gap(plan, slot);
+        }
+        return;
+    }
+    let (state, reason) = if let Some(stopped) = stop(&standing(wake.row, slot)) {
+        stopped
+    } else if past && made_by_change {
+        (ReminderState::Superseded, Reason::ChangedAfterDue)
+    } else if past {
+        let by_ms = wake.now.since(slot.valid_until);
+        (ReminderState::Expired, Reason::PastValidity { by_ms })
+    } else if let Some(orphan) = orphans.announced(slot) {
+        let reminder = orphan.id.to_string();
+        (ReminderState::Superseded, Reason::AlreadyAnnounced { reminder })
+    } else {
+        (ReminderState::Queued, Reason::Due)
+    };
+    for merged in &slot.occurrence.merged {
+        let into = slot.occurrence.slot.planned.to_string();
+        let reason = Reason::MergedInto { slot: into };
+        plan.new.push(row(wake, slot, merged.clone(), ReminderState::Superseded, reason, rng));
+    }
+    plan.new.push(row(wake, slot, slot.occurrence.slot.clone(), state, reason, rng));
+}
+
+fn row(
+    wake: &Wake<'_>,
+    slot: &DueSlot<'_>,
+    name: Slot,
+    state: ReminderState,
+    reason: Reason,
+    rng: &mut dyn RngCore,
+) -> ReminderRow {
+    ReminderRow {
+        id: ReminderId::new(wake.now, rng),
+        patient: wake.row.id,
+        activity: slot.activity.id,
+        slot: name,
+        due_at: slot.occurrence.at,
+        local_time: Planned::Local(slot.occurrence.local).to_string(),
+        class: slot.activity.activity.class,
+        valid_until: slot.valid_until,
+        state,
+        reason,
+        message: None,
+        created_at: wake.now,
+        updated_at: wake.now,
+    }
+}
+
+fn count_gap(plan: &mut WakePlan, slot: &DueSlot<'_>) {
+    let at = slot.occurrence.at;
+    match plan.gaps.iter_mut().find(|gap| gap.activity == slot.activity.id) {
+        Some(gap) => {
+            gap.slots += 1;
+            gap.to = gap.to.max(at.plus_ms(1));
+        }
+        None => plan.gaps.push(GapRow {
+            activity: slot.activity.id,
+            from: at,
+            to: at.plus_ms(1),
+            slots: 1,
+        }),
+    }
+}
+
+/// A slot that has its reminder: it comes back when what stopped it before its intent is gone, and follows its
+/// instant when that moved; both only while it is still valid.
+fn come_back(wake: &Wake<'_>, slot: &DueSlot<'_>, reminder: &ReminderRow) -> Option<ReminderRow> {
+    let valid = wake.now < slot.valid_until;
+    let free = stop(&standing(wake.row, slot)).is_none();
+    let moved = reminder.due_at != slot.occurrence.at;
+    let reason = match reminder.state {
+        ReminderState::Queued if moved => Reason::Moved { to: slot.occurrence.at },
+        ReminderState::Queued if reminder.message.is_none() && valid && free => Reason::Due,
+        ReminderState::Suppressed | ReminderState::Blocked | ReminderState::Cancelled
+            if valid && free && reminder.reason != Reason::GoLive =>
+        {
+            Reason::Reinstated
+        }
+        _ => return None,
+    };
+    Some(ReminderRow {
+        due_at: slot.occurrence.at,
+        local_time: Planned::Local(slot.occurrence.local).to_string(),
+        valid_until: slot.valid_until,
+        state: ReminderState::Queued,
+        reason,
+        message: None,
+        updated_at: wake.now,
+        ..reminder.clone()
+    })
+}
+
+/// Doses that were announced under slots the current expansion no longer holds, by drug.
+struct Orphans(Vec<(String, Orphan)>);
+
+impl Orphans {
+    fn of(wake: &Wake<'_>, routine: &Routine) -> Self {
+        let context = context(wake, routine);
+        let activities: BTreeMap<ActivityId, &ActivityRow> =
+            wake.activities.iter().map(|activity| (activity.id, activity)).collect();
+        let used: BTreeSet<&str> = wake
+            .reminders
+            .iter()
+            .filter_map(|r| match &r.reason {
+                Reason::AlreadyAnnounced { reminder } => Some(reminder.as_str()),
+                _ => None,
+            })
+            .collect();
+        let announced = |state| {
+            matches!(state, ReminderState::Sent | ReminderState::Sending | ReminderState::Unknown)
+        };
+        Self(
+            wake.reminders
+                .iter()
+                .filter(|r| r.class.is_dose() && announced(r.state))
+                .filter(|r| wake.now.since(r.due_at) < ORPHANS_WITHIN_MS)
+                .filter(|r| !used.contains(r.id.to_string().as_str()))
+                .filter_map(|r| {
+                    let activity = activities.get(&r.activity)?;
+                    let held = has_slots(wake.row, activity)
+                        && expand_activity(
+                            &activity.activity,
+                            context,
+                            r.due_at.plus_ms(-ORPHANS_WITHIN_MS),
+                            r.due_at.plus_ms(ORPHANS_WITHIN_MS),
+                        )
+                        .occurrences
+                        .iter()
+                        .any(|o| o.slot == r.slot || o.merged.contains(&r.slot));
+                    let drug = activity.activity.drug.as_ref()?.expose().clone();
+                    (!held).then_some((drug, Orphan { id: r.id, at: r.due_at }))
+                })
+                .collect(),
+        )
+    }
+
+    /// The orphan that announced this slot, used up.
+    fn announced(&mut self, slot: &DueSlot<'_>) -> Option<Orphan> {
+        if !matches!(slot.activity.activity.class, Class::Dose | Class::TimeCriticalDose) {
+            return None;
+        }
+        let drug = slot.activity.activity.drug.as_ref()?.expose();
+        let same: Vec<Orphan> =
+            self.0.iter().filter(|(of, _)| of == drug).map(|(_, orphan)| *orphan).collect();
+        let candidate = Candidate { at: slot.occurrence.at, neighbour: slot.neighbour };
+        let orphan = already_announced(candidate, &same)?;
+        self.0.retain(|(_, other)| other.id != orphan.id);
+        Some(orphan)
+    }
+}

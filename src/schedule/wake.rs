@@ -1,0 +1,346 @@
+//! The shell around a wake: alarms claimed, patients locked, one transaction, next alarm set.
+
+use super::gather::gather;
+use super::plan::{GAP_AFTER_MS, Wake, plan_wake};
+use crate::care::ids::{PatientId, TaskId};
+use crate::care::programme::Programme;
+use crate::care::time::DAY_MS;
+use crate::care::{ChannelKind, Reason, ReminderState, UtcMs, ZoneRules};
+use crate::clock::Clock;
+use crate::message::Programmes;
+use crate::policy::contact_choice::{Choice, choose};
+use crate::security::SharedRng;
+use crate::store::alarms::{Alarm, AlarmKind};
+use crate::store::patients::{Rearm, claim, rearm, step_failed, unarm};
+use crate::store::standing::Standing;
+use crate::store::story::{Turn, tell};
+use crate::store::tasks::{NewTask, TaskKind};
+use crate::store::{Result, Store, Tx, alarms, messages, reminders, standing, tasks};
+use futures::FutureExt;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+/// Patients of one transaction.
+const BATCH: usize = 32;
+/// A step that broke so often in a row is taken away from a patient (P9).
+const TRIES: i64 = 3;
+
+/// What waking needs.
+#[derive(Clone)]
+pub struct SchedulerDeps {
+    /// The database.
+    pub store: Store,
+    /// Business time.
+    pub clock: Arc<dyn Clock>,
+    /// Zone rules.
+    pub zones: Arc<dyn ZoneRules>,
+    /// Programmes.
+    pub programmes: Arc<Programmes>,
+    /// Names of the configured channels by kind.
+    pub senders: BTreeMap<ChannelKind, String>,
+    /// Randomness.
+    pub rng: Arc<SharedRng>,
+}
+
+/// Wakes patients whose alarm is due.
+#[derive(Clone)]
+pub struct Scheduler {
+    deps: SchedulerDeps,
+}
+
+/// What a tick did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TickReport {
+    /// Patients woken.
+    pub woken: usize,
+    /// Reminders written.
+    pub reminders: usize,
+    /// Steps that broke.
+    pub broken: usize,
+}
+
+impl Scheduler {
+    /// A scheduler.
+    pub const fn new(deps: SchedulerDeps) -> Self {
+        Self { deps }
+    }
+
+    /// Wakes up to a batch of patients that are due; the caller ticks again while `woken` is not zero.
+    ///
+    /// # Errors
+    /// When the database fails; what was not committed is due again.
+    pub async fn tick(&self) -> Result<TickReport> {
+        let now = self.deps.clock.now();
+        match AssertUnwindSafe(self.wake_batch(now, BATCH)).catch_unwind().await {
+            Ok(Ok(report)) => Ok(report),
+            Ok(Err(fault)) if is_poison(&fault) => self.one_by_one(now).await,
+            Ok(Err(fault)) => Err(fault),
+            Err(_panic) => self.one_by_one(now).await,
+        }
+    }
+
+    /// A set failed: its patients are stepped alone, so that one bad row hurts nobody else (P9).
+    async fn one_by_one(&self, now: UtcMs) -> Result<TickReport> {
+        let mut tx = self.deps.store.read().await?;
+        let due = alarms::due_unlocked(&mut tx, AlarmKind::Patient, "", now, BATCH).await?;
+        drop(tx);
+        let mut report = TickReport::default();
+        for alarm in due {
+            let step = AssertUnwindSafe(self.wake_one(now, alarm)).catch_unwind().await;
+            match step {
+                Ok(Ok(one)) => {
+                    report.woken += one.woken;
+                    report.reminders += one.reminders;
+                }
+                Ok(Err(fault)) if !is_poison(&fault) => return Err(fault),
+                Ok(Err(_)) | Err(_) => {
+                    report.broken += 1;
+                    self.step_failed(PatientId(alarm.id), UtcMs(alarm.wake_at_ms), now).await?;
+                }
+            }
+        }
+        report.woken += report.broken;
+        Ok(report)
+    }
+
+    async fn wake_one(&self, now: UtcMs, alarm: alarms::Due) -> Result<TickReport> {
+        let mut tx = self.deps.store.write().await?;
+        let report = self.wake_claimed(&mut tx, now, vec![alarm]).await?;
+        tx.commit().await?;
+        Ok(report)
+    }
+
+    async fn wake_batch(&self, now: UtcMs, limit: usize) -> Result<TickReport> {
+        // Most ticks find nothing: the write lock is taken only when something is due.
+        let mut tx = self.deps.store.read().await?;
+        let next = alarms::next(&mut tx, AlarmKind::Patient).await?;
+        drop(tx);
+        if next.is_none_or(|at| at > now) {
+            return Ok(TickReport::default());
+        }
+        let mut tx = self.deps.store.write().await?;
+        let due = alarms::due(&mut tx, AlarmKind::Patient, "", now, limit).await?;
+        let report = self.wake_claimed(&mut tx, now, due).await?;
+        tx.commit().await?;
+        Ok(report)
+    }
+
+    /// The step itself: owners locked, stale alarms dropped, then everything read anew, planned and written.
+    async fn wake_claimed(
+        &self,
+        tx: &mut Tx,
+        now: UtcMs,
+        due: Vec<alarms::Due>,
+    ) -> Result<TickReport> {
+        let ids: Vec<_> = due.iter().map(|alarm| alarm.id).collect();
+        let named: BTreeMap<_, _> =
+            claim(tx, &ids).await?.into_iter().map(|(id, at)| (id.0, at)).collect();
+        let alarm =
+            |due: &alarms::Due| Alarm::new(AlarmKind::Patient, "", UtcMs(due.wake_at_ms), due.id);
+        // An alarm whose owner is busy elsewhere stays due.
+        let held: Vec<_> = due.into_iter().filter(|due| named.contains_key(&due.id)).collect();
+        alarms::drop_all(tx, &held.iter().map(alarm).collect::<Vec<_>>()).await?;
+        let mut mine: Vec<PatientId> = held
+            .iter()
+            .filter(|due| named.get(&due.id) == Some(&Some(UtcMs(due.wake_at_ms))))
+            .map(|due| PatientId(due.id))
+            .collect();
+        mine.sort_unstable();
+        mine.dedup();
+        let dropped = held.len();
+        if mine.is_empty() {
+            return Ok(TickReport { woken: dropped, ..TickReport::default() });
+        }
+        let reminders = self.plan_and_write(tx, now, &mine).await?;
+        Ok(TickReport { woken: dropped, reminders, broken: 0 })
+    }
+
+    async fn plan_and_write(&self, tx: &mut Tx, now: UtcMs, mine: &[PatientId]) -> Result<usize> {
+        let deps = &self.deps;
+        let mut rng = deps.rng.fork();
+        let standings = standing::load(tx, deps.store.keys(), mine).await?;
+        let earliest = standings.values().map(|s| s.row.expanded_until).min().unwrap_or(now);
+        let since = earliest.min(now).plus_ms(-GAP_AFTER_MS);
+        let mut by_patient: BTreeMap<PatientId, Vec<_>> = BTreeMap::new();
+        for reminder in reminders::of_patients(tx, mine, since).await? {
+            by_patient.entry(reminder.patient).or_default().push(reminder);
+        }
+        let mut all_new = Vec::new();
+        let mut all_replanned = Vec::new();
+        let mut gaps = Vec::new();
+        let mut rearms = Vec::new();
+        let mut turns = Vec::new();
+        for (id, standing) in &standings {
+            let Some(programme) = deps.programmes.get(&standing.row.programme) else {
+                rearms.push(without_rules(standing, now));
+                continue;
+            };
+            let Some(zone) = deps.zones.zone(&standing.row.patient.zone) else {
+                rearms.push(without_rules(standing, now));
+                continue;
+            };
+            let wake = Wake {
+                now,
+                row: &standing.row,
+                programme,
+                zone: &zone,
+                activities: &standing.activities,
+                reminders: by_patient.get(id).map_or(&[], Vec::as_slice),
+            };
+            let plan = plan_wake(&wake, &mut rng);
+            turns.extend(plan.replanned.iter().map(|r| Turn {
+                subject: r.id.0,
+                state: r.state.word(),
+                reason: r.reason.clone(),
+            }));
+            all_new.extend(plan.new);
+            all_replanned.extend(plan.replanned);
+            gaps.extend(plan.gaps);
+            rearms.push(Rearm {
+                id: *id,
+                expanded_until: plan.expanded_until,
+                changed_until: standing.row.changed_until,
+                wake_at: plan.wake_at,
+                zone_hash: crate::zones::fingerprint(&zone).into_bytes(),
+            });
+        }
+        let written = all_new.len();
+        self.give_messages(tx, now, &standings, &mut all_new, &mut all_replanned).await?;
+        reminders::insert(tx, &all_new).await?;
+        reminders::replan(tx, &all_replanned).await?;
+        reminders::put_gaps(tx, &gaps).await?;
+        tell(tx, &mut rng, &turns, now).await?;
+        rearm(tx, &rearms).await?;
+        let next: Vec<Alarm> = rearms
+            .iter()
+            .filter_map(|r| Some(Alarm::new(AlarmKind::Patient, "", r.wake_at?, r.id.0)))
+            .collect();
+        alarms::put(tx, &next).await?;
+        for reminder in &all_new {
+            metrics::counter!("carebell_reminders_total", "state" => reminder.state.word())
+                .increment(1);
+        }
+        Ok(written)
+    }
+
+    /// Queues messages for the reminders that want one, and sets their alarms.
+    async fn give_messages(
+        &self,
+        tx: &mut Tx,
+        now: UtcMs,
+        standings: &BTreeMap<PatientId, Standing>,
+        new: &mut [reminders::ReminderRow],
+        replanned: &mut [reminders::ReminderRow],
+    ) -> Result<()> {
+        let queued = |r: &&reminders::ReminderRow| r.state == ReminderState::Queued;
+        let wanting: Vec<_> = new.iter().chain(replanned.iter()).filter(queued).collect();
+        let Some(earliest) = wanting.iter().map(|r| r.due_at.minute()).min() else {
+            return Ok(());
+        };
+        let mut owners: Vec<PatientId> = wanting.iter().map(|r| r.patient).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let mut existing: BTreeMap<PatientId, Vec<_>> = BTreeMap::new();
+        for message in messages::at_minutes(tx, &owners, earliest).await? {
+            existing.entry(message.patient).or_default().push(message);
+        }
+        let mut rng = self.deps.rng.fork();
+        let mut put = Vec::new();
+        let mut stale = Vec::new();
+        for owner in owners {
+            let Some(standing) = standings.get(&owner) else { continue };
+            let sender = self.sender(standing);
+            let known = existing.remove(&owner).unwrap_or_default();
+            let named: BTreeMap<_, _> = known
+                .iter()
+                .filter_map(|m| {
+                    Some((m.id, Alarm::new(AlarmKind::Message, &m.lane, m.wake_at?, m.id.0)))
+                })
+                .collect();
+            let mut mine: Vec<_> = new
+                .iter_mut()
+                .chain(replanned.iter_mut())
+                .filter(|r| r.patient == owner && r.state == ReminderState::Queued)
+                .collect();
+            let mut rows: Vec<_> = mine.iter().map(|r| (**r).clone()).collect();
+            let gathered = gather(&mut rows, known, sender, now, &mut rng);
+            for (to, from) in mine.iter_mut().zip(rows) {
+                **to = from;
+            }
+            stale.extend(gathered.iter().filter_map(|m| named.get(&m.id).cloned()));
+            put.extend(gathered);
+        }
+        let fresh: Vec<Alarm> = put
+            .iter()
+            .filter_map(|m| Some(Alarm::new(AlarmKind::Message, &m.lane, m.wake_at?, m.id.0)))
+            .collect();
+        alarms::drop_all(tx, &stale).await?;
+        messages::put(tx, &put).await?;
+        alarms::put(tx, &fresh).await
+    }
+
+    /// The sender whose lane a patient's messages wait on; the claim decides anew (P6).
+    fn sender(&self, standing: &Standing) -> Option<&str> {
+        let configured: Vec<ChannelKind> = self.deps.senders.keys().copied().collect();
+        let preference = self
+            .deps
+            .programmes
+            .get(&standing.row.programme)
+            .map_or(&[][..], |programme: &Programme| &programme.channels);
+        let choice = Choice {
+            contacts: &standing.contacts,
+            consents: &standing.consents,
+            preference,
+            configured: &configured,
+            tried: &[],
+        };
+        let contact = choose(&choice).ok()?;
+        self.deps.senders.get(&contact.channel).map(String::as_str)
+    }
+
+    async fn step_failed(&self, id: PatientId, wake_at: UtcMs, now: UtcMs) -> Result<()> {
+        let mut rng = self.deps.rng.fork();
+        let mut tx = self.deps.store.write().await?;
+        let failures = step_failed(&mut tx, id).await?;
+        tracing::warn!(patient_id = %id, failures, "waking a patient broke");
+        metrics::counter!("carebell_steps_broken_total", "step" => "wake").increment(1);
+        if failures >= TRIES {
+            let alarm = Alarm::new(AlarmKind::Patient, "", wake_at, id.0);
+            alarms::drop_all(&mut tx, &[alarm]).await?;
+            unarm(&mut tx, id).await?;
+            let task = NewTask {
+                id: TaskId::new(now, &mut rng),
+                patient: Some(id),
+                kind: TaskKind::Parked,
+                subject: id.to_string(),
+                reason: Reason::Poisoned,
+                due_at: now.plus_ms(DAY_MS),
+            };
+            tasks::open(&mut tx, &task, now).await?;
+            tracing::error!(patient_id = %id, "a patient is parked: see the open task");
+        }
+        tx.commit().await
+    }
+}
+
+/// A patient whose programme or zone this binary does not know is looked at again in an hour; the watch counts
+/// them, and nothing is sent by rules that are not theirs.
+fn without_rules(standing: &Standing, now: UtcMs) -> Rearm {
+    tracing::error!(
+        patient_id = %standing.row.id,
+        "a patient's programme or zone is unknown to this daemon: add the programme, or correct the zone"
+    );
+    Rearm {
+        id: standing.row.id,
+        expanded_until: standing.row.expanded_until,
+        changed_until: standing.row.changed_until,
+        wake_at: Some(now.plus_ms(crate::care::time::HOUR_MS)),
+        zone_hash: standing.row.zone_hash.clone(),
+    }
+}
+
+/// Whether a fault lies in the rows in hand rather than in the database.
+fn is_poison(fault: &crate::store::StoreError) -> bool {
+    !matches!(fault, crate::store::StoreError::Driver(_))
+}

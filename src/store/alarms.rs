@@ -1,0 +1,183 @@
+//! Alarms: one narrow table in due order. An alarm holds no lease; its owner's row is the lock and names it.
+
+use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::{Result, Tx};
+use crate::care::UtcMs;
+use serde::Serialize;
+use uuid::Uuid;
+
+/// Whose alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlarmKind {
+    /// A patient's: its next slot is due soon.
+    Patient,
+    /// A message's: it may leave.
+    Message,
+    /// An attempt's: its unknown outcome is to be settled.
+    Settle,
+}
+
+impl AlarmKind {
+    /// The word stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Patient => "patient",
+            Self::Message => "message",
+            Self::Settle => "settle",
+        }
+    }
+}
+
+/// One alarm, by its full key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Alarm {
+    /// Whose.
+    pub kind: &'static str,
+    /// Messages: priority and sender; else empty.
+    pub lane: String,
+    /// When.
+    pub wake_at_ms: i64,
+    /// The owner, as hexadecimal digits.
+    id: String,
+}
+
+impl Alarm {
+    /// An alarm.
+    pub fn new(kind: AlarmKind, lane: &str, wake_at: UtcMs, id: Uuid) -> Self {
+        Self {
+            kind: kind.word(),
+            lane: lane.to_owned(),
+            wake_at_ms: wake_at.0,
+            id: id.simple().to_string(),
+        }
+    }
+}
+
+/// What a claim takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Due {
+    /// When it was due, ms since 1970 UTC.
+    pub wake_at_ms: i64,
+    /// The owner.
+    pub id: Uuid,
+}
+
+/// A lane with its earliest alarm.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Lane {
+    /// Its name.
+    pub lane: String,
+    /// Its earliest alarm, ms since 1970 UTC.
+    pub wake_at_ms: i64,
+}
+
+statements! {
+    DUE = sql!(("-- alarms::due\nSELECT wake_at_ms, id FROM alarms WHERE kind = $1 AND lane = $2 \
+        AND wake_at_ms <= $3 ORDER BY wake_at_ms, id LIMIT $4"), (skip));
+    DUE_UNLOCKED = Sql::both("-- alarms::due_unlocked\nSELECT wake_at_ms, id FROM alarms WHERE kind = $1 AND lane = $2 \
+        AND wake_at_ms <= $3 ORDER BY wake_at_ms, id LIMIT $4");
+    NEXT = Sql::both("-- alarms::next\nSELECT min(wake_at_ms) FROM alarms WHERE kind = $1 AND lane = $2");
+    LANES = Sql::both("-- alarms::lanes\nSELECT lane, min(wake_at_ms) AS wake_at_ms FROM alarms WHERE kind = $1 \
+        GROUP BY lane ORDER BY lane");
+    PUT = insert_rows!("-- alarms::put" "alarms" (kind text, lane text, wake_at_ms int, id id)
+        "ON CONFLICT (kind, lane, wake_at_ms, id) DO NOTHING");
+    DROP = sql!(("-- alarms::drop_all\nDELETE FROM alarms WHERE (kind, lane, wake_at_ms, id) IN "),
+        (rows "$1" kind text, lane text, wake_at_ms int, id id));
+    REBUILD_PATIENTS = Sql::both("-- alarms::rebuild\nINSERT INTO alarms (kind, lane, wake_at_ms, id) \
+        SELECT 'patient', '', wake_at_ms, id FROM patients WHERE wake_at_ms IS NOT NULL \
+        ON CONFLICT (kind, lane, wake_at_ms, id) DO NOTHING");
+    REBUILD_MESSAGES = Sql::both("-- alarms::rebuild\nINSERT INTO alarms (kind, lane, wake_at_ms, id) \
+        SELECT 'message', lane, wake_at_ms, id FROM messages WHERE wake_at_ms IS NOT NULL \
+        ON CONFLICT (kind, lane, wake_at_ms, id) DO NOTHING");
+    REBUILD_SETTLE = Sql::both("-- alarms::rebuild\nINSERT INTO alarms (kind, lane, wake_at_ms, id) \
+        SELECT 'settle', '', wake_at_ms, id FROM attempts WHERE wake_at_ms IS NOT NULL \
+        ON CONFLICT (kind, lane, wake_at_ms, id) DO NOTHING");
+}
+
+/// Alarms of one lane that are due, in due order; on PostgreSQL locked, busy ones left out.
+pub async fn due(
+    tx: &mut Tx,
+    kind: AlarmKind,
+    lane: &str,
+    now: UtcMs,
+    limit: usize,
+) -> Result<Vec<Due>> {
+    pick(tx, DUE, kind, lane, now, limit).await
+}
+
+/// The same without locks: to step alarms one by one.
+pub async fn due_unlocked(
+    tx: &mut Tx,
+    kind: AlarmKind,
+    lane: &str,
+    now: UtcMs,
+    limit: usize,
+) -> Result<Vec<Due>> {
+    pick(tx, DUE_UNLOCKED, kind, lane, now, limit).await
+}
+
+async fn pick(
+    tx: &mut Tx,
+    statement: Sql,
+    kind: AlarmKind,
+    lane: &str,
+    now: UtcMs,
+    limit: usize,
+) -> Result<Vec<Due>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    Ok(on!(tx, statement, |c, sql| sqlx::query_as(sql)
+        .bind(kind.word())
+        .bind(lane)
+        .bind(now.0)
+        .bind(limit)
+        .fetch_all(c)
+        .await?))
+}
+
+/// The earliest alarm of a kind that has no lanes.
+pub async fn next(tx: &mut Tx, kind: AlarmKind) -> Result<Option<UtcMs>> {
+    let at: Option<i64> = on!(tx, NEXT, |c, sql| {
+        sqlx::query_scalar(sql).bind(kind.word()).bind("").fetch_one(c).await?
+    });
+    Ok(at.map(UtcMs))
+}
+
+/// Every lane of messages with its earliest alarm, most urgent first.
+pub async fn lanes(tx: &mut Tx) -> Result<Vec<Lane>> {
+    Ok(on!(tx, LANES, |c, sql| {
+        sqlx::query_as(sql).bind(AlarmKind::Message.word()).fetch_all(c).await?
+    }))
+}
+
+/// Sets alarms.
+pub async fn put(tx: &mut Tx, alarms: &[Alarm]) -> Result<()> {
+    if alarms.is_empty() {
+        return Ok(());
+    }
+    let rows = serde_json::json!(alarms).to_string();
+    on!(tx, PUT, |c, sql| {
+        sqlx::query(sql).bind(rows).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// Takes alarms away, by their full keys.
+pub async fn drop_all(tx: &mut Tx, alarms: &[Alarm]) -> Result<()> {
+    if alarms.is_empty() {
+        return Ok(());
+    }
+    let rows = serde_json::json!(alarms).to_string();
+    on!(tx, DROP, |c, sql| {
+        sqlx::query(sql).bind(rows).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// Puts back what is missing: alarms are derived from the owners that name them.
+pub async fn rebuild(tx: &mut Tx) -> Result<u64> {
+    let mut put_back = 0;
+    for statement in [REBUILD_PATIENTS, REBUILD_MESSAGES, REBUILD_SETTLE] {
+        put_back += on!(tx, statement, |c, sql| sqlx::query(sql).execute(c).await?.rows_affected());
+    }
+    Ok(put_back)
+}

@@ -1,0 +1,170 @@
+//! Raw callbacks, stored sealed before they are understood; and the replies read out of them.
+
+use super::dialect::{Sql, on, statements};
+use super::{Result, StoreError, Tx};
+use crate::care::UtcMs;
+use crate::care::ids::{ContactPointId, InboundId, PatientId, ReplyId};
+use crate::security::{Keyring, Place};
+use rand::RngCore;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+/// A stored callback, opened.
+#[derive(Clone, Debug)]
+pub struct InboundRow {
+    /// Id.
+    pub id: InboundId,
+    /// Configured channel.
+    pub channel: String,
+    /// The callback as JSON.
+    pub payload: Vec<u8>,
+    /// How often it was read before.
+    pub tries: i64,
+    /// When it came.
+    pub received_at: UtcMs,
+}
+
+#[derive(FromRow)]
+struct Raw {
+    id: Uuid,
+    channel: String,
+    payload: Vec<u8>,
+    tries: i64,
+    received_at_ms: i64,
+}
+
+/// Where a stored callback stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InboundState {
+    /// Not applied yet.
+    New,
+    /// Applied.
+    Done,
+    /// Not readable; kept for a later reading.
+    Failed,
+}
+
+impl InboundState {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+statements! {
+    KEEP = Sql::both("-- inbound::keep\nINSERT INTO inbound (id, channel, dedupe_key, payload, state, tries, note, received_at_ms) \
+        VALUES ($1, $2, $3, $4, 'new', 0, '', $5) ON CONFLICT (channel, dedupe_key) DO NOTHING");
+    FRESH = Sql::both("-- inbound::fresh\nSELECT id, channel, payload, tries, received_at_ms FROM inbound WHERE state = 'new' \
+        ORDER BY received_at_ms, id LIMIT $1");
+    MARK = Sql::both("-- inbound::mark\nUPDATE inbound SET state = $2, tries = tries + 1, note = $3 WHERE id = $1");
+    PUT_REPLY = Sql::both("-- inbound::put_reply\nINSERT INTO replies (id, patient_id, contact_point_id, channel, provider_id, keyword, text, received_at_ms) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (patient_id, channel, provider_id) DO NOTHING");
+    COUNT_NEW = Sql::both("-- inbound::count_new\nSELECT count(*) FROM inbound WHERE state = 'new'");
+    COUNT_REPLIES = Sql::both("-- inbound::count_replies\nSELECT keyword, count(*) AS replies FROM replies GROUP BY keyword ORDER BY keyword");
+}
+
+/// Stores a verified callback in one insert; false when it was there already.
+pub async fn keep(
+    tx: &mut Tx,
+    keys: &Keyring,
+    rng: &mut (dyn RngCore + Send),
+    channel: &str,
+    dedupe_key: &str,
+    payload: &[u8],
+    now: UtcMs,
+) -> Result<bool> {
+    let id = InboundId::new(now, rng);
+    let place = Place { table: "inbound", column: "payload", row: id.0.as_bytes() };
+    let sealed = keys.inbox().seal(place, payload, rng);
+    let rows = on!(tx, KEEP, |c, sql| {
+        sqlx::query(sql)
+            .bind(id.0)
+            .bind(channel)
+            .bind(dedupe_key)
+            .bind(sealed)
+            .bind(now.0)
+            .execute(c)
+            .await?
+            .rows_affected()
+    });
+    Ok(rows == 1)
+}
+
+/// Callbacks that wait to be applied, oldest first.
+pub async fn fresh(tx: &mut Tx, keys: &Keyring, limit: i64) -> Result<Vec<InboundRow>> {
+    let rows: Vec<Raw> =
+        on!(tx, FRESH, |c, sql| sqlx::query_as(sql).bind(limit).fetch_all(c).await?);
+    rows.into_iter()
+        .map(|raw| {
+            let place = Place { table: "inbound", column: "payload", row: raw.id.as_bytes() };
+            Ok(InboundRow {
+                id: InboundId(raw.id),
+                channel: raw.channel,
+                payload: keys.inbox().open(place, &raw.payload)?,
+                tries: raw.tries,
+                received_at: UtcMs(raw.received_at_ms),
+            })
+        })
+        .collect::<std::result::Result<_, StoreError>>()
+}
+
+/// Marks a callback as applied or not readable.
+pub async fn mark(tx: &mut Tx, id: InboundId, state: InboundState, note: &str) -> Result<()> {
+    on!(tx, MARK, |c, sql| {
+        sqlx::query(sql).bind(id.0).bind(state.word()).bind(note).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// A reply of a patient.
+#[derive(Clone, Debug)]
+pub struct PutReply {
+    /// Id.
+    pub id: ReplyId,
+    /// Who.
+    pub patient: PatientId,
+    /// From which address.
+    pub contact_point: ContactPointId,
+    /// Configured channel.
+    pub channel: String,
+    /// Provider's id of the reply.
+    pub provider_id: String,
+    /// stop, start, help, other.
+    pub keyword: &'static str,
+    /// What they wrote, sealed.
+    pub sealed_text: Vec<u8>,
+    /// When it came.
+    pub received_at: UtcMs,
+}
+
+/// Records a reply; false when it was there already.
+pub async fn put_reply(tx: &mut Tx, reply: &PutReply) -> Result<bool> {
+    let rows = on!(tx, PUT_REPLY, |c, sql| {
+        sqlx::query(sql)
+            .bind(reply.id.0)
+            .bind(reply.patient.0)
+            .bind(reply.contact_point.0)
+            .bind(&reply.channel)
+            .bind(&reply.provider_id)
+            .bind(reply.keyword)
+            .bind(&reply.sealed_text)
+            .bind(reply.received_at.0)
+            .execute(c)
+            .await?
+            .rows_affected()
+    });
+    Ok(rows == 1)
+}
+
+/// Callbacks that wait to be applied.
+pub async fn count_new(tx: &mut Tx) -> Result<i64> {
+    Ok(on!(tx, COUNT_NEW, |c, sql| sqlx::query_scalar(sql).fetch_one(c).await?))
+}
+
+/// How many replies there are of each keyword.
+pub async fn count_replies(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+    Ok(on!(tx, COUNT_REPLIES, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
+}

@@ -1,0 +1,232 @@
+//! Messages: what is said at one moment to one patient.
+
+use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::{Result, StoreError, Tx, id_list, touched};
+use crate::care::ids::{ContactPointId, MessageId, PatientId};
+use crate::care::{Class, MessageState, Reason, UtcMs};
+use crate::policy::grouping::Answering;
+use serde_json::json;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageRow {
+    /// Id.
+    pub id: MessageId,
+    /// To whom.
+    pub patient: PatientId,
+    /// The minute it is due.
+    pub minute: UtcMs,
+    /// Classes that may share it; answers: the reply they answer.
+    pub class_group: String,
+    /// 0 first, then nudges and snoozes.
+    pub step: i64,
+    /// 0; more for reminders that arrive after the earlier part has its intent.
+    pub part: i64,
+    /// Class that decides validity, quiet hours and retry.
+    pub class: Class,
+    /// Catalogue name: `reminder`, `stop-confirmation`, ...
+    pub name: String,
+    /// State.
+    pub state: MessageState,
+    /// Why it is in it.
+    pub reason: Reason,
+    /// Priority and sender of its alarm.
+    pub lane: String,
+    /// The alarm it names.
+    pub wake_at: Option<UtcMs>,
+    /// Never sent at or after it.
+    pub valid_until: UtcMs,
+    /// Answers: the address that asked.
+    pub contact_point: Option<ContactPointId>,
+    /// Contact points that failed for good.
+    pub tried: Vec<ContactPointId>,
+    /// Attempts so far.
+    pub tries: i64,
+    /// Resends after an unknown outcome.
+    pub repeats: i64,
+    /// When it was written.
+    pub created_at: UtcMs,
+    /// When it was moved last.
+    pub updated_at: UtcMs,
+}
+
+impl MessageRow {
+    /// Whether it confirms a STOP.
+    pub fn answering(&self) -> Answering {
+        if self.name == "stop-confirmation" { Answering::Stop } else { Answering::Other }
+    }
+}
+
+#[derive(FromRow)]
+struct Raw {
+    id: Uuid,
+    patient_id: Uuid,
+    minute_ms: i64,
+    class_group: String,
+    step: i64,
+    part: i64,
+    class: String,
+    name: String,
+    state: String,
+    reason: String,
+    lane: String,
+    wake_at_ms: Option<i64>,
+    valid_until_ms: i64,
+    contact_point_id: Option<Uuid>,
+    tried: String,
+    tries: i64,
+    repeats: i64,
+    created_at_ms: i64,
+    updated_at_ms: i64,
+}
+
+impl TryFrom<Raw> for MessageRow {
+    type Error = StoreError;
+    fn try_from(raw: Raw) -> Result<Self> {
+        let fault = |column, what| StoreError::Inconsistent { table: "messages", column, what };
+        Ok(Self {
+            id: MessageId(raw.id),
+            patient: PatientId(raw.patient_id),
+            minute: UtcMs(raw.minute_ms),
+            class_group: raw.class_group,
+            step: raw.step,
+            part: raw.part,
+            class: super::activities::class(&raw.class)?,
+            name: raw.name,
+            state: MessageState::parse(&raw.state)
+                .ok_or_else(|| fault("state", "an unknown word"))?,
+            reason: serde_json::from_str(&raw.reason)
+                .map_err(|_| fault("reason", "not a reason of this version"))?,
+            lane: raw.lane,
+            wake_at: raw.wake_at_ms.map(UtcMs),
+            valid_until: UtcMs(raw.valid_until_ms),
+            contact_point: raw.contact_point_id.map(ContactPointId),
+            tried: serde_json::from_str(&raw.tried)
+                .map_err(|_| fault("tried", "not a list of contact points"))?,
+            tries: raw.tries,
+            repeats: raw.repeats,
+            created_at: UtcMs(raw.created_at_ms),
+            updated_at: UtcMs(raw.updated_at_ms),
+        })
+    }
+}
+
+macro_rules! select {
+    ($who:literal, $where:literal) => {
+        concat!(
+            "-- ", $who, "\nSELECT id, patient_id, minute_ms, class_group, step, part, class, name, state, reason, lane, wake_at_ms, \
+             valid_until_ms, contact_point_id, tried, tries, repeats, created_at_ms, updated_at_ms FROM messages WHERE ", $where
+        )
+    };
+}
+
+statements! {
+    CLAIM = sql!((select!("messages::claim", "id IN ")), (ids "$1"), (" ORDER BY id"), (skip));
+    LOCK = sql!((select!("messages::lock", "id IN ")), (ids "$1"), (" ORDER BY id"), (lock));
+    BY_ID = Sql::both(select!("messages::by_id", "id = $1"));
+    AT_MINUTES = sql!((select!("messages::at_minutes", "minute_ms >= $2 AND patient_id IN ")), (ids "$1"),
+        (" ORDER BY patient_id, minute_ms, class_group, step, part"), (lock));
+    PUT = insert_rows!("-- messages::put" "messages" (id id, patient_id id, minute_ms int, class_group text, step int, part int, class text,
+        name text, state text, reason text, lane text, wake_at_ms int, valid_until_ms int, contact_point_id id, tried text, tries int,
+        repeats int, created_at_ms int, updated_at_ms int)
+        "ON CONFLICT (id) DO UPDATE SET class = excluded.class, state = excluded.state, reason = excluded.reason, lane = excluded.lane, \
+         wake_at_ms = excluded.wake_at_ms, valid_until_ms = excluded.valid_until_ms, tried = excluded.tried, tries = excluded.tries, \
+         repeats = excluded.repeats, failures = 0, updated_at_ms = excluded.updated_at_ms");
+    FAILED = Sql::both("-- messages::step_failed\nUPDATE messages SET failures = failures + 1 WHERE id = $1 RETURNING failures");
+    COUNT = Sql::both("-- messages::count\nSELECT state, count(*) AS messages FROM messages GROUP BY state ORDER BY state");
+    GO_LIVE = Sql::both("-- messages::go_live\nUPDATE messages SET state = 'cancelled', reason = $1, wake_at_ms = NULL, updated_at_ms = $2 \
+        WHERE state IN ('queued', 'sending', 'unknown')");
+    GO_LIVE_ALARMS = Sql::both("-- messages::go_live\nDELETE FROM alarms WHERE kind IN ('message', 'settle')");
+}
+
+/// Messages that nobody else holds, locked.
+pub async fn claim(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<MessageRow>> {
+    let list = id_list(ids.iter().copied());
+    let rows: Vec<Raw> =
+        on!(tx, CLAIM, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?);
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Messages, locked after waiting for whoever holds them, in order of id.
+pub async fn lock(tx: &mut Tx, ids: &[MessageId]) -> Result<Vec<MessageRow>> {
+    let list = id_list(ids.iter().map(|id| id.0));
+    let rows: Vec<Raw> =
+        on!(tx, LOCK, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?);
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// One message.
+pub async fn by_id(tx: &mut Tx, id: MessageId) -> Result<Option<MessageRow>> {
+    let row: Option<Raw> =
+        on!(tx, BY_ID, |c, sql| sqlx::query_as(sql).bind(id.0).fetch_optional(c).await?);
+    row.map(TryInto::try_into).transpose()
+}
+
+/// Messages of patients at minute `since` or later, locked.
+pub async fn at_minutes(tx: &mut Tx, ids: &[PatientId], since: UtcMs) -> Result<Vec<MessageRow>> {
+    let list = id_list(ids.iter().map(|id| id.0));
+    let rows: Vec<Raw> = on!(tx, AT_MINUTES, |c, sql| {
+        sqlx::query_as(sql).bind(list).bind(since.0).fetch_all(c).await?
+    });
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Writes messages: new ones, and new states of those that exist.
+pub async fn put(tx: &mut Tx, messages: &[MessageRow]) -> Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = messages
+        .iter()
+        .map(|m| {
+            json!({
+                "id": m.id.0.simple().to_string(),
+                "patient_id": m.patient.0.simple().to_string(),
+                "minute_ms": m.minute.0,
+                "class_group": m.class_group,
+                "step": m.step,
+                "part": m.part,
+                "class": m.class.word(),
+                "name": m.name,
+                "state": m.state.word(),
+                "reason": json!(m.reason).to_string(),
+                "lane": m.lane,
+                "wake_at_ms": m.wake_at.map(|at| at.0),
+                "valid_until_ms": m.valid_until.0,
+                "contact_point_id": m.contact_point.map(|c| c.0.simple().to_string()),
+                "tried": json!(m.tried).to_string(),
+                "tries": m.tries,
+                "repeats": m.repeats,
+                "created_at_ms": m.created_at.0,
+                "updated_at_ms": m.updated_at.0,
+            })
+        })
+        .collect();
+    let rows = json!(rows).to_string();
+    let actual =
+        on!(tx, PUT, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
+    touched("messages::put", actual, messages.len() as u64)
+}
+
+/// Counts a step that broke on a message; returns how many did in a row.
+pub async fn step_failed(tx: &mut Tx, id: MessageId) -> Result<i64> {
+    Ok(on!(tx, FAILED, |c, sql| sqlx::query_scalar(sql).bind(id.0).fetch_one(c).await?))
+}
+
+/// How many messages there are in each state.
+pub async fn count(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+    Ok(on!(tx, COUNT, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
+}
+
+/// Going live: ends what the sandbox had open, and its alarms.
+pub async fn go_live(tx: &mut Tx, now: UtcMs) -> Result<u64> {
+    let reason = json!(Reason::GoLive).to_string();
+    on!(tx, GO_LIVE_ALARMS, |c, sql| {
+        sqlx::query(sql).execute(c).await?;
+    });
+    Ok(on!(tx, GO_LIVE, |c, sql| {
+        sqlx::query(sql).bind(reason).bind(now.0).execute(c).await?.rows_affected()
+    }))
+}

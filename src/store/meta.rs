@@ -1,0 +1,100 @@
+//! Facts about the database: its identity, mode, host and key; holds; the instances that share it.
+
+use super::dialect::{Sql, on, statements};
+use super::{Result, Tx};
+use crate::care::UtcMs;
+use crate::care::ids::InstanceId;
+
+/// Names of facts.
+pub mod fact {
+    /// Random identity of this database.
+    pub const DATABASE_ID: &str = "database_id";
+    /// `sandbox`, `live` or `demo`.
+    pub const MODE: &str = "mode";
+    /// Host that stamped it (SQLite).
+    pub const HOST: &str = "host";
+    /// Fingerprint of the master key.
+    pub const KEY_FINGERPRINT: &str = "key_fingerprint";
+    /// When it went live, ms since 1970 UTC.
+    pub const LIVE_SINCE_MS: &str = "live_since_ms";
+    /// When a webhook was last verified, ms since 1970 UTC, per channel: `webhook_verified_ms.<channel>`.
+    pub const WEBHOOK_VERIFIED_MS: &str = "webhook_verified_ms.";
+}
+
+statements! {
+    GET = Sql::both("-- meta::get\nSELECT value FROM meta WHERE key = $1");
+    SET = Sql::both("-- meta::set\nINSERT INTO meta (key, value) VALUES ($1, $2) \
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value");
+    SET_ONCE = Sql::both("-- meta::set_once\nINSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING");
+    BEAT = Sql::both("-- meta::beat\nINSERT INTO instances (id, host, pid, version, started_at_ms, heartbeat_ms) \
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET heartbeat_ms = excluded.heartbeat_ms");
+    LEAVE = Sql::both("-- meta::leave\nDELETE FROM instances WHERE id = $1 OR heartbeat_ms < $2");
+    INSTANCES = Sql::both("-- meta::instances\nSELECT id, host, pid, version, started_at_ms, heartbeat_ms FROM instances ORDER BY started_at_ms");
+}
+
+/// The value of a fact.
+pub async fn get(tx: &mut Tx, key: &str) -> Result<Option<String>> {
+    Ok(on!(tx, GET, |c, sql| sqlx::query_scalar(sql).bind(key).fetch_optional(c).await?))
+}
+
+/// Sets a fact.
+pub async fn set(tx: &mut Tx, key: &str, value: &str) -> Result<()> {
+    on!(tx, SET, |c, sql| {
+        sqlx::query(sql).bind(key).bind(value).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// Sets a fact unless it is there already, and returns what then holds.
+pub async fn set_once(tx: &mut Tx, key: &str, value: &str) -> Result<String> {
+    on!(tx, SET_ONCE, |c, sql| {
+        sqlx::query(sql).bind(key).bind(value).execute(c).await?;
+    });
+    Ok(get(tx, key).await?.unwrap_or_default())
+}
+
+/// A running daemon.
+#[derive(Clone, Debug, sqlx::FromRow, serde::Serialize)]
+pub struct InstanceRow {
+    /// Its id.
+    pub id: uuid::Uuid,
+    /// Host name.
+    pub host: String,
+    /// Process id.
+    pub pid: i64,
+    /// Program version.
+    pub version: String,
+    /// When it started, ms since 1970 UTC.
+    pub started_at_ms: i64,
+    /// When it last said it lives, on the database's clock.
+    pub heartbeat_ms: i64,
+}
+
+/// Says that an instance lives.
+pub async fn beat(tx: &mut Tx, instance: &InstanceRow) -> Result<()> {
+    on!(tx, BEAT, |c, sql| {
+        sqlx::query(sql)
+            .bind(instance.id)
+            .bind(&instance.host)
+            .bind(instance.pid)
+            .bind(&instance.version)
+            .bind(instance.started_at_ms)
+            .bind(instance.heartbeat_ms)
+            .execute(c)
+            .await?;
+    });
+    Ok(())
+}
+
+/// Takes an instance off the list, and those that have not been heard of since `before` (database clock).
+pub async fn leave(tx: &mut Tx, instance: InstanceId, before: UtcMs) -> Result<()> {
+    on!(tx, LEAVE, |c, sql| {
+        sqlx::query(sql).bind(instance.0).bind(before.0).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// The instances that share this database.
+pub async fn instances(tx: &mut Tx) -> Result<Vec<InstanceRow>> {
+    Ok(on!(tx, INSTANCES, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
+}

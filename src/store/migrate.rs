@@ -1,0 +1,75 @@
+//! Migrations: the folders `migrations/sqlite` and `migrations/postgres`, same numbers, same names, in the binary.
+
+use super::{Pools, Result, Store, StoreError};
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use std::borrow::Cow;
+
+/// Number, name, SQLite text, PostgreSQL text of every migration, in order.
+pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
+    1,
+    "first_tables",
+    include_str!("../../migrations/sqlite/0001_first_tables.sql"),
+    include_str!("../../migrations/postgres/0001_first_tables.sql"),
+)];
+
+/// How far a database's schema is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct MigrationStatus {
+    /// Newest migration the database has; 0: none.
+    pub applied: i64,
+    /// Newest migration this binary has.
+    pub known: i64,
+}
+
+impl Store {
+    /// Brings the schema to this binary's version, each migration in a transaction; on PostgreSQL under an
+    /// advisory lock, so that several daemons may start at once.
+    pub async fn migrate(&self) -> Result<()> {
+        let migrator = migrator(self);
+        let done = match &self.pools {
+            Pools::Sqlite { writer, .. } => migrator.run(writer).await,
+            Pools::Postgres(pool) => migrator.run(pool).await,
+        };
+        done.map_err(|fault| StoreError::Driver(sqlx::Error::Migrate(Box::new(fault))))
+    }
+
+    /// How far the schema is, without touching it.
+    pub async fn migration_status(&self) -> Result<MigrationStatus> {
+        const TABLE_SQLITE: &str = "-- migrate::status\nSELECT count(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
+        const TABLE_POSTGRES: &str = "-- migrate::status\nSELECT count(*) FROM pg_class WHERE relname = '_sqlx_migrations' AND pg_table_is_visible(oid)";
+        const NEWEST: &str = "-- migrate::status\nSELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+        let known = MIGRATIONS.last().map_or(0, |m| m.0);
+        let applied: i64 = match &self.pools {
+            Pools::Sqlite { readers, .. } => {
+                let tables: i64 = sqlx::query_scalar(TABLE_SQLITE).fetch_one(readers).await?;
+                if tables == 0 { 0 } else { sqlx::query_scalar(NEWEST).fetch_one(readers).await? }
+            }
+            Pools::Postgres(pool) => {
+                let tables: i64 = sqlx::query_scalar(TABLE_POSTGRES).fetch_one(pool).await?;
+                if tables == 0 { 0 } else { sqlx::query_scalar(NEWEST).fetch_one(pool).await? }
+            }
+        };
+        Ok(MigrationStatus { applied, known })
+    }
+}
+
+fn migrator(store: &Store) -> Migrator {
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|&(number, name, sqlite, postgres)| {
+            let text = match store.pools {
+                Pools::Sqlite { .. } => sqlite,
+                Pools::Postgres(_) => postgres,
+            };
+            Migration::new(
+                number,
+                Cow::Borrowed(name),
+                MigrationType::Simple,
+                text.into_sql_str(),
+                false,
+            )
+        })
+        .collect();
+    Migrator::with_migrations(migrations)
+}

@@ -1,0 +1,97 @@
+//! Care plans: status and sealed record; their activities are a table of their own.
+
+use super::dialect::{insert_rows, on, sql, statements};
+use super::{Result, Tx, id_list};
+use crate::care::UtcMs;
+use crate::care::ids::{PatientId, PlanId};
+use crate::security::{Keyring, Place, SealingKey, hex};
+use rand::RngCore;
+use serde_json::json;
+use uuid::Uuid;
+
+/// What is clear of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct PlanRow {
+    /// Id.
+    pub id: Uuid,
+    /// Whose.
+    pub patient_id: Uuid,
+    /// Keyed hash of its identity.
+    pub key_hash: Vec<u8>,
+    /// Where it stands.
+    pub status: String,
+    /// Keyed hash of the canonical record.
+    pub fingerprint: Vec<u8>,
+}
+
+statements! {
+    OF_PATIENTS = sql!(("-- plans::of_patients\nSELECT id, patient_id, key_hash, status, fingerprint FROM plans WHERE patient_id IN "),
+        (ids "$1"), (" ORDER BY patient_id, id"));
+    PUT = insert_rows!("-- plans::put" "plans" (id id, patient_id id, key_hash bytes, status text, document bytes, fingerprint bytes,
+        revision int, updated_at_ms int)
+        "ON CONFLICT (patient_id, key_hash) DO UPDATE SET status = excluded.status, document = excluded.document, \
+         fingerprint = excluded.fingerprint, revision = plans.revision + 1, updated_at_ms = excluded.updated_at_ms");
+}
+
+/// Plans of the patients.
+pub async fn of_patients(tx: &mut Tx, ids: &[PatientId]) -> Result<Vec<PlanRow>> {
+    let list = id_list(ids.iter().map(|id| id.0));
+    Ok(on!(tx, OF_PATIENTS, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?))
+}
+
+/// A plan to write.
+#[derive(Debug)]
+pub struct PutPlan {
+    /// Id: a new one, or that of the stored plan.
+    pub id: PlanId,
+    /// Whose.
+    pub patient: PatientId,
+    /// The owner's key.
+    pub key: SealingKey,
+    /// Keyed hash of its identity.
+    pub key_hash: Vec<u8>,
+    /// Where it stands.
+    pub status: &'static str,
+    /// The record as JSON.
+    pub document: String,
+    /// Keyed hash of the canonical record.
+    pub fingerprint: Vec<u8>,
+}
+
+/// Inserts plans, or writes their new revisions.
+pub async fn put(
+    tx: &mut Tx,
+    rng: &mut (dyn RngCore + Send),
+    plans: &[PutPlan],
+    now: UtcMs,
+) -> Result<()> {
+    if plans.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = plans
+        .iter()
+        .map(|plan| {
+            let place = Place { table: "plans", column: "document", row: plan.id.0.as_bytes() };
+            json!({
+                "id": plan.id.0.simple().to_string(),
+                "patient_id": plan.patient.0.simple().to_string(),
+                "key_hash": hex(&plan.key_hash),
+                "status": plan.status,
+                "document": hex(&plan.key.seal(place, plan.document.as_bytes(), rng)),
+                "fingerprint": hex(&plan.fingerprint),
+                "revision": 1,
+                "updated_at_ms": now.0,
+            })
+        })
+        .collect();
+    let rows = json!(rows).to_string();
+    on!(tx, PUT, |c, sql| {
+        sqlx::query(sql).bind(rows).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// The keyed hash under which a plan's identity is found within its patient.
+pub fn key_hash(keys: &Keyring, key: &str) -> Vec<u8> {
+    keys.look_up("plan", key)
+}

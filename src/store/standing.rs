@@ -1,0 +1,60 @@
+//! Everything known of patients at the moment of a decision, read in one go.
+
+use super::activities::{self, ActivityRow};
+use super::patients::{self, PatientRow};
+use super::{Result, Tx};
+use crate::care::contact::{KnownConsent, KnownContact};
+use crate::care::ids::PatientId;
+use crate::security::Keyring;
+use std::collections::BTreeMap;
+
+/// A patient with contact points, consents and activities.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The patient.
+    pub row: PatientRow,
+    /// Contact points, by rank.
+    pub contacts: Vec<KnownContact>,
+    /// Consents, by time.
+    pub consents: Vec<KnownConsent>,
+    /// Activities, stopped ones included.
+    pub activities: Vec<ActivityRow>,
+}
+
+/// Reads the standing of patients.
+pub async fn load(
+    tx: &mut Tx,
+    keys: &Keyring,
+    ids: &[PatientId],
+) -> Result<BTreeMap<PatientId, Standing>> {
+    let rows = patients::load(tx, keys, ids).await?;
+    let known: Vec<PatientId> = rows.iter().map(|row| row.id).collect();
+    let patient_keys = rows.iter().map(|row| (row.id, row.key.clone())).collect();
+    let contacts = patients::contacts(tx, &rows).await?;
+    let consents = patients::consents(tx, &known).await?;
+    let activities = activities::of_patients(tx, &patient_keys).await?;
+    let mut standings: BTreeMap<PatientId, Standing> = rows
+        .into_iter()
+        .map(|row| {
+            let empty = (Vec::new(), Vec::new(), Vec::new());
+            let (contacts, consents, activities) = empty;
+            (row.id, Standing { row, contacts, consents, activities })
+        })
+        .collect();
+    for contact in contacts {
+        if let Some(standing) = standings.get_mut(&contact.patient) {
+            standing.contacts.push(contact);
+        }
+    }
+    for consent in consents {
+        if let Some(standing) = standings.get_mut(&consent.patient) {
+            standing.consents.push(consent);
+        }
+    }
+    for activity in activities {
+        if let Some(standing) = standings.get_mut(&activity.patient) {
+            standing.activities.push(activity);
+        }
+    }
+    Ok(standings)
+}

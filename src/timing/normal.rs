@@ -1,0 +1,539 @@
+//! Reads a `Timing` into one rule. What the standard leaves open is decided here, each point with its
+//! [`Decision`].
+
+use super::civil::{Civil, Days, weekday};
+use super::clock_times::{listed, origin, per_day, show, stated_per_day};
+use super::codes;
+use super::course::Rule;
+use super::moment::{DAY_SECONDS, Moment, Precision, Start, instant};
+use super::notes::{Decision, Findings};
+use crate::care::slot::Planned;
+use crate::care::timing::{Decimal, Extension, Repeat};
+use crate::care::{Routine, Timing, UtcMs, Zone};
+
+const HOUR_SECONDS: i64 = 3_600;
+
+/// What a rule is read against.
+#[derive(Clone, Copy)]
+pub(super) struct Frame<'a> {
+    pub(super) zone: &'a Zone,
+    pub(super) routine: &'a Routine,
+    pub(super) start: Start,
+}
+
+/// A rule, and whether it holds only once.
+pub(super) struct Reading {
+    pub(super) rule: Rule,
+    pub(super) once: Option<Once>,
+}
+
+/// The rule's first slot is its only one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Once;
+
+impl From<Rule> for Reading {
+    fn from(rule: Rule) -> Self {
+        Self { rule, once: None }
+    }
+}
+
+/// The period of a rule, in the unit by which it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Period {
+    Absent,
+    Days(i64),
+    Weeks(i64),
+    Months(i64),
+    /// Given in hours or minutes, or a fraction of days or weeks; in seconds.
+    Interval(i64),
+    /// Cannot be counted; a person was asked.
+    Unusable,
+}
+
+impl Period {
+    /// 24, 48, 72 and 168 h are 1, 2, 3 and 7 days.
+    const fn in_days(self) -> Self {
+        match self {
+            Self::Interval(seconds) => match seconds / HOUR_SECONDS {
+                24 | 48 | 72 | 168 if seconds % HOUR_SECONDS == 0 => {
+                    Self::Days(seconds / DAY_SECONDS)
+                }
+                _ => self,
+            },
+            other => other,
+        }
+    }
+}
+
+/// The rule of a timing; `None` when it says nothing to schedule by.
+pub(super) fn read(timing: &Timing, frame: Frame<'_>, findings: &mut Findings) -> Option<Reading> {
+    let absent = Repeat::default();
+    let repeat = timing.repeat.as_ref().unwrap_or(&absent);
+    let mut reader = Reader { frame, findings };
+    let coded = timing.code.as_ref().and_then(codes::repeat_of);
+    if timing.code.as_ref().is_some_and(|code| coded.is_none() && !code.coding.is_empty()) {
+        reader
+            .findings
+            .ask(Decision::UnknownCode, "the timing's code is not in ValueSet timing-abbreviation");
+    }
+    let has_rule = states_a_rate(repeat);
+    if !timing.event.is_empty() && !is_anchor_event(timing, has_rule || coded.is_some()) {
+        return Some(reader.events(&timing.event).into());
+    }
+    match coded {
+        Some((_, coded)) if has_rule => {
+            let reading = reader.repeat(repeat);
+            let mut quiet = Findings::default();
+            let stated = Reader { frame, findings: &mut quiet }.repeat(&coded);
+            if reading.rule.rate() != stated.rule.rate() {
+                reader.findings.ask(
+                    Decision::CodeConflict,
+                    "the timing's code and its repeat give different rates",
+                );
+            }
+            Some(reading)
+        }
+        Some((word, coded)) => {
+            if coded.period_unit.as_deref() != Some("h") {
+                reader
+                    .findings
+                    .assume(Decision::Abbreviation, format!("{word} is at the table's times"));
+            }
+            Some(reader.repeat(&coded))
+        }
+        None if has_rule => Some(reader.repeat(repeat)),
+        None => reader.unstated(repeat),
+    }
+}
+
+/// Exactly one event beside a rule without bounds is where the rule starts.
+pub(super) fn anchor_event(timing: &Timing) -> Option<&str> {
+    let repeat = timing.repeat.as_ref();
+    let coded = timing.code.as_ref().and_then(codes::repeat_of).is_some();
+    let has_rule = coded || repeat.is_some_and(states_a_rate);
+    is_anchor_event(timing, has_rule).then(|| timing.event[0].as_str())
+}
+
+fn is_anchor_event(timing: &Timing, has_rule: bool) -> bool {
+    let bounded = timing.repeat.as_ref().is_some_and(|r| is_bounded(r) || r.count.is_some());
+    timing.event.len() == 1 && has_rule && !bounded
+}
+
+/// Whether any `bounds[x]` is there.
+pub(super) const fn is_bounded(repeat: &Repeat) -> bool {
+    repeat.bounds_period.is_some()
+        || repeat.bounds_duration.is_some()
+        || repeat.bounds_range.is_some()
+}
+
+fn states_a_rate(repeat: &Repeat) -> bool {
+    repeat.frequency.is_some()
+        || repeat.frequency_max.is_some()
+        || repeat.period.is_some()
+        || repeat.period_max.is_some()
+        || !repeat.day_of_week.is_empty()
+        || !repeat.time_of_day.is_empty()
+        || !repeat.when.is_empty()
+        || repeat.extensions("timing-dayOfMonth").next().is_some()
+        || repeat.extensions("timing-daysOfCycle").next().is_some()
+}
+
+struct Reader<'a, 'f> {
+    frame: Frame<'a>,
+    findings: &'f mut Findings,
+}
+
+impl Reader<'_, '_> {
+    fn repeat(&mut self, repeat: &Repeat) -> Reading {
+        if repeat.extensions("timing-daysOfCycle").next().is_some() {
+            self.ask(Decision::DaysOfCycle);
+            return Rule::Nothing.into();
+        }
+        let period = self.period(repeat);
+        let frequency = self.frequency(repeat);
+        let times = listed(repeat, self.frame.routine, self.findings);
+        let weekdays = self.weekdays(repeat);
+        let month_days = self.month_days(repeat);
+        if period == Period::Unusable || times.as_ref().is_some_and(Vec::is_empty) {
+            return Rule::Nothing.into();
+        }
+        if let Some(days) = month_days {
+            return self.on_month_days(days, weekdays, period, frequency, times).into();
+        }
+        if let Some(mask) = weekdays {
+            return self.on_weekdays(mask, period, frequency, times).into();
+        }
+        match times {
+            Some(times) => {
+                let stated = stated_per_day(repeat, &times);
+                self.at_times(times, stated, period, frequency).into()
+            }
+            None if period == Period::Absent => self.without_period(repeat, frequency),
+            None => self.without_times(period, frequency.unwrap_or(1)).into(),
+        }
+    }
+
+    /// Nothing but bounds, a count or less.
+    fn unstated(&mut self, repeat: &Repeat) -> Option<Reading> {
+        match repeat.count {
+            Some(count) if count > 1 => {
+                self.ask(Decision::NoPeriod);
+                Some(Rule::Nothing.into())
+            }
+            None if !is_bounded(repeat) => None,
+            _ => Some(self.once(repeat)),
+        }
+    }
+
+    fn without_period(&mut self, repeat: &Repeat, frequency: Option<i64>) -> Reading {
+        if frequency == Some(1) && repeat.count.is_none_or(|count| count == 1) {
+            return self.once(repeat);
+        }
+        self.ask(Decision::NoPeriod);
+        Rule::Nothing.into()
+    }
+
+    /// One occurrence: when the bounds open, if they name a time; else at the table's.
+    fn once(&mut self, repeat: &Repeat) -> Reading {
+        self.assume(Decision::Once);
+        let opens = repeat.bounds_period.as_ref().is_some_and(|period| period.start.is_some());
+        let times = match self.frame.start.time_of_day() {
+            Some(time) if opens => vec![time],
+            _ => per_day(1, self.frame.routine, self.findings),
+        };
+        let days = Days::every(self.frame.start.day(), 1);
+        Reading { rule: Rule::Civil(Civil { days, times }), once: Some(Once) }
+    }
+
+    /// `event`: dates and date-times, each once.
+    fn events(&mut self, events: &[String]) -> Rule {
+        let mut planned = Vec::with_capacity(events.len());
+        for text in events {
+            match Moment::parse(text) {
+                Some(Moment::At(at)) => planned.push(Planned::Elapsed(at)),
+                Some(Moment::Local(wall)) => {
+                    self.mention(Decision::LocalStart);
+                    planned.push(Planned::Local(super::moment::wall_time(wall)));
+                }
+                Some(Moment::Days { first, end }) if end == first + 1 => {
+                    self.assume(Decision::EventDay);
+                    let time = per_day(1, self.frame.routine, self.findings)[0];
+                    let wall = first * DAY_SECONDS + time;
+                    planned.push(Planned::Local(super::moment::wall_time(wall)));
+                }
+                Some(Moment::Days { .. }) => self.ask(Decision::EventDay),
+                None => self.findings.ask(Decision::BadValue, "an event is no date or date-time"),
+            }
+        }
+        planned.sort_unstable();
+        planned.dedup();
+        Rule::Events(planned)
+    }
+
+    /// Days of the week, as bits from Monday; unknown ones are left out.
+    fn weekdays(&mut self, repeat: &Repeat) -> Option<u8> {
+        const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+        if repeat.day_of_week.is_empty() {
+            return None;
+        }
+        let mut mask = 0;
+        for day in &repeat.day_of_week {
+            match DAYS.iter().position(|name| name == day) {
+                Some(index) => mask |= 1 << index,
+                None => {
+                    self.findings.ask(Decision::UnknownCode, "a dayOfWeek is none of mon to sun");
+                }
+            }
+        }
+        Some(mask)
+    }
+
+    /// Days of the month, as bits from 1.
+    fn month_days(&mut self, repeat: &Repeat) -> Option<u32> {
+        let day = |e: &Extension| e.value_positive_int.filter(|day| (1..=31).contains(day));
+        let mut days = None;
+        for extension in repeat.extensions("timing-dayOfMonth") {
+            let bit = day(extension).map_or(0, |day| 1_u32 << day);
+            if bit == 0 {
+                self.findings
+                    .ask(Decision::BadValue, "a timing-dayOfMonth is not a day from 1 to 31");
+            }
+            days = Some(days.unwrap_or(0) | bit);
+        }
+        days
+    }
+
+    fn on_weekdays(
+        &mut self,
+        mask: u8,
+        period: Period,
+        frequency: Option<i64>,
+        times: Option<Vec<i64>>,
+    ) -> Rule {
+        let first = self.frame.start.day();
+        let offsets = (0..7).filter(|day| mask & (1 << day) != 0).map(|day| day - weekday(first));
+        match period.in_days() {
+            Period::Absent | Period::Days(1) => {
+                let Some(times) = self.daily_times(times, period, frequency) else {
+                    return Rule::Nothing;
+                };
+                Rule::Civil(Civil { days: Days::weeks(first, 1, offsets), times })
+            }
+            Period::Weeks(n) => {
+                let times = self.times_or_one(times);
+                self.expect(frequency, i64::from(mask.count_ones()) * times.len() as i64);
+                Rule::Civil(Civil { days: Days::weeks(first, n, offsets), times })
+            }
+            Period::Interval(_) => self.refuse(Decision::IntervalConflict),
+            _ => self.refuse(Decision::DayConflict),
+        }
+    }
+
+    fn on_month_days(
+        &mut self,
+        days: u32,
+        weekdays: Option<u8>,
+        period: Period,
+        frequency: Option<i64>,
+        times: Option<Vec<i64>>,
+    ) -> Rule {
+        let first = self.frame.start.day();
+        let of = |step: i64| Days::OfMonth { first, step, days, weekdays: weekdays.unwrap_or(127) };
+        match period.in_days() {
+            Period::Absent | Period::Days(1) => {
+                let Some(times) = self.daily_times(times, period, frequency) else {
+                    return Rule::Nothing;
+                };
+                Rule::Civil(Civil { days: of(1), times })
+            }
+            Period::Months(n) if weekdays.is_none() => {
+                let times = self.times_or_one(times);
+                self.expect(frequency, i64::from(days.count_ones()) * times.len() as i64);
+                Rule::Civil(Civil { days: of(n), times })
+            }
+            Period::Interval(_) => self.refuse(Decision::IntervalConflict),
+            _ => self.refuse(Decision::DayConflict),
+        }
+    }
+
+    /// The times of a listed day when the frequency counts within it.
+    fn daily_times(
+        &mut self,
+        times: Option<Vec<i64>>,
+        period: Period,
+        frequency: Option<i64>,
+    ) -> Option<Vec<i64>> {
+        let times = match (times, period) {
+            (Some(times), _) => {
+                self.expect(frequency, times.len() as i64);
+                times
+            }
+            (None, Period::Interval(_)) if frequency.is_none_or(|f| f == 1) => vec![self.origin()],
+            (None, _) => per_day(frequency.unwrap_or(1), self.frame.routine, self.findings),
+        };
+        (!times.is_empty()).then_some(times)
+    }
+
+    fn times_or_one(&mut self, times: Option<Vec<i64>>) -> Vec<i64> {
+        times.unwrap_or_else(|| per_day(1, self.frame.routine, self.findings))
+    }
+
+    /// Clock times without a day filter; `stated` is how many times a day the order names.
+    fn at_times(
+        &mut self,
+        times: Vec<i64>,
+        stated: i64,
+        period: Period,
+        frequency: Option<i64>,
+    ) -> Rule {
+        let first = self.frame.start.day();
+        let days = match period.in_days() {
+            Period::Weeks(1) => match frequency {
+                Some(f) if f != stated && f % stated == 0 && f / stated <= 7 => {
+                    return self.days_of_week(f / stated, times);
+                }
+                _ => Days::every(first, 7),
+            },
+            Period::Days(n) => Days::every(first, n),
+            Period::Weeks(n) => Days::every(first, n.saturating_mul(7)),
+            Period::Months(n) => Days::months(first, n),
+            Period::Interval(seconds) => {
+                let fits = seconds.checked_mul(stated) == Some(DAY_SECONDS);
+                if !fits || frequency.is_some_and(|f| f != 1) {
+                    self.ask(Decision::IntervalConflict);
+                }
+                return Rule::Civil(Civil { days: Days::every(first, 1), times });
+            }
+            Period::Absent | Period::Unusable => Days::every(first, 1),
+        };
+        self.expect(frequency, stated);
+        Rule::Civil(Civil { days, times })
+    }
+
+    fn without_times(&mut self, period: Period, frequency: i64) -> Rule {
+        let first = self.frame.start.day();
+        let days = match (period, frequency) {
+            (Period::Interval(seconds), 1) => return self.interval(seconds),
+            (Period::Interval(_), _) => match period.in_days() {
+                Period::Days(n) => return self.without_times(Period::Days(n), frequency),
+                _ => return self.refuse(Decision::TimesPerPeriod),
+            },
+            (Period::Days(1), n) => {
+                let times = per_day(n, self.frame.routine, self.findings);
+                return if times.is_empty() {
+                    Rule::Nothing
+                } else {
+                    Rule::Civil(Civil { days: Days::every(first, 1), times })
+                };
+            }
+            (Period::Weeks(1), 2..=7) => {
+                let times = self.times_or_one(None);
+                return self.days_of_week(frequency, times);
+            }
+            (Period::Weeks(1), 14 | 21 | 28) => {
+                return self.without_times(Period::Days(1), frequency / 7);
+            }
+            (Period::Days(n), 1) => Days::every(first, n),
+            (Period::Weeks(n), 1) => Days::every(first, n.saturating_mul(7)),
+            (Period::Months(n), 1) => Days::months(first, n),
+            _ => return self.refuse(Decision::TimesPerPeriod),
+        };
+        Rule::Civil(Civil { days, times: self.times_or_one(None) })
+    }
+
+    /// n days a week from the start's weekday, by the table of offsets.
+    fn days_of_week(&mut self, n: i64, times: Vec<i64>) -> Rule {
+        const OFFSETS: [&[i64]; 7] = [
+            &[0],
+            &[0, 3],
+            &[0, 2, 4],
+            &[0, 2, 4, 6],
+            &[0, 1, 2, 3, 4],
+            &[0, 1, 2, 3, 4, 5],
+            &[0, 1, 2, 3, 4, 5, 6],
+        ];
+        let offsets = OFFSETS[(n - 1).clamp(0, 6) as usize];
+        self.findings.assume(
+            Decision::TimesPerWeek,
+            format!("{n} a week: {offsets:?} days after the start's weekday"),
+        );
+        let days = Days::weeks(self.frame.start.day(), 1, offsets.iter().copied());
+        Rule::Civil(Civil { days, times })
+    }
+
+    /// Every so many seconds: days, a grid on the wall clock, or elapsed time.
+    fn interval(&mut self, seconds: i64) -> Rule {
+        let origin = self.origin();
+        let first = self.frame.start.day();
+        if let Period::Days(n) = Period::Interval(seconds).in_days() {
+            return Rule::Civil(Civil { days: Days::every(first, n), times: vec![origin] });
+        }
+        if seconds % HOUR_SECONDS == 0 && DAY_SECONDS % seconds == 0 {
+            let mut times: Vec<i64> = (0..DAY_SECONDS / seconds)
+                .map(|index| (origin + index * seconds).rem_euclid(DAY_SECONDS))
+                .collect();
+            times.sort_unstable();
+            return Rule::Civil(Civil { days: Days::every(first, 1), times });
+        }
+        let first = match self.frame.start.precision {
+            Precision::Time => self.frame.start.at,
+            Precision::Day => instant(self.frame.zone, first * DAY_SECONDS + origin),
+        };
+        let step_ms = seconds.saturating_mul(1_000).min(UtcMs::MAX.0);
+        Rule::Elapsed { first, step_ms }
+    }
+
+    /// The time of day from which an interval counts.
+    fn origin(&mut self) -> i64 {
+        self.frame.start.time_of_day().unwrap_or_else(|| {
+            let origin = origin(self.frame.routine);
+            self.findings.assume(
+                Decision::IntervalOrigin,
+                format!("the start has no time of day: counted from {}", show(&[origin])),
+            );
+            origin
+        })
+    }
+
+    fn period(&mut self, repeat: &Repeat) -> Period {
+        if repeat.period_max.is_some() {
+            self.assume(Decision::PeriodMax);
+        }
+        let Some(value) = repeat.period_max.as_ref().or(repeat.period.as_ref()) else {
+            return Period::Absent;
+        };
+        let reversed =
+            repeat.period.as_ref().is_some_and(|low| value.is_at_least(1, low, 1) == Some(false));
+        let positive =
+            [&repeat.period, &repeat.period_max].into_iter().flatten().all(Decimal::is_positive);
+        if reversed || !positive {
+            self.ask(Decision::BadPeriod);
+            return Period::Unusable;
+        }
+        let interval = |unit_seconds: i64| value.whole_times(unit_seconds).map(Period::Interval);
+        let period = match repeat.period_unit.as_deref() {
+            Some("min") => interval(60),
+            Some("h") => interval(HOUR_SECONDS),
+            Some("d") => value.whole_times(1).map(Period::Days).or_else(|| interval(DAY_SECONDS)),
+            Some("wk") => {
+                value.whole_times(1).map(Period::Weeks).or_else(|| interval(7 * DAY_SECONDS))
+            }
+            Some("mo") => value.whole_times(1).map(Period::Months),
+            Some("a") => {
+                value.whole_times(1).and_then(|years| years.checked_mul(12)).map(Period::Months)
+            }
+            _ => None,
+        };
+        match period {
+            Some(Period::Interval(seconds)) if seconds < HOUR_SECONDS => {
+                self.ask(Decision::ShortPeriod);
+                Period::Unusable
+            }
+            Some(period) => period,
+            None => {
+                self.ask(Decision::BadPeriod);
+                Period::Unusable
+            }
+        }
+    }
+
+    fn frequency(&mut self, repeat: &Repeat) -> Option<i64> {
+        match (repeat.frequency, repeat.frequency_max) {
+            (Some(least), Some(most)) if most >= least => self.assume(Decision::FrequencyMax),
+            (None | Some(_), None) => {}
+            _ => self.ask(Decision::FrequencyMax),
+        }
+        let positive = repeat.frequency.filter(|frequency| *frequency > 0);
+        if positive != repeat.frequency {
+            self.findings.ask(Decision::BadValue, "frequency is not a number from 1");
+        }
+        positive
+    }
+
+    /// A frequency that is there must be the number of listed times.
+    fn expect(&mut self, frequency: Option<i64>, listed: i64) {
+        if let Some(frequency) = frequency.filter(|f| *f != listed) {
+            self.findings.ask(
+                Decision::FrequencyConflict,
+                format!("frequency is {frequency}, the listed days and times make {listed}"),
+            );
+        }
+    }
+
+    fn refuse(&mut self, decision: Decision) -> Rule {
+        self.ask(decision);
+        Rule::Nothing
+    }
+
+    fn ask(&mut self, decision: Decision) {
+        self.findings.ask(decision, decision.text());
+    }
+
+    fn assume(&mut self, decision: Decision) {
+        self.findings.assume(decision, decision.text());
+    }
+
+    fn mention(&mut self, decision: Decision) {
+        self.findings.mention(decision, decision.text());
+    }
+}

@@ -1,0 +1,162 @@
+//! All dosages of one activity: steps one after the other, numbers that do not depend on the array's order.
+
+use super::Context;
+use super::bounds::{limits, own_start};
+use super::course::{Course, Limits, Rule};
+use super::invariants;
+use super::moment::{Moment, Start, Wall};
+use super::normal::{Frame, Reading, anchor_event, read};
+use super::notes::{Decision, Findings};
+use crate::care::{Confidence, Dosage, Timing, Zone};
+
+/// An activity's courses, numbered from 1 in this order.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) courses: Vec<Course>,
+    pub(super) findings: Findings,
+}
+
+/// One dosage, read.
+struct Part<'a> {
+    dosage: &'a Dosage,
+    course: Course,
+    findings: Findings,
+}
+
+/// Reads all dosages of an activity.
+pub(super) fn plan(dosages: &[Dosage], context: Context<'_>) -> Plan {
+    let mut findings = Findings::default();
+    let anchor = anchor(context, &mut findings);
+    let mut parts = steps(dosages, anchor, context).unwrap_or_else(|| {
+        findings.ask(Decision::Steps, "a step before the last has no end: all run side by side");
+        dosages.iter().map(|dosage| part(dosage, anchor, context)).collect()
+    });
+    if parts.len() > 1 {
+        parts.sort_by_cached_key(|part| {
+            let first = part.course.first(context.zone);
+            (part.dosage.sequence, first.is_none(), first, canonical(part.dosage))
+        });
+    }
+    let mut courses = Vec::with_capacity(parts.len());
+    let mut sureness = parts.iter().map(|part| part.findings.confidence).reduce(Confidence::with);
+    if findings.confidence == Confidence::Review {
+        sureness = Some(Confidence::Review);
+    }
+    findings.confidence = sureness.unwrap_or(Confidence::None);
+    for part in parts {
+        courses.push(part.course);
+        findings.take_notes(part.findings.notes);
+    }
+    Plan { courses, findings }
+}
+
+/// The content by which two otherwise equal dosages are told apart: the timing first, for it is the slots'.
+fn canonical(dosage: &Dosage) -> (String, String) {
+    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+    (json(serde_json::to_string(&dosage.timing)), json(serde_json::to_string(dosage)))
+}
+
+/// Where counting starts for whatever brings no start of its own.
+fn anchor(context: Context<'_>, findings: &mut Findings) -> Option<Start> {
+    let moment = Moment::parse(context.anchor);
+    if matches!(moment, Some(Moment::Local(_))) {
+        findings.mention(Decision::LocalStart, Decision::LocalStart.text());
+    }
+    moment.map(|moment| Start::of(moment, context.zone))
+}
+
+/// The dosages as steps, each from the end of the one before; `None` when a step before the last has no end.
+fn steps<'a>(
+    dosages: &'a [Dosage],
+    anchor: Option<Start>,
+    context: Context<'_>,
+) -> Option<Vec<Part<'a>>> {
+    let mut numbers: Vec<i64> = dosages.iter().filter_map(|dosage| dosage.sequence).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let without_number = dosages.iter().filter(|dosage| dosage.sequence.is_none());
+    let mut parts: Vec<Part<'_>> =
+        without_number.map(|dosage| part(dosage, anchor, context)).collect();
+    let mut start = anchor;
+    for (index, number) in numbers.iter().enumerate() {
+        let same = dosages.iter().filter(|dosage| dosage.sequence == Some(*number));
+        let step: Vec<Part<'_>> = same.map(|dosage| part(dosage, start, context)).collect();
+        if index + 1 < numbers.len() {
+            let ends: Option<Vec<Wall>> =
+                step.iter().map(|part| part.course.limits.end(context.zone)).collect();
+            let end = ends?.into_iter().max()?;
+            start = Some(Start::at_wall(end, context.zone));
+        }
+        parts.extend(step);
+    }
+    Some(parts)
+}
+
+/// One dosage from its start.
+fn part<'a>(dosage: &'a Dosage, start: Option<Start>, context: Context<'_>) -> Part<'a> {
+    let mut findings = Findings::default();
+    let course = course(dosage, start, context, &mut findings);
+    Part { dosage, course, findings }
+}
+
+fn course(
+    dosage: &Dosage,
+    start: Option<Start>,
+    context: Context<'_>,
+    findings: &mut Findings,
+) -> Course {
+    let absent = Timing::default();
+    let timing = dosage.timing.as_ref().unwrap_or(&absent);
+    if !dosage.modifier_extension.is_empty() || !timing.modifier_extension.is_empty() {
+        findings.ask(Decision::Modifier, Decision::Modifier.text());
+    }
+    if let Some(repeat) = &timing.repeat {
+        invariants::check(repeat, findings);
+    }
+    let start = own(timing, context.zone, findings).or(start);
+    let frame =
+        Frame { zone: context.zone, routine: context.routine, start: start.unwrap_or_default() };
+    let reading = read(timing, frame, findings);
+    let Reading { rule, once } = reading.unwrap_or_else(|| {
+        if timing.code.is_some() || dosage.text.is_some() || dosage.patient_instruction.is_some() {
+            findings.ask(Decision::TextOnly, Decision::TextOnly.text());
+        } else {
+            findings.nothing(Decision::NoTiming);
+        }
+        Rule::Nothing.into()
+    });
+    let counts = !matches!(rule, Rule::Nothing | Rule::Events(_));
+    if start.is_none() && counts {
+        findings.ask(Decision::Anchor, "the date that counting starts from is no date");
+        return Course { rule: Rule::Nothing, limits: Limits::from(frame.start) };
+    }
+    let limits = match &timing.repeat {
+        Some(repeat) => limits(repeat, &rule, once, frame, findings),
+        None => Limits::from(frame.start),
+    };
+    if dosage.is_as_needed() {
+        *findings = Findings::default();
+        findings.nothing(Decision::AsNeeded);
+        return Course { rule: Rule::Nothing, limits };
+    }
+    Course { rule, limits }
+}
+
+/// The start that a timing brings itself: its bounds', or its single event's.
+fn own(timing: &Timing, zone: &Zone, findings: &mut Findings) -> Option<Start> {
+    if let Some(text) = anchor_event(timing) {
+        findings.assume(Decision::Events, Decision::Events.text());
+        return match Moment::parse(text) {
+            Some(moment @ Moment::Days { first, end }) if end != first + 1 => {
+                findings.ask(Decision::EventDay, Decision::EventDay.text());
+                Some(Start::of(moment, zone))
+            }
+            Some(moment) => Some(Start::of(moment, zone)),
+            None => {
+                findings.ask(Decision::BadValue, "an event is no date or date-time");
+                None
+            }
+        };
+    }
+    own_start(timing.repeat.as_ref()?, zone, findings)
+}

@@ -1,0 +1,221 @@
+//! Sending email: the step at which it broke decides what is known.
+
+use super::stub::{FRIENDLY, Script};
+use super::{TIMEOUT_MS, channels, email, mail, outbound, stub, text};
+use carebell::channel::{Action, Channels, Content, Outcome};
+use carebell::config::{ChannelsConfig, EmailConfig, Mode, Secret};
+
+const NO_HTTP: &str = "http://127.0.0.1:1";
+const SHORT_MS: i64 = 1_000;
+
+async fn send(url: &str, timeout_ms: i64) -> Outcome {
+    let channels = channels(NO_HTTP, url, timeout_ms);
+    channels.by_name("email").unwrap().send(&mail("Reminder")).await
+}
+
+fn refused(action: Action, code: &str, retry_after_ms: Option<i64>) -> Outcome {
+    Outcome::Refused { action, code: code.to_owned(), retry_after_ms }
+}
+
+#[tokio::test]
+async fn p4_the_step_decides() {
+    let f = FRIENDLY;
+    let no = refused;
+    let not_sent = |stage| Outcome::NotSent { stage };
+    let unknown = Outcome::Unknown { stage: "content" };
+    let bad = Action::BadAddress;
+    for (script, expected) in [
+        (Script { greeting: "", ..f }, not_sent("connect")),
+        (Script { greeting: "554 go away", ..f }, no(Action::PauseChannel, "554", None)),
+        (Script { greeting: "421 busy", ..f }, no(Action::Retry, "421", Some(60_000))),
+        (Script { mail: "", ..f }, not_sent("mail")),
+        (Script { mail: "451 later", ..f }, no(Action::Retry, "451", Some(60_000))),
+        (Script { mail: "550 5.1.8 sender", ..f }, no(Action::Fix, "550 5.1.8", None)),
+        (Script { rcpt: "", ..f }, not_sent("rcpt")),
+        (Script { rcpt: "550 5.1.1 who", ..f }, no(bad, "550 5.1.1", None)),
+        (Script { rcpt: "550 who", ..f }, no(bad, "550", None)),
+        (Script { rcpt: "550 5.7.1 spam", ..f }, no(Action::NextChannel, "550 5.7.1", None)),
+        (Script { rcpt: "450 4.7.1 grey", ..f }, no(Action::Retry, "450 4.7.1", Some(300_000))),
+        (Script { rcpt: "452 4.2.2 full", ..f }, no(Action::Retry, "452 4.2.2", Some(3_600_000))),
+        (Script { data: "", ..f }, not_sent("data")),
+        (Script { data: "250 what", ..f }, not_sent("data")),
+        (Script { data: "554 no", ..f }, no(Action::NextChannel, "554", None)),
+        (Script { content: "554 5.7.1 spam", ..f }, no(Action::NextChannel, "554 5.7.1", None)),
+        (Script { content: "550 no", ..f }, no(Action::NextChannel, "550", None)),
+        (Script { content: "552 big", ..f }, no(Action::Fix, "552", None)),
+        (Script { content: "451 later", ..f }, no(Action::Retry, "451", Some(60_000))),
+        (Script { content: "", ..f }, unknown.clone()),
+        (Script { content: "gibberish", ..f }, unknown.clone()),
+        (Script { content: "354 what", ..f }, unknown),
+    ] {
+        let stub = stub::smtp(script).await;
+        let url = format!("smtp://{}", stub.address);
+        assert_eq!(send(&url, TIMEOUT_MS).await, expected, "{:?}", stub.heard());
+    }
+    for (script, expected) in [
+        (Script { greeting: "hang", ..f }, not_sent("connect")),
+        (Script { rcpt: "hang", ..f }, not_sent("rcpt")),
+        (Script { content: "hang", ..f }, Outcome::Unknown { stage: "content" }),
+    ] {
+        let stub = stub::smtp(script).await;
+        assert_eq!(send(&format!("smtp://{}", stub.address), SHORT_MS).await, expected);
+    }
+    let nobody = stub::nobody().await;
+    assert_eq!(send(&format!("smtp://{nobody}"), TIMEOUT_MS).await, not_sent("connect"));
+}
+
+#[tokio::test]
+async fn nothing_is_said_without_tls_where_tls_is_required() {
+    let stub = stub::smtp(FRIENDLY).await;
+    let url = format!("smtp://{}?tls=required", stub.address);
+    assert_eq!(send(&url, TIMEOUT_MS).await, Outcome::NotSent { stage: "tls" });
+    assert!(!stub.heard().iter().any(|line| line.starts_with("MAIL")));
+    let url = format!("smtps://{}", stub.address);
+    assert_eq!(send(&url, TIMEOUT_MS).await, Outcome::NotSent { stage: "tls" });
+}
+
+#[tokio::test]
+async fn no_mail_leaves_the_machine_in_the_sandbox() {
+    // The second host is a name to the URL, and 192.0.2.1 to the resolver.
+    for url in ["smtp://192.0.2.1:25", "smtp://0xC0000201:25", "smtps://192.0.2.1:465"] {
+        assert_eq!(send(url, TIMEOUT_MS).await, Outcome::NotSent { stage: "gate" }, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_on_the_wire() {
+    let stub = stub::smtp(FRIENDLY).await;
+    let channels = channels(NO_HTTP, &format!("smtp://{}", stub.address), TIMEOUT_MS);
+    let email = channels.by_name("email").unwrap();
+    for _ in 0..2 {
+        let accepted = Outcome::Accepted { ids: vec!["msg-1@example.org".to_owned()] };
+        assert_eq!(email.send(&mail("Erinnerung für Sie")).await, accepted);
+    }
+    let heard = stub.heard();
+    for line in [
+        "MAIL FROM:<clinic@example.org>",
+        "RCPT TO:<patient@example.net>",
+        "From: Clinic <clinic@example.org>",
+        "To: patient@example.net",
+        "Message-ID: <msg-1@example.org>",
+        "Auto-Submitted: auto-generated",
+        "Content-Type: text/plain; charset=utf-8",
+        "It is time.",
+        "Reply if you need help. Gr=C3=BC=C3=9Fe",
+    ] {
+        assert_eq!(heard.iter().filter(|heard| *heard == line).count(), 2, "{line}: {heard:#?}");
+    }
+    let connected = heard.iter().filter(|line| *line == "(connected)").count();
+    assert_eq!(connected, 1, "the second mail takes the idle connection");
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_the_connection_usable_and_a_dead_one_is_replaced() {
+    let accepted = Outcome::Accepted { ids: vec!["msg-1@example.org".to_owned()] };
+    let refused = refused(Action::BadAddress, "550 5.1.1", None);
+    for (script, expected, connections) in [
+        (Script { rcpt: "550 5.1.1 who", ..FRIENDLY }, refused, 1),
+        (Script { content: "bye 250 ok", ..FRIENDLY }, accepted, 2),
+    ] {
+        let stub = stub::smtp(script).await;
+        let channels = channels(NO_HTTP, &format!("smtp://{}", stub.address), TIMEOUT_MS);
+        let email = channels.by_name("email").unwrap();
+        for _ in 0..2 {
+            assert_eq!(email.send(&mail("Reminder")).await, expected);
+        }
+        let heard = stub.heard();
+        assert_eq!(heard.iter().filter(|line| *line == "(connected)").count(), connections);
+    }
+}
+
+#[tokio::test]
+async fn no_more_connections_than_configured() {
+    let stub = stub::smtp(Script { content: "hang", ..FRIENDLY }).await;
+    let channels = channels(NO_HTTP, &format!("smtp://{}", stub.address), 2 * SHORT_MS);
+    let email = channels.by_name("email").unwrap();
+    let message = mail("Reminder");
+    let (one, two, three) =
+        tokio::join!(email.send(&message), email.send(&message), email.send(&message));
+    let unknown = Outcome::Unknown { stage: "content" };
+    assert_eq!([one, two, three], [unknown.clone(), unknown, Outcome::NotSent { stage: "queue" }]);
+    let connected = stub.heard().iter().filter(|line| *line == "(connected)").count();
+    assert_eq!(connected, 2);
+}
+
+#[tokio::test]
+async fn no_header_can_begin_another_one() {
+    let stub = stub::smtp(FRIENDLY).await;
+    let channels = channels(NO_HTTP, &format!("smtp://{}", stub.address), TIMEOUT_MS);
+    let email = channels.by_name("email").unwrap();
+    let fix = refused(Action::Fix, "control-character-in-header", None);
+    for subject in ["Hi\r\nBcc: all@example.org", "Hi\nthere", "Hi\0"] {
+        assert_eq!(email.send(&mail(subject)).await, fix);
+    }
+    let content = mail("Hi").content;
+    assert_eq!(email.send(&outbound("a@b.org\r\nBcc: c@d.org", content.clone())).await, fix);
+    let bad = refused(Action::BadAddress, "not-an-address", None);
+    assert_eq!(email.send(&outbound("not an address", content)).await, bad);
+    let wrong = outbound("patient@example.net", Content::Text { body: text("Hi") });
+    let outcome = email.send(&wrong).await;
+    assert_eq!(outcome, refused(Action::Fix, "content-is-not-email", None));
+    assert!(stub.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_login_pauses_the_channel() {
+    for (script, expected) in [
+        (
+            Script { auth: "535 5.7.8 no", ..FRIENDLY },
+            refused(Action::PauseChannel, "535 5.7.8", None),
+        ),
+        (
+            Script { ehlo: "250 stub", ..FRIENDLY },
+            refused(Action::PauseChannel, "no-login-mechanism", None),
+        ),
+        (Script { auth: "", ..FRIENDLY }, Outcome::NotSent { stage: "login" }),
+    ] {
+        let stub = stub::smtp(script).await;
+        let config = EmailConfig {
+            username: Some("u".to_owned()),
+            password: Some(Secret::new("p")),
+            ..email(&format!("smtp://{}", stub.address))
+        };
+        let config = ChannelsConfig { email: Some(config), ..ChannelsConfig::default() };
+        let channels = Channels::build(&config, Mode::Sandbox, "", TIMEOUT_MS).unwrap();
+        let outcome = channels.by_name("email").unwrap().send(&mail("Hi")).await;
+        assert_eq!(outcome, expected);
+    }
+}
+
+#[test]
+fn a_relay_is_configured_safely_or_not_at_all() {
+    let built = |config: EmailConfig, mode| {
+        let config = ChannelsConfig { email: Some(config), ..ChannelsConfig::default() };
+        Channels::build(&config, mode, "", TIMEOUT_MS).map(drop).map_err(|e| e.to_string())
+    };
+    let by_url = |url, mode| built(email(url), mode);
+    assert_eq!(by_url("smtps://mail.example.org", Mode::Live), Ok(()));
+    assert_eq!(by_url("smtp://mail.example.org?tls=required", Mode::Live), Ok(()));
+    assert_eq!(by_url("smtp://127.0.0.1:2525", Mode::Live), Ok(()));
+    for (url, word) in [
+        ("smtp://mail.example.org:587", "without TLS"),
+        ("smtp://mail.example.org?tls=opportunistic", "wrong form"),
+        ("smtps://user:secret@mail.example.org", "username"),
+        ("https://mail.example.org", "not a URL"),
+        ("mail.example.org", "not a URL"),
+    ] {
+        let fault = by_url(url, Mode::Live).unwrap_err();
+        assert!(fault.contains("channels.email.url") && fault.contains(word), "{fault}");
+        assert!(!fault.contains("secret"));
+    }
+    let local = || email("smtp://127.0.0.1:2525");
+    for (config, key) in [
+        (EmailConfig { from: "nobody".to_owned(), ..local() }, "channels.email.from"),
+        (EmailConfig { connections: 0, ..local() }, "channels.email.connections"),
+        (EmailConfig { messages_per_second: 0.0, ..local() }, "messages_per_second"),
+        (EmailConfig { username: Some("u".to_owned()), ..local() }, "channels.email.username"),
+    ] {
+        let fault = built(config, Mode::Sandbox).unwrap_err();
+        assert!(fault.contains(key), "{fault}");
+    }
+}
