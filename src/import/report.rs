@@ -240,14 +240,6 @@ pub enum Why {
     /// A modifier extension.
     #[error("a modifier extension may change the meaning; a person must look at it")]
     Modifier,
-    /// A timing extension that is not carried over.
-    #[error(
-        "the extension {name} narrows the timing and is not followed; a person must look at it"
-    )]
-    TimingExtension {
-        /// Its name.
-        name: String,
-    },
     /// Text where a schedule should be.
     #[error("the schedule is text; a person must look at it")]
     TextSchedule,

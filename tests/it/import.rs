@@ -1,13 +1,11 @@
 //! Import: real files end in exactly one item per resource, traps are classed as the rules state, and no input
 //! breaks the reader.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails by panicking")]
-
 use carebell::care::contact::ConsentDecision;
 use carebell::care::patient::Origin;
 use carebell::care::{
-    ActivityKind, ActivityStatus, ChannelKind, Class, PatientStatus, Programme, Schedule, UtcMs,
-    Zone, ZoneRules,
+    ActivityKind, ActivityStatus, ChannelKind, PatientStatus, Programme, Schedule, UtcMs, Zone,
+    ZoneRules,
 };
 use carebell::import::change::{ActivityChange, PatientChange};
 use carebell::import::{

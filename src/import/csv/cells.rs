@@ -49,9 +49,10 @@ pub(super) fn parts(cell: &str) -> impl Iterator<Item = &str> {
     cell.split([';', ',', '|', ' ', '\n']).map(str::trim).filter(|part| !part.is_empty())
 }
 
-/// A time of day, `08:00` or `8:00`.
+/// A time of day, `08:00` or, as spreadsheets write it, `8:00`.
 pub(super) fn time(text: &str, column: Column) -> Result<NaiveTime, Remark> {
-    parse_time_of_day(text).ok_or_else(|| not_understood(column, "HH:MM, 00:00 to 23:59"))
+    let padded = if text.find(':') == Some(1) { format!("0{text}") } else { text.to_owned() };
+    parse_time_of_day(&padded).ok_or_else(|| not_understood(column, "HH:MM, 00:00 to 23:59"))
 }
 
 /// A whole number from 1.

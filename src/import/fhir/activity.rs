@@ -1,10 +1,9 @@
 //! What all orders have in common: status, intent, anchor, review, and the activity that comes of them.
 
 use super::datatypes::Concept;
-use super::dosage::Aside;
 use super::json::{Flag, Remarks, Text};
 use super::scope::{Known, Scope};
-use crate::care::{Activity, ActivityKind, ActivityStatus, Class, Phi, Schedule};
+use crate::care::{Activity, ActivityKind, ActivityStatus, Phi, Schedule};
 use crate::import::change::{ActivityChange, AnchorFrom, Identity, Reference, fingerprint};
 use crate::import::date::Date;
 use crate::import::report::Why;
@@ -14,12 +13,13 @@ use chrono::NaiveDateTime;
 /// An activity in the making: collects remarks and reasons for review.
 pub(super) struct Draft<'r> {
     pub(super) remarks: &'r mut Remarks,
-    pub(super) aside: Aside,
+    /// Places and reasons for a person to look.
+    pub(super) doubts: Vec<(String, Why)>,
 }
 
 impl<'r> Draft<'r> {
     pub(super) fn new(known: &Known<'_>, remarks: &'r mut Remarks) -> Self {
-        let mut draft = Self { remarks, aside: Aside::default() };
+        let mut draft = Self { remarks, doubts: Vec::new() };
         if known.modified {
             draft.review("modifierExtension", Why::Modifier);
         }
@@ -31,7 +31,7 @@ impl<'r> Draft<'r> {
 
     /// A person must look at it.
     pub(super) fn review(&mut self, path: &str, why: Why) {
-        self.aside.review.push((path.to_owned(), why));
+        self.doubts.push((path.to_owned(), why));
     }
 
     /// Where it stands, by a table of the codes that mean something; a missing or unknown code is for a person
@@ -113,19 +113,15 @@ impl<'r> Draft<'r> {
     /// The change. Every reason for review is a remark of the resource as well.
     pub(super) fn finish(self, made: Made) -> ActivityChange {
         let mut review = Vec::new();
-        for (path, why) in self.aside.review {
+        for (path, why) in self.doubts {
             self.remarks.add(path, why);
             review.extend(self.remarks.0.last().map(ToString::to_string));
         }
-        let class = match made.kind.class() {
-            Class::Dose if self.aside.exact => Class::TimeCriticalDose,
-            class => class,
-        };
         ActivityChange {
             activity: Activity {
                 key: made.identity.key.expose().to_owned(),
                 kind: made.kind,
-                class,
+                class: made.kind.class(),
                 status: made.status,
                 title: Phi::new(made.title),
                 instruction: made.instruction.map(Phi::new),

@@ -115,6 +115,8 @@ pub(crate) struct Extension {
     pub(crate) value_code: Option<String>,
     pub(crate) value_string: Option<String>,
     pub(crate) value_boolean: Option<Flag>,
+    pub(crate) value_positive_int: Option<Whole>,
+    pub(crate) value_integer: Option<Whole>,
 }
 
 impl Extension {

@@ -2,13 +2,12 @@
 //! element for element: what they mean is decided in `timing`.
 
 use super::datatypes::{Concept, Extension, Quantity, QuantityRange};
-use super::json::{Flag, List, Number, Present, Remarks, Text, Whole};
+use super::json::{Flag, List, Number, Remarks, Text, Whole};
 use crate::care::Dosage as CareDosage;
 use crate::care::timing::{
-    Period, Quantity as CareQuantity, QuantityRange as CareRange, Repeat as CareRepeat,
-    Timing as CareTiming,
+    Extension as CareExtension, Period, Quantity as CareQuantity, QuantityRange as CareRange,
+    Repeat as CareRepeat, Timing as CareTiming,
 };
-use crate::import::report::Why;
 use crate::import::text;
 use serde::Deserialize;
 
@@ -28,7 +27,7 @@ pub(super) struct Dosage {
     dose_and_rate: List<DoseAndRate>,
     // STU3.
     dose_quantity: Option<Quantity>,
-    modifier_extension: Present,
+    modifier_extension: List<Extension>,
 }
 
 #[derive(Default, Deserialize)]
@@ -46,7 +45,7 @@ pub(super) struct Timing {
     repeat: Option<Repeat>,
     code: Option<Concept>,
     extension: List<Extension>,
-    modifier_extension: Present,
+    modifier_extension: List<Extension>,
 }
 
 #[derive(Default, Deserialize)]
@@ -70,16 +69,7 @@ struct Repeat {
     when: List<String>,
     offset: Option<Whole>,
     extension: List<Extension>,
-    modifier_extension: Present,
-}
-
-/// What a dosage or timing says besides its elements.
-#[derive(Default)]
-pub(super) struct Aside {
-    /// Places and reasons for a person to look.
-    pub(super) review: Vec<(String, Why)>,
-    /// Whether a time is exact (extension `timing-exact`): no bundling, no shifting.
-    pub(super) exact: bool,
+    modifier_extension: List<Extension>,
 }
 
 impl Dosage {
@@ -89,11 +79,7 @@ impl Dosage {
         self,
         path: &str,
         remarks: &mut Remarks,
-        aside: &mut Aside,
     ) -> (CareDosage, Option<String>) {
-        if self.modifier_extension.0 {
-            aside.review.push((format!("{path}.modifierExtension"), Why::Modifier));
-        }
         let mut at = |leaf, name: &str| remarks.take(leaf, &format!("{path}.{name}"));
         let (text, patient_instruction) =
             (at(self.text, "text"), at(self.patient_instruction, "patientInstruction"));
@@ -111,11 +97,10 @@ impl Dosage {
             sequence: remarks.take(self.sequence, &format!("{path}.sequence")),
             text,
             patient_instruction,
-            timing: self
-                .timing
-                .map(|timing| timing.into_care(&format!("{path}.timing"), remarks, aside)),
+            timing: self.timing.map(|timing| timing.into_care(&format!("{path}.timing"), remarks)),
             as_needed_boolean: as_needed,
             as_needed_codeable_concept: reason.map(Concept::into_care),
+            modifier_extension: extensions(self.modifier_extension, path, remarks),
         };
         (dosage, told)
     }
@@ -133,33 +118,33 @@ fn dose(doses: Vec<DoseAndRate>, stu3: Option<Quantity>) -> Option<String> {
 }
 
 impl Timing {
-    /// The timing, element for element.
-    pub(super) fn into_care(
-        self,
-        path: &str,
-        remarks: &mut Remarks,
-        aside: &mut Aside,
-    ) -> CareTiming {
-        if self.modifier_extension.0 {
-            aside.review.push((format!("{path}.modifierExtension"), Why::Modifier));
+    /// The timing, element for element. The standard has `timing-daysOfCycle` and `timing-exact` on the timing
+    /// and others on its `repeat`, and sources mix them up: all stand on `repeat` afterwards.
+    pub(super) fn into_care(self, path: &str, remarks: &mut Remarks) -> CareTiming {
+        let mut written = self.repeat;
+        let (narrowing, _): (Vec<_>, Vec<_>) = self
+            .extension
+            .0
+            .into_iter()
+            .partition(|extension| extension.name().starts_with("timing-"));
+        if !narrowing.is_empty() {
+            written.get_or_insert_default().extension.0.extend(narrowing);
         }
-        note_extensions(&self.extension, path, aside);
+        let mut modifiers = self.modifier_extension;
+        if let Some(repeat) = &mut written {
+            modifiers.0.append(&mut repeat.modifier_extension.0);
+        }
         CareTiming {
             event: self.event.0,
-            repeat: self
-                .repeat
-                .map(|repeat| repeat.into_care(&format!("{path}.repeat"), remarks, aside)),
+            repeat: written.map(|repeat| repeat.into_care(&format!("{path}.repeat"), remarks)),
             code: self.code.map(Concept::into_care),
+            modifier_extension: extensions(modifiers, path, remarks),
         }
     }
 }
 
 impl Repeat {
-    fn into_care(self, path: &str, remarks: &mut Remarks, aside: &mut Aside) -> CareRepeat {
-        if self.modifier_extension.0 {
-            aside.review.push((format!("{path}.modifierExtension"), Why::Modifier));
-        }
-        note_extensions(&self.extension, path, aside);
+    fn into_care(self, path: &str, remarks: &mut Remarks) -> CareRepeat {
         let whole = |leaf, name: &str, remarks: &mut Remarks| {
             remarks.take::<i64>(leaf, &format!("{path}.{name}"))
         };
@@ -187,6 +172,7 @@ impl Repeat {
             time_of_day: self.time_of_day.0,
             when: self.when.0,
             offset: whole(self.offset, "offset", remarks),
+            extension: extensions(self.extension, path, remarks),
         }
     }
 }
@@ -199,18 +185,13 @@ fn quantity(quantity: Quantity) -> CareQuantity {
     }
 }
 
-/// Standard extensions that narrow a timing (R4 extensibility registry) and have no place in `care::Timing`.
-fn note_extensions(extensions: &[Extension], path: &str, aside: &mut Aside) {
-    for extension in extensions {
-        match extension.name() {
-            "timing-exact" => {
-                aside.exact |= extension.value_boolean.as_ref().is_some_and(|flag| flag.value);
-            }
-            name @ ("timing-dayOfMonth" | "timing-daysOfCycle" | "timing-uncertainDate") => {
-                let why = Why::TimingExtension { name: name.to_owned() };
-                aside.review.push((format!("{path}.extension"), why));
-            }
-            _ => {}
-        }
-    }
+/// Extensions as they are; `timing` knows which it must heed.
+fn extensions(written: List<Extension>, path: &str, remarks: &mut Remarks) -> Vec<CareExtension> {
+    let carried = written.0.into_iter().map(|extension| CareExtension {
+        url: extension.url.unwrap_or_default(),
+        value_boolean: remarks.take(extension.value_boolean, path),
+        value_positive_int: remarks
+            .take(extension.value_positive_int.or(extension.value_integer), path),
+    });
+    carried.collect()
 }

@@ -94,7 +94,7 @@ pub(super) fn medication_activity(
     let (mut dosages, mut told) = (Vec::new(), Vec::new());
     for (i, dosage) in order.dosage_instruction.0.into_iter().enumerate() {
         let path = format!("dosageInstruction[{i}]");
-        let (dosage, says) = dosage.into_care(&path, draft.remarks, &mut draft.aside);
+        let (dosage, says) = dosage.into_care(&path, draft.remarks);
         told.extend(says.filter(|says| !told.contains(says)));
         dosages.push(bounded(dosage, order.effective_dose_period.as_ref()));
     }
@@ -292,8 +292,7 @@ impl Occurrence {
         let of = |schedule, start| When { kind: loose, schedule, local_start: None, start };
         let path = self.path;
         if let Some(timing) = self.timing {
-            let timing =
-                timing.into_care(&format!("{path}Timing"), draft.remarks, &mut draft.aside);
+            let timing = timing.into_care(&format!("{path}Timing"), draft.remarks);
             let start =
                 timing.repeat.as_ref().and_then(|r| r.bounds_period.as_ref()?.start.clone());
             return of(timing.into(), start);

@@ -4,7 +4,7 @@
 use super::activity::{Draft, Made, REQUEST_STATUS, title, weaker};
 use super::bundle::Stop;
 use super::datatypes::{Concept, Reference as Written};
-use super::dosage::{Aside, Timing};
+use super::dosage::Timing;
 use super::json::{Flag, List, Present, Remarks, Text, parse};
 use super::order::{Occurrence, medication_activity, service_activity};
 use super::scope::{Known, Scope, Target};
@@ -90,7 +90,7 @@ pub(super) fn read(
     let mut draft = Draft::new(known, remarks);
     let status = draft.status(plan.status, REQUEST_STATUS, "status");
     let status = draft.intent(plan.intent, &["plan", "order"], status);
-    let doubts = draft.aside.review;
+    let doubts = draft.doubts;
     for (path, why) in &doubts {
         remarks.add(path, why.clone());
     }
@@ -151,7 +151,7 @@ impl Within<'_, '_> {
         remarks: &mut Remarks,
     ) -> ActivityChange {
         let path = format!("{path}.detail");
-        let mut draft = Draft { remarks, aside: Aside::default() };
+        let mut draft = Draft { remarks, doubts: Vec::new() };
         if activity.modifier_extension.0 || detail.modifier_extension.0 {
             draft.review(&format!("{path}.modifierExtension"), Why::Modifier);
         }

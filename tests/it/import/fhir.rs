@@ -1,7 +1,9 @@
 //! FHIR resources: what each element comes to.
 
 use super::*;
+use carebell::care::{Confidence, Routine};
 use carebell::import::change::AnchorFrom;
+use carebell::timing;
 
 #[test]
 fn what_orders_say_is_copied_element_for_element() {
@@ -162,7 +164,6 @@ pub(super) fn order(extra: &Value) -> Value {
 fn status_intent_and_modifiers_stop_or_wait_for_a_person() {
     use ActivityStatus::{Active, EnteredInError, Inactive, OnHold, Stopped};
     let modifier = json!([{"url": "urn:x"}]);
-    let timing = |extension: Value| json!({"dosageInstruction": [{"timing": {"repeat": {"frequency": 1, "extension": extension}}}]});
     let cases = [
         (json!({}), Active, 0),
         (json!({"status": "on-hold"}), OnHold, 0),
@@ -179,21 +180,6 @@ fn status_intent_and_modifiers_stop_or_wait_for_a_person() {
         (json!({"doNotPerform": "true"}), Stopped, 0),
         (json!({"doNotPerform": false}), Active, 0),
         (json!({"modifierExtension": modifier}), Active, 1),
-        (json!({"dosageInstruction": [{"modifierExtension": modifier}]}), Active, 1),
-        (json!({"dosageInstruction": [{"timing": {"modifierExtension": modifier}}]}), Active, 1),
-        (
-            json!({"dosageInstruction": [{"timing": {"repeat": {"modifierExtension": modifier}}}]}),
-            Active,
-            1,
-        ),
-        (
-            timing(
-                json!([{"url": "http://hl7.org/fhir/StructureDefinition/timing-dayOfMonth", "valueInteger": 5}]),
-            ),
-            Active,
-            1,
-        ),
-        (timing(json!([{"url": "urn:unknown", "valueInteger": 5}])), Active, 0),
         (json!({"medicationCodeableConcept": null}), Active, 1),
     ];
     for (extra, status, reviews) in cases {
@@ -201,10 +187,45 @@ fn status_intent_and_modifiers_stop_or_wait_for_a_person() {
         let got = &activity(&items).activity;
         assert_eq!((got.status, got.review.len()), (status, reviews), "{extra}: {:?}", got.review);
     }
-    let exact = timing(
-        json!([{"url": "http://hl7.org/fhir/StructureDefinition/timing-exact", "valueBoolean": true}]),
-    );
-    assert_eq!(activity(&fhir_items(&order(&exact))).activity.class, Class::TimeCriticalDose);
+}
+
+#[test]
+fn what_modifies_or_narrows_a_timing_reaches_the_rules_of_time() {
+    let modifier = json!([{"url": "urn:x"}]);
+    let core = |name: &str| json!([{"url": format!("http://hl7.org/fhir/StructureDefinition/{name}"), "valueInteger": 5}]);
+    let once = |extension: Value| json!({"timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d", "extension": extension}}});
+    let cases = [
+        (once(json!([])), Confidence::Defaulted),
+        (once(core("unheard-of")), Confidence::Defaulted),
+        (
+            json!({"modifierExtension": modifier, "timing": {"code": {"coding": [{"code": "BID"}]}}}),
+            Confidence::Review,
+        ),
+        (
+            json!({"timing": {"repeat": {"frequency": 1}, "modifierExtension": modifier}}),
+            Confidence::Review,
+        ),
+        (
+            json!({"timing": {"repeat": {"frequency": 1, "modifierExtension": modifier}}}),
+            Confidence::Review,
+        ),
+        (once(core("timing-daysOfCycle")), Confidence::Review),
+        (
+            json!({"timing": {"code": {"text": "BID"}, "extension": core("timing-daysOfCycle")}}),
+            Confidence::Review,
+        ),
+    ];
+    let zone = Zone::new("UTC", Vec::new());
+    let routine = Routine::default();
+    let context = timing::Context { zone: &zone, routine: &routine, anchor: "2025-01-01" };
+    for (dosage, expected) in cases {
+        let items = fhir_items(&order(&json!({"dosageInstruction": [dosage]})));
+        let Schedule::Dosages(dosages) = &activity(&items).activity.schedule else {
+            panic!("{dosage}")
+        };
+        let (from, to) = (UtcMs(1_735_689_600_000), UtcMs(1_736_000_000_000));
+        assert_eq!(timing::expand(dosages, context, from, to).confidence, expected, "{dosage}");
+    }
 }
 
 #[test]
