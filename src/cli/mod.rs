@@ -8,6 +8,7 @@ mod completions;
 mod config;
 pub mod daemon;
 mod exit;
+mod import;
 mod lock;
 pub mod logging;
 mod man;
@@ -48,6 +49,8 @@ struct Global {
 enum Command {
     /// Run the daemon
     Run(run::Args),
+    /// Import patients and care plans from FHIR and CSV files
+    Import(import::Args),
     /// Check the installation and say how to put right what is wrong
     Check(check::Args),
     /// Show the configuration
@@ -121,6 +124,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(args, context),
+        Command::Import(args) => import::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Config(action) => config::run(action, context),
         Command::Completions(args) => completions::run(args, context),
