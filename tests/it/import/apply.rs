@@ -52,8 +52,7 @@ async fn fhir(house: &House, resources: &[Value]) -> Vec<ResourceReport> {
 }
 
 async fn csv(house: &House, table: &str) -> Vec<ResourceReport> {
-    let document =
-        Document { source: "a.csv".to_owned(), body: Ok(Body::Csv(table.to_owned())) };
+    let document = Document { source: "a.csv".to_owned(), body: Ok(Body::Csv(table.to_owned())) };
     run(house, std::iter::once(document), Mode::Write, None).await.0
 }
 
@@ -130,7 +129,8 @@ async fn state(house: &House) -> String {
     all
 }
 
-const TABLE: &str = "patient_id,phone,timezone,consent,consent_at,order_id,type,title,times,start,status\n";
+const TABLE: &str =
+    "patient_id,phone,timezone,consent,consent_at,order_id,type,title,times,start,status\n";
 
 on_both!(a_second_import_writes_nothing_and_an_edit_updates_what_it_edits, async |house: House| {
     let table = format!(
@@ -148,10 +148,14 @@ on_both!(a_second_import_writes_nothing_and_an_edit_updates_what_it_edits, async
 });
 
 on_both!(p1_an_edited_time_moves_what_comes_and_repeats_nothing, async |house: House| {
-    let bundle = |time: &str| [person("p", &json!({})), order("m", time, &json!({})), consent("permit")];
+    let bundle =
+        |time: &str| [person("p", &json!({})), order("m", time, &json!({})), consent("permit")];
     fhir(&house, &bundle("08:00:00")).await;
     house.play_until(MONDAY.plus_ms(8 * HOUR_MS + HOUR_MS / 2)).await;
-    assert_eq!(outcomes(&fhir(&house, &bundle("09:30:00")).await), ["unchanged", "updated", "unchanged"]);
+    assert_eq!(
+        outcomes(&fhir(&house, &bundle("09:30:00")).await),
+        ["unchanged", "updated", "unchanged"]
+    );
     house.play_until(MONDAY.plus_ms(2 * DAY_MS)).await;
     assert_eq!(sent(&house), [8.0, 24.0 + 9.5], "Monday's dose was announced at 08:00 already");
 });
@@ -184,20 +188,23 @@ on_both!(p7_a_new_zone_moves_doses_and_appointments_of_the_wall_clock, async |ho
     assert_eq!(outcomes(&csv(&house, &table("America/New_York")).await), ["unchanged"; 3]);
 });
 
-on_both!(what_names_an_unknown_patient_waits_sealed_until_the_patient_comes, async |house: House| {
-    let early = fhir(&house, &[order("m", "08:00:00", &json!({})), consent("permit")]).await;
-    assert_eq!(outcomes(&early), ["review", "review"]);
-    assert!(reasons(&early).contains("not known yet"));
-    let before = state_of_intake(&house).await;
-    assert_eq!(before, "waiting 2 clear 0");
-    fhir(&house, &[order("m", "08:00:00", &json!({}))]).await;
-    assert_eq!(state_of_intake(&house).await, before, "what waits is kept once");
-    let late = fhir(&house, &[person("p", &json!({}))]).await;
-    assert_eq!(outcomes(&late), ["created"]);
-    assert_eq!(state_of_intake(&house).await, "waiting 0 clear 0");
-    house.play_until(MONDAY.plus_ms(DAY_MS)).await;
-    assert_eq!(sent(&house), [8.0]);
-});
+on_both!(
+    what_names_an_unknown_patient_waits_sealed_until_the_patient_comes,
+    async |house: House| {
+        let early = fhir(&house, &[order("m", "08:00:00", &json!({})), consent("permit")]).await;
+        assert_eq!(outcomes(&early), ["review", "review"]);
+        assert!(reasons(&early).contains("not known yet"));
+        let before = state_of_intake(&house).await;
+        assert_eq!(before, "waiting 2 clear 0");
+        fhir(&house, &[order("m", "08:00:00", &json!({}))]).await;
+        assert_eq!(state_of_intake(&house).await, before, "what waits is kept once");
+        let late = fhir(&house, &[person("p", &json!({}))]).await;
+        assert_eq!(outcomes(&late), ["created"]);
+        assert_eq!(state_of_intake(&house).await, "waiting 0 clear 0");
+        house.play_until(MONDAY.plus_ms(DAY_MS)).await;
+        assert_eq!(sent(&house), [8.0]);
+    }
+);
 
 on_both!(within_one_import_the_order_of_files_does_not_matter, async |house: House| {
     // More than one group apart, so that the order is read and parked before its patient is read.
@@ -222,10 +229,9 @@ async fn state_of_intake(house: &House) -> String {
 }
 
 on_both!(a_deletion_stops_and_erases_nothing, async |house: House| {
-    fhir(&house, &[person("p", &json!({})), consent("permit"), order("m", "08:00:00", &json!({}))]).await;
-    let delete = |url: &str| {
-        json!({"resourceType": "Bundle", "type": "transaction", "entry": [{"request": {"method": "DELETE", "url": url}}]})
-    };
+    fhir(&house, &[person("p", &json!({})), consent("permit"), order("m", "08:00:00", &json!({}))])
+        .await;
+    let delete = |url: &str| json!({"resourceType": "Bundle", "type": "transaction", "entry": [{"request": {"method": "DELETE", "url": url}}]});
     assert_eq!(outcomes(&fhir(&house, &[delete("MedicationRequest/none")]).await), ["ignored"]);
     assert_eq!(outcomes(&fhir(&house, &[delete("MedicationRequest/m")]).await), ["updated"]);
     assert_eq!(outcomes(&fhir(&house, &[delete("MedicationRequest/m")]).await), ["unchanged"]);
@@ -242,7 +248,10 @@ on_both!(an_older_version_changes_nothing, async |house: House| {
     let (old, new) = ("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z");
     fhir(&house, &[person("p", &json!({})), version(new, "2", "08:00:00")]).await;
     let stale = fhir(&house, &[version(old, "1", "21:00:00")]).await;
-    assert_eq!((outcomes(&stale), reasons(&stale).contains("older version")), (vec!["ignored"], true));
+    assert_eq!(
+        (outcomes(&stale), reasons(&stale).contains("older version")),
+        (vec!["ignored"], true)
+    );
     let same = fhir(&house, &[version("2026-11-03T00:00:00Z", "3", "08:00:00")]).await;
     assert_eq!(outcomes(&same), ["unchanged"]);
     let between = fhir(&house, &[version("2026-11-02T12:00:00Z", "2", "21:00:00")]).await;
@@ -252,17 +261,25 @@ on_both!(an_older_version_changes_nothing, async |house: House| {
 on_both!(p1_a_second_order_of_one_medicine_waits_until_the_first_ends, async |house: House| {
     let drug = json!({"text": "Metformin"});
     let of = |id: &str, time: &str, status: &str, end: Option<&str>| {
-        let mut order = order(id, time, &json!({"medicationCodeableConcept": drug, "status": status}));
+        let mut order =
+            order(id, time, &json!({"medicationCodeableConcept": drug, "status": status}));
         if let Some(end) = end {
             order["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] = json!({"end": end});
         }
         order
     };
-    fhir(&house, &[person("p", &json!({})), consent("permit"), of("a", "08:00:00", "active", None)]).await;
+    fhir(
+        &house,
+        &[person("p", &json!({})), consent("permit"), of("a", "08:00:00", "active", None)],
+    )
+    .await;
     let second = fhir(&house, &[of("b", "09:00:00", "active", None)]).await;
     assert_eq!(outcomes(&second), ["review"]);
     assert!(reasons(&second).contains("same medicine"), "{}", reasons(&second));
-    assert_eq!(outcomes(&fhir(&house, &[of("b", "09:00:00", "active", None)]).await), ["unchanged"]);
+    assert_eq!(
+        outcomes(&fhir(&house, &[of("b", "09:00:00", "active", None)]).await),
+        ["unchanged"]
+    );
     house.play_until(MONDAY.plus_ms(DAY_MS)).await;
     assert_eq!(sent(&house), [8.0]);
     fhir(&house, &[of("a", "08:00:00", "stopped", None)]).await;
@@ -275,15 +292,23 @@ on_both!(p1_a_second_order_of_one_medicine_waits_until_the_first_ends, async |ho
     begins["medicationCodeableConcept"] = json!({"text": "Other"});
     let mut later = begins.clone();
     later["id"] = json!("e");
-    begins["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] = json!({"end": "2026-12-01"});
-    later["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] = json!({"start": "2026-12-02"});
+    begins["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] =
+        json!({"end": "2026-12-01"});
+    later["dosageInstruction"][0]["timing"]["repeat"]["boundsPeriod"] =
+        json!({"start": "2026-12-02"});
     assert_eq!(outcomes(&fhir(&house, &[begins, later]).await), ["created", "created"]);
 });
 
 on_both!(p6_an_assertion_fills_a_silence_and_a_refusal_stands_against_it, async |house: House| {
     let silent = person("s", &json!({"telecom": [{"system": "sms", "value": "+12025550102"}]}));
     let of_silent = order("n", "08:00:00", &json!({"subject": {"reference": "Patient/s"}}));
-    let all = [person("p", &json!({})), consent("deny"), order("m", "08:00:00", &json!({})), silent, of_silent];
+    let all = [
+        person("p", &json!({})),
+        consent("deny"),
+        order("m", "08:00:00", &json!({})),
+        silent,
+        of_silent,
+    ];
     let documents: Vec<Document> = all
         .iter()
         .map(|r| Document { source: "a".to_owned(), body: Ok(Body::Fhir(r.to_string())) })
@@ -313,7 +338,10 @@ on_both!(p6_a_consent_counts_until_it_lapses_and_may_be_put_right, async |house:
 
 on_both!(h01_one_identifier_and_another_birth_date_are_not_one_person, async |house: House| {
     fhir(&house, &[person("p", &json!({})), consent("permit")]).await;
-    let other = person("p", &json!({"birthDate": "1999-01-01", "telecom": [{"system": "sms", "value": "+12025550109"}]}));
+    let other = person(
+        "p",
+        &json!({"birthDate": "1999-01-01", "telecom": [{"system": "sms", "value": "+12025550109"}]}),
+    );
     let reports = fhir(&house, &[other, order("m", "08:00:00", &json!({}))]).await;
     assert_eq!(outcomes(&reports), ["review", "review"], "{}", reasons(&reports));
     assert!(!reasons(&reports).contains("1999"), "no health data in a report");
@@ -324,7 +352,8 @@ on_both!(h01_one_identifier_and_another_birth_date_are_not_one_person, async |ho
 });
 
 on_both!(p6_what_people_decided_outlives_an_update_of_the_record, async |house: House| {
-    fhir(&house, &[person("p", &json!({})), consent("permit"), order("m", "08:00:00", &json!({}))]).await;
+    fhir(&house, &[person("p", &json!({})), consent("permit"), order("m", "08:00:00", &json!({}))])
+        .await;
     let mut tx = house.app.store.write().await.unwrap();
     let id = patients::page(&mut tx, None, 9).await.unwrap()[0];
     patients::set_status(&mut tx, id, PatientStatus::Paused, MONDAY).await.unwrap();
@@ -366,7 +395,8 @@ on_both!(lines_end_with_their_plan_and_with_the_plan_that_takes_its_place, async
     assert_eq!(outcomes(&fhir(&house, &[old(&both[..1], "active")]).await), ["updated"]);
     house.play_until(MONDAY.plus_ms(DAY_MS)).await;
     assert_eq!(sent(&house), [9.0], "line b is in the plan no more");
-    let new = plan("new", &[("c", "11:00:00")], &json!({"replaces": [{"reference": "CarePlan/old"}]}));
+    let new =
+        plan("new", &[("c", "11:00:00")], &json!({"replaces": [{"reference": "CarePlan/old"}]}));
     fhir(&house, &[new.clone()]).await;
     assert_eq!(outcomes(&fhir(&house, &[new, old(&both[..1], "active")]).await), ["unchanged"; 2]);
     house.play_until(MONDAY.plus_ms(2 * DAY_MS)).await;
@@ -377,8 +407,12 @@ on_both!(an_order_without_a_date_counts_from_the_plan_that_lists_it, async |hous
     // Every second day, so that the anchor shows: Monday by the order, Tuesday by the plan.
     let mut order = order("m", "08:00:00", &json!({"authoredOn": "2026-11-23"}));
     order["dosageInstruction"][0]["timing"]["repeat"]["period"] = json!(2);
-    let plan = plan("x", &[], &json!({"period": {"start": "2026-11-24"},
-        "activity": [{"reference": {"reference": "MedicationRequest/m"}}]}));
+    let plan = plan(
+        "x",
+        &[],
+        &json!({"period": {"start": "2026-11-24"},
+        "activity": [{"reference": {"reference": "MedicationRequest/m"}}]}),
+    );
     let all = [plan, person("p", &json!({})), consent("permit"), order];
     let first = fhir(&house, &all).await;
     assert_eq!(outcomes(&first), ["created"; 4], "{}", reasons(&first));
@@ -428,10 +462,12 @@ on_both!(a_dry_run_tells_what_an_import_does_and_does_nothing, async |house: Hou
         .chain([order("x", "08:00:00", &json!({"subject": {"reference": "Patient/none"}}))])
         .collect();
     let documents = || {
-        let one = |r: &Value| Document { source: "a".to_owned(), body: Ok(Body::Fhir(r.to_string())) };
+        let one =
+            |r: &Value| Document { source: "a".to_owned(), body: Ok(Body::Fhir(r.to_string())) };
         resources.iter().map(one).collect::<Vec<_>>().into_iter()
     };
-    let count = "SELECT 'rows ' || (SELECT count(*) FROM patients) || ' ' || (SELECT count(*) FROM intake)";
+    let count =
+        "SELECT 'rows ' || (SELECT count(*) FROM patients) || ' ' || (SELECT count(*) FROM intake)";
     let (dry, _) = run(&house, documents(), Mode::DryRun, None).await;
     assert_eq!(text(&house, count).await, "rows 0 0");
     let (wet, _) = run(&house, documents(), Mode::Write, None).await;
@@ -448,10 +484,22 @@ async fn insert(house: &House, kind: &str, programme: &str, payload: &str) {
     let mut tx = house.app.store.write().await.unwrap();
     match &mut tx {
         Tx::Sqlite(tx) => drop(
-            sqlx::query(sql).bind(kind).bind(programme).bind(payload).execute(&mut **tx).await.unwrap(),
+            sqlx::query(sql)
+                .bind(kind)
+                .bind(programme)
+                .bind(payload)
+                .execute(&mut **tx)
+                .await
+                .unwrap(),
         ),
         Tx::Postgres(tx) => drop(
-            sqlx::query(sql).bind(kind).bind(programme).bind(payload).execute(&mut **tx).await.unwrap(),
+            sqlx::query(sql)
+                .bind(kind)
+                .bind(programme)
+                .bind(payload)
+                .execute(&mut **tx)
+                .await
+                .unwrap(),
         ),
     }
     tx.commit().await.unwrap();
@@ -460,8 +508,14 @@ async fn insert(house: &House, kind: &str, programme: &str, payload: &str) {
 on_both!(p10_rows_that_others_insert_are_imported_and_emptied, async |house: House| {
     insert(&house, "fhir", "general", &order("m", "08:00:00", &json!({})).to_string()).await;
     insert(&house, "fhir", "general", &consent("permit").to_string()).await;
-    insert(&house, "csv", "general", &json!({"patient_id": "7", "phone": "+12025550107", "timezone": "UTC",
-        "consent": "yes", "order_id": 1, "type": "medication", "title": "Canary", "times": "09:00"}).to_string())
+    insert(
+        &house,
+        "csv",
+        "general",
+        &json!({"patient_id": "7", "phone": "+12025550107", "timezone": "UTC",
+        "consent": "yes", "order_id": 1, "type": "medication", "title": "Canary", "times": "09:00"})
+        .to_string(),
+    )
     .await;
     insert(&house, "fhir", "nowhere", "{}").await;
     insert(&house, "fhir", "general", "{ broken canary").await;
@@ -476,7 +530,10 @@ on_both!(p10_rows_that_others_insert_are_imported_and_emptied, async |house: Hou
     assert_eq!(text(&house, states).await, "0 4 3 0");
     let report = "SELECT report FROM intake WHERE id = (SELECT min(id) FROM intake)";
     let report: Value = serde_json::from_str(&text(&house, report).await).unwrap();
-    assert_eq!((&report["counts"]["created"], &report["resources"][0]["outcome"]), (&json!(1), &json!("created")));
+    assert_eq!(
+        (&report["counts"]["created"], &report["resources"][0]["outcome"]),
+        (&json!(1), &json!("created"))
+    );
     assert_eq!(report["resources"][0]["id"], Value::Null);
     house.play_until(MONDAY.plus_ms(DAY_MS)).await;
     assert_eq!(sent(&house), [8.0, 9.0]);
@@ -520,14 +577,19 @@ fn dated(text: &str, today: UtcMs) -> String {
 
 #[test]
 fn sample_dates_are_filled_in() {
-    assert_eq!(dated("a{{today}}b{{today+2}}T1{{today-1}}", MONDAY), "a2026-11-23b2026-11-25T12026-11-22");
+    assert_eq!(
+        dated("a{{today}}b{{today+2}}T1{{today-1}}", MONDAY),
+        "a2026-11-23b2026-11-25T12026-11-22"
+    );
 }
 
 on_both!(the_sample_data_is_imported_whole, async |house: House| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/demo/sample");
     let mut people = 0;
     for folder in std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
-        let Some(programme) = folder.file_name().and_then(|n| house.app.programmes.get(n.to_str()?)) else {
+        let Some(programme) =
+            folder.file_name().and_then(|n| house.app.programmes.get(n.to_str()?))
+        else {
             assert!(!folder.is_dir(), "{folder:?} is no programme");
             continue;
         };
@@ -555,7 +617,10 @@ on_both!(the_sample_data_is_imported_whole, async |house: House| {
             assert_eq!(counts.of(Outcome::Review), 0, "{}", reasons(&reports));
             assert_eq!(counts.of(Outcome::Created) == 0, again, "{:?}", counts.by_outcome());
             if again {
-                people += reports.iter().filter(|r| r.resource.kind.eq_ignore_ascii_case("patient")).count();
+                people += reports
+                    .iter()
+                    .filter(|r| r.resource.kind.eq_ignore_ascii_case("patient"))
+                    .count();
             }
         }
     }
