@@ -6,16 +6,22 @@ pub mod app;
 mod check;
 mod completions;
 mod config;
+mod db;
 mod exit;
+mod installation;
+mod jobs;
 pub mod logging;
 mod man;
 pub mod metrics;
 mod output;
+mod patients;
+mod status;
 
 pub use exit::{Exit, Failure};
 pub use output::{Color, Output, Tone, printable, wrapped};
 
 use crate::config::{Environment, Loaded};
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -44,6 +50,17 @@ struct Global {
 enum Command {
     /// Check the installation and say how to put right what is wrong
     Check(check::Args),
+    /// Show how the installation stands, in numbers
+    Status(status::Args),
+    /// List patients, or show one
+    #[command(subcommand)]
+    Patients(patients::Action),
+    /// List the housekeeping jobs, or run one
+    #[command(subcommand)]
+    Jobs(jobs::Action),
+    /// Look after the database; go live
+    #[command(subcommand)]
+    Db(db::Action),
     /// Show the configuration
     #[command(subcommand)]
     Config(config::Action),
@@ -70,6 +87,21 @@ impl Context {
     /// With every problem of it; ends in [`Exit::BadConfiguration`].
     pub fn load(&self) -> Result<Loaded, Failure> {
         Ok(crate::config::load(self.config.as_deref(), &self.environment)?)
+    }
+
+    /// Runs a command's asynchronous work to its end.
+    ///
+    /// # Errors
+    /// Those of the work; or no runtime can be made.
+    pub fn block_on<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("failed to start the runtime")?
+            .block_on(work)
     }
 }
 
@@ -103,6 +135,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Check(args) => check::run(args, context),
+        Command::Status(args) => status::run(args, context),
+        Command::Patients(action) => patients::run(action, context),
+        Command::Jobs(action) => jobs::run(action, context),
+        Command::Db(action) => db::run(action, context),
         Command::Config(action) => config::run(action, context),
         Command::Completions(args) => completions::run(args, context),
         Command::Man => man::run(context),

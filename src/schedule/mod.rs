@@ -7,5 +7,5 @@ mod gather;
 mod plan;
 mod wake;
 
-pub use plan::{LEAD_MS, Wake, WakePlan, plan_wake};
+pub use plan::{LEAD_MS, Wake, WakePlan, has_slots, plan_wake};
 pub use wake::{Scheduler, SchedulerDeps, TickReport};

@@ -112,7 +112,7 @@ struct DueSlots<'a> {
 }
 
 /// Whether an activity has slots at all: what is stopped, or of a patient who left or died, has none.
-fn has_slots(row: &PatientRow, activity: &ActivityRow) -> bool {
+pub fn has_slots(row: &PatientRow, activity: &ActivityRow) -> bool {
     let present = !matches!(row.status, PatientStatus::Deceased | PatientStatus::Left);
     let in_force =
         matches!(activity.activity.status, ActivityStatus::Active | ActivityStatus::OnHold);
