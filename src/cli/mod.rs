@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod db;
 mod exit;
+mod explain;
 mod installation;
 mod jobs;
 pub mod logging;
@@ -15,6 +16,9 @@ mod man;
 pub mod metrics;
 mod output;
 mod patients;
+mod preview;
+mod review;
+mod sandbox;
 mod status;
 
 pub use exit::{Exit, Failure};
@@ -55,12 +59,21 @@ enum Command {
     /// List patients, or show one
     #[command(subcommand)]
     Patients(patients::Action),
+    /// Decide about activities that a person must confirm first
+    #[command(subcommand)]
+    Review(review::Action),
+    /// Show what a patient will be sent, when and why
+    Preview(preview::Args),
+    /// Tell the whole story of a reminder, sent or not
+    Explain(explain::Args),
     /// List the housekeeping jobs, or run one
     #[command(subcommand)]
     Jobs(jobs::Action),
     /// Look after the database; go live
     #[command(subcommand)]
     Db(db::Action),
+    /// Stand in for the providers on this machine
+    Sandbox(Box<sandbox::Args>),
     /// Show the configuration
     #[command(subcommand)]
     Config(config::Action),
@@ -137,8 +150,12 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Patients(action) => patients::run(action, context),
+        Command::Review(action) => review::run(action, context),
+        Command::Preview(args) => preview::run(args, context),
+        Command::Explain(args) => explain::run(args, context),
         Command::Jobs(action) => jobs::run(action, context),
         Command::Db(action) => db::run(action, context),
+        Command::Sandbox(args) => sandbox::run(args, context),
         Command::Config(action) => config::run(action, context),
         Command::Completions(args) => completions::run(args, context),
         Command::Man => man::run(context),

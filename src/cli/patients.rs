@@ -21,8 +21,10 @@ const LOOK_AHEAD_MS: i64 = 400 * DAY_MS;
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
     /// List patients in order of their id
-    #[command(after_help = "Examples:\n  carebell patients list --programme cedar --status active\n  carebell \
-                            patients list --limit 500 --json")]
+    #[command(
+        after_help = "Examples:\n  carebell patients list --programme cedar --status active\n  carebell \
+                            patients list --limit 500 --json"
+    )]
     List(List),
     /// Show how one patient stands: contacts, consents, routine, activities
     #[command(after_help = "Example: carebell patients show pat_019b2f0c5d7e7a61b1d2c3e4f5061728")]

@@ -361,7 +361,7 @@ pub async fn forget_learned(tx: &mut Tx, now: UtcMs) -> Result<Forgotten> {
         sqlx::query(sql).bind(now.0).execute(c).await?.rows_affected()
     });
     let consents =
-        on!(tx, FORGET_CONSENTS, |c, sql| { sqlx::query(sql).execute(c).await?.rows_affected() });
+        on!(tx, FORGET_CONSENTS, |c, sql| sqlx::query(sql).execute(c).await?.rows_affected());
     Ok(Forgotten { contacts, consents })
 }
 
