@@ -41,4 +41,10 @@ impl Dosage {
     pub fn is_as_needed(&self) -> bool {
         self.as_needed_boolean == Some(true) || self.as_needed_codeable_concept.is_some()
     }
+
+    /// The content by which two otherwise equal dosages are told apart: the timing first, for the slots are its.
+    pub fn canonical(&self) -> (String, String) {
+        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+        (json(serde_json::to_string(&self.timing)), json(serde_json::to_string(self)))
+    }
 }

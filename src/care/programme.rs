@@ -41,6 +41,9 @@ pub struct Programme {
     /// Quiet hours by the patient's clock.
     #[serde(default)]
     pub quiet_hours: QuietHours,
+    /// Categories (`system|code` or `code`) of imported FHIR Consents that speak of reminders.
+    #[serde(default)]
+    pub consent_categories: Vec<String>,
     /// WhatsApp templates by message name (`dose`, `appointment`, ...).
     #[serde(default)]
     pub whatsapp_templates: BTreeMap<String, WhatsappTemplate>,

@@ -33,7 +33,9 @@ pub(super) fn outcome(answer: &Answer, said: Said, codes: &CodeTable) -> Outcome
         401 | 403 => Action::PauseChannel,
         429 => Action::Retry,
         503 if answer.retry_after_ms.is_some() => Action::Retry,
-        // A redirect is never followed: the base URL is wrong, or somebody answers in the provider's place.
+        // See Other follows what was done (RFC 9110 section 15.4.4).
+        303 => return Outcome::Unknown { stage: "status" },
+        // Other redirects are never followed: the base URL is wrong, or a stranger answers in its place.
         300..500 => Action::Fix,
         _ => return Outcome::Unknown { stage: "status" },
     };
@@ -68,6 +70,7 @@ mod tests {
             (200, None, "", "999999", refused(Action::Retry, "999999", None)),
             (200, None, "wamid.1", "999999", unknown("body")),
             (302, None, "", "", refused(Action::Fix, "http-302", None)),
+            (303, None, "", "", unknown("status")),
             (400, None, "", "131056", refused(Action::Retry, "131056", Some(6_000))),
             (400, None, "", "999999", refused(Action::Fix, "999999", None)),
             (404, None, "", "", refused(Action::Fix, "http-404", None)),

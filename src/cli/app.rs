@@ -13,7 +13,7 @@ use crate::zones::Zones;
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -145,13 +145,7 @@ pub(super) fn catalogue_problems(problems: &[CatalogueProblem]) -> Vec<Problem> 
 pub async fn open_store(loaded: &Loaded, rng: &SharedRng) -> Result<Store, Failure> {
     let config = &loaded.config;
     let dir = &config.state_dir;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|fault| {
-        Failure::new(
-            Exit::BadConfiguration,
-            format!("the state folder {} cannot be made: {fault}", dir.display()),
-            "set state_dir to a folder that this user may write, or run as the daemon's user",
-        )
-    })?;
+    make_state_dir(dir)?;
     let file = sqlite_file(config);
     let when_missing = match config.database.engine() {
         Engine::Sqlite if file.exists() => WhenMissing::Refuse,
@@ -190,6 +184,20 @@ pub async fn connect(config: &Config, keys: Keyring) -> Result<Store, Failure> {
             Exit::Failed,
             fault.to_string(),
             "is the server up, and may this user connect?",
+        )
+    })
+}
+
+/// Makes the state folder, the daemon's alone.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_state_dir(dir: &Path) -> Result<(), Failure> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|fault| {
+        Failure::new(
+            Exit::BadConfiguration,
+            format!("the state folder {} cannot be made: {fault}", dir.display()),
+            "set state_dir to a folder that this user may write, or run as the daemon's user",
         )
     })
 }

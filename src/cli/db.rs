@@ -208,14 +208,16 @@ async fn move_to_live(
     waived: Option<&String>,
 ) -> Stored<Went> {
     let now = app.clock.now();
+    let heard = meta::get(tx, fact::HEARD_LIVE_SINCE_MS).await?;
+    let heard_since = heard.and_then(|ms| ms.parse().ok()).map_or(now, UtcMs);
     let went = Went {
         reminders_cancelled: reminders::go_live(tx, now).await?,
         messages_cancelled: messages::go_live(tx, now).await?,
         attempts_ended: attempts::go_live(tx, now).await?,
         receipts_dropped: receipts::go_live(tx).await?,
-        callbacks_dropped: inbound::go_live(tx).await?,
+        callbacks_dropped: inbound::go_live(tx, heard_since).await?,
         tasks_closed: tasks::go_live(tx).await?,
-        forgotten: patients::forget_learned(tx, now).await?,
+        forgotten: patients::forget_learned(tx, heard_since, now).await?,
         patients_woken: patients::disturb_all(tx, now).await?,
         inbound_waived: waived.cloned(),
     };

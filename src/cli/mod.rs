@@ -6,11 +6,13 @@ pub mod app;
 mod check;
 mod completions;
 mod config;
+pub mod daemon;
 mod db;
 mod exit;
 mod explain;
 mod installation;
 mod jobs;
+mod lock;
 pub mod logging;
 mod man;
 pub mod metrics;
@@ -18,7 +20,9 @@ mod output;
 mod patients;
 mod preview;
 mod review;
+mod run;
 mod sandbox;
+pub mod stage;
 mod status;
 
 pub use exit::{Exit, Failure};
@@ -52,6 +56,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the daemon
+    Run(run::Args),
     /// Check the installation and say how to put right what is wrong
     Check(check::Args),
     /// Show how the installation stands, in numbers
@@ -147,6 +153,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
+        Command::Run(args) => run::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Patients(action) => patients::run(action, context),

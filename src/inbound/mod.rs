@@ -26,12 +26,13 @@ const TRIES: i64 = 3;
 pub struct Inbound {
     deliverer: Deliverer,
     kept: Arc<Notify>,
+    applied: Arc<Notify>,
 }
 
 impl Inbound {
     /// An inbound side that settles what `deliverer` sends.
     pub fn new(deliverer: Deliverer) -> Self {
-        Self { deliverer, kept: Arc::new(Notify::new()) }
+        Self { deliverer, kept: Arc::new(Notify::new()), applied: Arc::new(Notify::new()) }
     }
 
     /// Keeps a verified callback durably before it is understood; the same one twice is kept once.
@@ -75,7 +76,15 @@ impl Inbound {
                 Ok(Err(_)) | Err(_) => self.step_failed(row).await?,
             }
         }
+        if !fresh.is_empty() {
+            self.applied.notify_one();
+        }
         Ok(fresh.len())
+    }
+
+    /// Resolves when callbacks were applied: an answer may be due.
+    pub async fn applied(&self) {
+        self.applied.notified().await;
     }
 
     /// Whether nothing waits to be read.

@@ -2,6 +2,7 @@
 
 use super::Job;
 use crate::care::UtcMs;
+use crate::care::time::SECOND_MS;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use serde::Deserialize;
@@ -128,7 +129,9 @@ impl Declared {
 
     /// When it rings next after `at`.
     pub fn next_after(&self, at: UtcMs) -> Option<UtcMs> {
-        self.pattern.find_next_occurrence(&at.to_utc(), false).ok().map(UtcMs::from)
+        // The pattern's grain is a second; croner carries the milliseconds of where it looks from along.
+        let whole = UtcMs(at.0.div_euclid(SECOND_MS) * SECOND_MS);
+        self.pattern.find_next_occurrence(&whole.to_utc(), false).ok().map(UtcMs::from)
     }
 }
 

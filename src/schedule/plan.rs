@@ -82,7 +82,8 @@ pub fn plan_wake(wake: &Wake<'_>, rng: &mut dyn RngCore) -> WakePlan {
         expanded_until: until,
         wake_at: match cut {
             Some(_) => Some(wake.now),
-            None => due.next.map(|at| at.plus_ms(-LEAD_MS).max(wake.now)),
+            // The window ends before the horizon: a millisecond later the next slot lies within it.
+            None => due.next.map(|at| at.plus_ms(1 - LEAD_MS).max(wake.now)),
         },
     };
     let existing: BTreeMap<(ActivityId, &Slot), &ReminderRow> =

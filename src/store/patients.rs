@@ -137,8 +137,8 @@ statements! {
     DISTURB_ALL_NEW = Sql::both("-- patients::disturb_all\nINSERT INTO alarms (kind, lane, wake_at_ms, id) \
         SELECT 'patient', '', wake_at_ms, id FROM patients");
     FORGET_HEALTH = Sql::both("-- patients::forget_learned\nUPDATE contact_points SET health = 'ok', health_code = NULL, health_at_ms = $1 \
-        WHERE health <> 'ok'");
-    FORGET_CONSENTS = Sql::both("-- patients::forget_learned\nDELETE FROM consents WHERE source IN ('reply', 'provider')");
+        WHERE health <> 'ok' AND coalesce(health_at_ms, 0) < $2");
+    FORGET_CONSENTS = Sql::both("-- patients::forget_learned\nDELETE FROM consents WHERE source IN ('reply', 'provider') AND recorded_at_ms < $1");
     ANY_SEALED = Sql::both("-- patients::first\nSELECT id, wrapped_key FROM patients ORDER BY id LIMIT 1");
 }
 
@@ -352,16 +352,18 @@ pub struct Forgotten {
     pub consents: u64,
 }
 
-/// Going live: forgets contact health, opt-outs and decisions, for in the sandbox only invented people answer.
+/// Going live: forgets contact health, opt-outs and decisions learnt before `heard_since`, for in the sandbox only
+/// invented people answer. A STOP that a real provider has brought since then stays.
 ///
 /// The decisions are deleted, not marked: whatever reads consents later cannot take one for a patient's own. The
 /// replies they came from stay, as the sandbox's evidence.
-pub async fn forget_learned(tx: &mut Tx, now: UtcMs) -> Result<Forgotten> {
+pub async fn forget_learned(tx: &mut Tx, heard_since: UtcMs, now: UtcMs) -> Result<Forgotten> {
     let contacts = on!(tx, FORGET_HEALTH, |c, sql| {
-        sqlx::query(sql).bind(now.0).execute(c).await?.rows_affected()
+        sqlx::query(sql).bind(now.0).bind(heard_since.0).execute(c).await?.rows_affected()
     });
-    let consents =
-        on!(tx, FORGET_CONSENTS, |c, sql| sqlx::query(sql).execute(c).await?.rows_affected());
+    let consents = on!(tx, FORGET_CONSENTS, |c, sql| {
+        sqlx::query(sql).bind(heard_since.0).execute(c).await?.rows_affected()
+    });
     Ok(Forgotten { contacts, consents })
 }
 

@@ -69,7 +69,7 @@ pub fn activity_slot(
         Schedule::Dosages(dosages) => timing::has_slot(dosages, context.timing(activity), slot),
         Schedule::Appointment { start } => timing::leads(*start, context.leads, context.zone)
             .into_iter()
-            .find(|occurrence| &occurrence.slot == slot),
+            .find(|occurrence| occurrence.slot == *slot || occurrence.merged.contains(slot)),
         Schedule::Unscheduled => None,
     }
 }

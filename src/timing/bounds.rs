@@ -27,11 +27,12 @@ pub(super) fn own_start(repeat: &Repeat, zone: &Zone, findings: &mut Findings) -
     let moment = Moment::parse(text);
     match moment {
         Some(Moment::Local(_)) => {
-            findings.mention(Decision::LocalStart, Decision::LocalStart.text());
+            findings.mention(Decision::LocalStart);
         }
         Some(_) => {}
         None => {
-            findings.ask(Decision::BadValue, "the start of boundsPeriod is no date or date-time");
+            findings
+                .ask_that(Decision::BadValue, "the start of boundsPeriod is no date or date-time");
         }
     }
     moment.map(|moment| Start::of(moment, zone))
@@ -51,7 +52,7 @@ pub(super) fn limits(
         repeat.bounds_range.is_some(),
     ];
     if forms.iter().filter(|there| **there).count() > 1 {
-        findings.ask(Decision::BadBounds, "more than one form of bounds");
+        findings.ask_that(Decision::BadBounds, "more than one form of bounds");
     }
     let mut limits = Limits::from(frame.start);
     if let Some(period) = &repeat.bounds_period {
@@ -60,7 +61,7 @@ pub(super) fn limits(
     let length = match (&repeat.bounds_duration, &repeat.bounds_range) {
         (Some(duration), _) => Some(duration),
         (None, Some(range)) => {
-            findings.assume(Decision::BoundsRange, Decision::BoundsRange.text());
+            findings.assume(Decision::BoundsRange);
             range.high.as_ref()
         }
         (None, None) => None,
@@ -71,7 +72,7 @@ pub(super) fn limits(
         let fits = value_and_unit
             .is_some_and(|(value, unit)| lasting(value, unit, first, frame, &mut limits));
         if !fits {
-            findings.ask(
+            findings.ask_that(
                 Decision::BadBounds,
                 "the length of the bounds is no positive number with a unit",
             );
@@ -79,7 +80,7 @@ pub(super) fn limits(
     } else if let Some((value, unit)) = course_in_duration(repeat)
         && lasting(value, unit, first, frame, &mut limits)
     {
-        findings.assume(Decision::DurationAsCourse, Decision::DurationAsCourse.text());
+        findings.assume(Decision::DurationAsCourse);
     }
     if let Some(count) = count(repeat, once, findings) {
         rule.stop_after(count, &mut limits);
@@ -89,14 +90,14 @@ pub(super) fn limits(
 
 fn count(repeat: &Repeat, once: Option<Once>, findings: &mut Findings) -> Option<i64> {
     if repeat.count_max.is_some() {
-        findings.assume(Decision::CountMax, Decision::CountMax.text());
+        findings.assume(Decision::CountMax);
     }
     if once.is_some() {
         return Some(1);
     }
     let count = repeat.count.filter(|count| *count > 0);
     if count != repeat.count {
-        findings.ask(Decision::BadValue, "count is not a number from 1");
+        findings.ask_that(Decision::BadValue, "count is not a number from 1");
     }
     count
 }
@@ -110,13 +111,14 @@ fn end_of_period(period: &Period, frame: Frame<'_>, findings: &mut Findings, lim
         Some(Moment::Local(end)) => (end + 1, instant(zone, end).plus_ms(1_000)),
         Some(Moment::At(end)) => (wall(zone.local(end)) + 1, end.plus_ms(1_000)),
         None => {
-            findings.ask(Decision::BadValue, "the end of boundsPeriod is no date or date-time");
+            findings
+                .ask_that(Decision::BadValue, "the end of boundsPeriod is no date or date-time");
             return;
         }
     };
     limits.end_at_wall(end, at);
     if period.start.is_some() && limits.are_empty() {
-        findings.ask(Decision::BadBounds, "boundsPeriod ends before it starts");
+        findings.ask_that(Decision::BadBounds, "boundsPeriod ends before it starts");
     }
 }
 

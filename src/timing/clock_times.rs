@@ -45,7 +45,7 @@ fn times_of_day(repeat: &Repeat, findings: &mut Findings) -> Vec<i64> {
     let times: Vec<i64> =
         repeat.time_of_day.iter().filter_map(|text| parse_time_of_day(text).map(seconds)).collect();
     if times.len() < repeat.time_of_day.len() {
-        findings.ask(
+        findings.ask_that(
             Decision::BadValue,
             "a timeOfDay is not a time (HH:MM:SS, from 00:00:00 to 23:59:59)",
         );
@@ -56,7 +56,7 @@ fn times_of_day(repeat: &Repeat, findings: &mut Findings) -> Vec<i64> {
 /// The table's times for `n` times a day; empty when there is no sensible table.
 pub(super) fn per_day(n: i64, routine: &Routine, findings: &mut Findings) -> Vec<i64> {
     if n > 4 {
-        findings.ask(
+        findings.ask_that(
             Decision::ManyPerDay,
             format!("{n} times a day without clock times: times, or a number of tablets?"),
         );
@@ -71,7 +71,7 @@ pub(super) fn per_day(n: i64, routine: &Routine, findings: &mut Findings) -> Vec
         (4, None, None) => vec![8 * HOUR, 12 * HOUR, 16 * HOUR, 20 * HOUR],
         (_, wake, bed) => spread(n, wake.map_or(WAKE, seconds), bed.map_or(BED, seconds)),
     });
-    findings.assume(Decision::TimesPerDay, format!("{n} a day: {}", show(&times)));
+    findings.assume_that(Decision::TimesPerDay, format!("{n} a day: {}", show(&times)));
     times
 }
 
@@ -124,23 +124,26 @@ enum Source {
 fn times_of_when(repeat: &Repeat, routine: &Routine, findings: &mut Findings) -> Vec<i64> {
     let offset = repeat.offset.filter(|minutes| (0..=7 * 24 * 60).contains(minutes));
     if offset != repeat.offset {
-        findings.ask(Decision::BadValue, "offset is not a number of minutes from 0 to a week");
+        findings.ask_that(Decision::BadValue, "offset is not a number of minutes from 0 to a week");
     }
     let mut times: Vec<i64> = Vec::new();
     for code in codes(repeat, findings) {
         let Some(event) = event(code, routine) else {
-            findings.ask(Decision::UnknownCode, "a code in when is not in ValueSet event-timing");
+            findings
+                .ask_that(Decision::UnknownCode, "a code in when is not in ValueSet event-timing");
             continue;
         };
         if event.source == Source::Table {
-            findings.assume(Decision::When, format!("{code}: {}", show(&[event.at])));
+            findings.assume_that(Decision::When, format!("{code}: {}", show(&[event.at])));
         }
         let shift = offset.map_or_else(
             || {
                 if let Some(lead) = event.lead {
                     let minutes = lead / MINUTE;
-                    findings
-                        .assume(Decision::Lead, format!("{code}: {minutes} minutes from the meal"));
+                    findings.assume_that(
+                        Decision::Lead,
+                        format!("{code}: {minutes} minutes from the meal"),
+                    );
                 }
                 event.lead.unwrap_or(0)
             },
@@ -154,8 +157,10 @@ fn times_of_when(repeat: &Repeat, routine: &Routine, findings: &mut Findings) ->
     times.sort_unstable();
     times.dedup();
     if on_the_clock.len() < times.len() {
-        findings
-            .ask(Decision::When, "the offset brings two codes to one clock time on different days");
+        findings.ask_that(
+            Decision::When,
+            "the offset brings two codes to one clock time on different days",
+        );
     }
     times
 }
@@ -179,7 +184,7 @@ fn codes<'a>(repeat: &'a Repeat, findings: &mut Findings) -> Vec<&'a str> {
             (1, Some(2)) => vec![meals[0], meals[2]],
             _ => meals.to_vec(),
         };
-        findings.assume(Decision::Meals, format!("{code}: {}", chosen.join(", ")));
+        findings.assume_that(Decision::Meals, format!("{code}: {}", chosen.join(", ")));
         spelled.extend(chosen.into_iter().filter(|code| !given.contains(code)));
     }
     spelled

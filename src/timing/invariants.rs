@@ -35,6 +35,6 @@ pub(super) fn check(repeat: &Repeat, findings: &mut Findings) {
         ),
     ];
     for (rule, _) in rules.into_iter().filter(|(_, broken)| *broken) {
-        findings.ask(Decision::Invariant, rule);
+        findings.ask_that(Decision::Invariant, rule);
     }
 }

@@ -11,6 +11,7 @@ mod civil;
 mod clock_times;
 mod codes;
 mod course;
+mod elements;
 mod invariants;
 mod leads;
 mod moment;
@@ -51,7 +52,7 @@ pub fn expand(dosages: &[Dosage], context: Context<'_>, from: UtcMs, to: UtcMs) 
     let mut occurrences = Vec::new();
     let most = courses.iter().map(|course| course.at_most(context.zone, from, to));
     if most.fold(0, i64::saturating_add) > MAX_OCCURRENCES {
-        findings.ask(Decision::TooMany, Decision::TooMany.text());
+        findings.ask(Decision::TooMany);
     } else {
         for (dosage, course) in (1_u16..).zip(&courses) {
             course.expand(dosage, context.zone, (from, to), &mut occurrences);

@@ -5,13 +5,12 @@ use super::civil::{Civil, Days, weekday};
 use super::clock_times::{listed, origin, per_day, show, stated_per_day};
 use super::codes;
 use super::course::Rule;
+use super::elements::{HOUR_SECONDS, Period, frequency, month_days, period, weekdays};
 use super::moment::{DAY_SECONDS, Moment, Precision, Start, instant};
 use super::notes::{Decision, Findings};
 use crate::care::slot::Planned;
-use crate::care::timing::{Decimal, Extension, Repeat};
+use crate::care::timing::Repeat;
 use crate::care::{Routine, Timing, UtcMs, Zone};
-
-const HOUR_SECONDS: i64 = 3_600;
 
 /// What a rule is read against.
 #[derive(Clone, Copy)]
@@ -37,34 +36,6 @@ impl From<Rule> for Reading {
     }
 }
 
-/// The period of a rule, in the unit by which it is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Period {
-    Absent,
-    Days(i64),
-    Weeks(i64),
-    Months(i64),
-    /// Given in hours or minutes, or a fraction of days or weeks; in seconds.
-    Interval(i64),
-    /// Cannot be counted; a person was asked.
-    Unusable,
-}
-
-impl Period {
-    /// 24, 48, 72 and 168 h are 1, 2, 3 and 7 days.
-    const fn in_days(self) -> Self {
-        match self {
-            Self::Interval(seconds) => match seconds / HOUR_SECONDS {
-                24 | 48 | 72 | 168 if seconds % HOUR_SECONDS == 0 => {
-                    Self::Days(seconds / DAY_SECONDS)
-                }
-                _ => self,
-            },
-            other => other,
-        }
-    }
-}
-
 /// The rule of a timing; `None` when it says nothing to schedule by.
 pub(super) fn read(timing: &Timing, frame: Frame<'_>, findings: &mut Findings) -> Option<Reading> {
     let absent = Repeat::default();
@@ -72,9 +43,10 @@ pub(super) fn read(timing: &Timing, frame: Frame<'_>, findings: &mut Findings) -
     let mut reader = Reader { frame, findings };
     let coded = timing.code.as_ref().and_then(codes::repeat_of);
     if timing.code.as_ref().is_some_and(|code| coded.is_none() && !code.coding.is_empty()) {
-        reader
-            .findings
-            .ask(Decision::UnknownCode, "the timing's code is not in ValueSet timing-abbreviation");
+        reader.findings.ask_that(
+            Decision::UnknownCode,
+            "the timing's code is not in ValueSet timing-abbreviation",
+        );
     }
     let has_rule = states_a_rate(repeat);
     if !timing.event.is_empty() && !is_anchor_event(timing, has_rule || coded.is_some()) {
@@ -86,7 +58,7 @@ pub(super) fn read(timing: &Timing, frame: Frame<'_>, findings: &mut Findings) -
             let mut quiet = Findings::default();
             let stated = Reader { frame, findings: &mut quiet }.repeat(&coded);
             if reading.rule.rate() != stated.rule.rate() {
-                reader.findings.ask(
+                reader.findings.ask_that(
                     Decision::CodeConflict,
                     "the timing's code and its repeat give different rates",
                 );
@@ -97,7 +69,7 @@ pub(super) fn read(timing: &Timing, frame: Frame<'_>, findings: &mut Findings) -
             if coded.period_unit.as_deref() != Some("h") {
                 reader
                     .findings
-                    .assume(Decision::Abbreviation, format!("{word} is at the table's times"));
+                    .assume_that(Decision::Abbreviation, format!("{word} is at the table's times"));
             }
             Some(reader.repeat(&coded))
         }
@@ -146,14 +118,14 @@ struct Reader<'a, 'f> {
 impl Reader<'_, '_> {
     fn repeat(&mut self, repeat: &Repeat) -> Reading {
         if repeat.extensions("timing-daysOfCycle").next().is_some() {
-            self.ask(Decision::DaysOfCycle);
+            self.findings.ask(Decision::DaysOfCycle);
             return Rule::Nothing.into();
         }
-        let period = self.period(repeat);
-        let frequency = self.frequency(repeat);
+        let period = period(repeat, self.findings);
+        let frequency = frequency(repeat, self.findings);
         let times = listed(repeat, self.frame.routine, self.findings);
-        let weekdays = self.weekdays(repeat);
-        let month_days = self.month_days(repeat);
+        let weekdays = weekdays(repeat, self.findings);
+        let month_days = month_days(repeat, self.findings);
         if period == Period::Unusable || times.as_ref().is_some_and(Vec::is_empty) {
             return Rule::Nothing.into();
         }
@@ -177,7 +149,7 @@ impl Reader<'_, '_> {
     fn unstated(&mut self, repeat: &Repeat) -> Option<Reading> {
         match repeat.count {
             Some(count) if count > 1 => {
-                self.ask(Decision::NoPeriod);
+                self.findings.ask(Decision::NoPeriod);
                 Some(Rule::Nothing.into())
             }
             None if !is_bounded(repeat) => None,
@@ -189,13 +161,13 @@ impl Reader<'_, '_> {
         if frequency == Some(1) && repeat.count.is_none_or(|count| count == 1) {
             return self.once(repeat);
         }
-        self.ask(Decision::NoPeriod);
+        self.findings.ask(Decision::NoPeriod);
         Rule::Nothing.into()
     }
 
     /// One occurrence: when the bounds open, if they name a time; else at the table's.
     fn once(&mut self, repeat: &Repeat) -> Reading {
-        self.assume(Decision::Once);
+        self.findings.assume(Decision::Once);
         let opens = repeat.bounds_period.as_ref().is_some_and(|period| period.start.is_some());
         let times = match self.frame.start.time_of_day() {
             Some(time) if opens => vec![time],
@@ -212,55 +184,24 @@ impl Reader<'_, '_> {
             match Moment::parse(text) {
                 Some(Moment::At(at)) => planned.push(Planned::Elapsed(at)),
                 Some(Moment::Local(wall)) => {
-                    self.mention(Decision::LocalStart);
+                    self.findings.mention(Decision::LocalStart);
                     planned.push(Planned::Local(super::moment::wall_time(wall)));
                 }
                 Some(Moment::Days { first, end }) if end == first + 1 => {
-                    self.assume(Decision::EventDay);
+                    self.findings.assume(Decision::EventDay);
                     let time = per_day(1, self.frame.routine, self.findings)[0];
                     let wall = first * DAY_SECONDS + time;
                     planned.push(Planned::Local(super::moment::wall_time(wall)));
                 }
-                Some(Moment::Days { .. }) => self.ask(Decision::EventDay),
-                None => self.findings.ask(Decision::BadValue, "an event is no date or date-time"),
+                Some(Moment::Days { .. }) => self.findings.ask(Decision::EventDay),
+                None => {
+                    self.findings.ask_that(Decision::BadValue, "an event is no date or date-time");
+                }
             }
         }
         planned.sort_unstable();
         planned.dedup();
         Rule::Events(planned)
-    }
-
-    /// Days of the week, as bits from Monday; unknown ones are left out.
-    fn weekdays(&mut self, repeat: &Repeat) -> Option<u8> {
-        const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-        if repeat.day_of_week.is_empty() {
-            return None;
-        }
-        let mut mask = 0;
-        for day in &repeat.day_of_week {
-            match DAYS.iter().position(|name| name == day) {
-                Some(index) => mask |= 1 << index,
-                None => {
-                    self.findings.ask(Decision::UnknownCode, "a dayOfWeek is none of mon to sun");
-                }
-            }
-        }
-        Some(mask)
-    }
-
-    /// Days of the month, as bits from 1.
-    fn month_days(&mut self, repeat: &Repeat) -> Option<u32> {
-        let day = |e: &Extension| e.value_positive_int.filter(|day| (1..=31).contains(day));
-        let mut days = None;
-        for extension in repeat.extensions("timing-dayOfMonth") {
-            let bit = day(extension).map_or(0, |day| 1_u32 << day);
-            if bit == 0 {
-                self.findings
-                    .ask(Decision::BadValue, "a timing-dayOfMonth is not a day from 1 to 31");
-            }
-            days = Some(days.unwrap_or(0) | bit);
-        }
-        days
     }
 
     fn on_weekdays(
@@ -360,7 +301,7 @@ impl Reader<'_, '_> {
             Period::Interval(seconds) => {
                 let fits = seconds.checked_mul(stated) == Some(DAY_SECONDS);
                 if !fits || frequency.is_some_and(|f| f != 1) {
-                    self.ask(Decision::IntervalConflict);
+                    self.findings.ask(Decision::IntervalConflict);
                 }
                 return Rule::Civil(Civil { days: Days::every(first, 1), times });
             }
@@ -413,7 +354,7 @@ impl Reader<'_, '_> {
             &[0, 1, 2, 3, 4, 5, 6],
         ];
         let offsets = OFFSETS[(n - 1).clamp(0, 6) as usize];
-        self.findings.assume(
+        self.findings.assume_that(
             Decision::TimesPerWeek,
             format!("{n} a week: {offsets:?} days after the start's weekday"),
         );
@@ -447,7 +388,7 @@ impl Reader<'_, '_> {
     fn origin(&mut self) -> i64 {
         self.frame.start.time_of_day().unwrap_or_else(|| {
             let origin = origin(self.frame.routine);
-            self.findings.assume(
+            self.findings.assume_that(
                 Decision::IntervalOrigin,
                 format!("the start has no time of day: counted from {}", show(&[origin])),
             );
@@ -455,65 +396,10 @@ impl Reader<'_, '_> {
         })
     }
 
-    fn period(&mut self, repeat: &Repeat) -> Period {
-        if repeat.period_max.is_some() {
-            self.assume(Decision::PeriodMax);
-        }
-        let Some(value) = repeat.period_max.as_ref().or(repeat.period.as_ref()) else {
-            return Period::Absent;
-        };
-        let reversed =
-            repeat.period.as_ref().is_some_and(|low| value.is_at_least(1, low, 1) == Some(false));
-        let positive =
-            [&repeat.period, &repeat.period_max].into_iter().flatten().all(Decimal::is_positive);
-        if reversed || !positive {
-            self.ask(Decision::BadPeriod);
-            return Period::Unusable;
-        }
-        let interval = |unit_seconds: i64| value.whole_times(unit_seconds).map(Period::Interval);
-        let period = match repeat.period_unit.as_deref() {
-            Some("min") => interval(60),
-            Some("h") => interval(HOUR_SECONDS),
-            Some("d") => value.whole_times(1).map(Period::Days).or_else(|| interval(DAY_SECONDS)),
-            Some("wk") => {
-                value.whole_times(1).map(Period::Weeks).or_else(|| interval(7 * DAY_SECONDS))
-            }
-            Some("mo") => value.whole_times(1).map(Period::Months),
-            Some("a") => {
-                value.whole_times(1).and_then(|years| years.checked_mul(12)).map(Period::Months)
-            }
-            _ => None,
-        };
-        match period {
-            Some(Period::Interval(seconds)) if seconds < HOUR_SECONDS => {
-                self.ask(Decision::ShortPeriod);
-                Period::Unusable
-            }
-            Some(period) => period,
-            None => {
-                self.ask(Decision::BadPeriod);
-                Period::Unusable
-            }
-        }
-    }
-
-    fn frequency(&mut self, repeat: &Repeat) -> Option<i64> {
-        match (repeat.frequency, repeat.frequency_max) {
-            (Some(least), Some(most)) if most >= least => self.assume(Decision::FrequencyMax),
-            (None | Some(_), None) => {}
-            _ => self.ask(Decision::FrequencyMax),
-        }
-        let positive = repeat.frequency.filter(|frequency| *frequency > 0);
-        if positive != repeat.frequency {
-            self.findings.ask(Decision::BadValue, "frequency is not a number from 1");
-        }
-        positive
-    }
-
     /// A frequency that is there must be the number of listed times.
     fn expect(&mut self, frequency: Option<i64>, listed: i64) {
         if let Some(frequency) = frequency.filter(|f| *f != listed) {
-            self.findings.ask(
+            self.findings.ask_that(
                 Decision::FrequencyConflict,
                 format!("frequency is {frequency}, the listed days and times make {listed}"),
             );
@@ -521,19 +407,7 @@ impl Reader<'_, '_> {
     }
 
     fn refuse(&mut self, decision: Decision) -> Rule {
-        self.ask(decision);
+        self.findings.ask(decision);
         Rule::Nothing
-    }
-
-    fn ask(&mut self, decision: Decision) {
-        self.findings.ask(decision, decision.text());
-    }
-
-    fn assume(&mut self, decision: Decision) {
-        self.findings.assume(decision, decision.text());
-    }
-
-    fn mention(&mut self, decision: Decision) {
-        self.findings.mention(decision, decision.text());
     }
 }

@@ -111,23 +111,30 @@ pub(super) struct Findings {
 
 impl Findings {
     /// Worth saying; changes nothing.
-    pub(super) fn mention(&mut self, decision: Decision, text: impl Into<String>) {
-        let note = Note { rule: decision.rule().to_owned(), text: text.into() };
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
-        }
+    pub(super) fn mention(&mut self, decision: Decision) {
+        self.note(decision, decision.text().to_owned());
     }
 
     /// A table or a default filled something.
-    pub(super) fn assume(&mut self, decision: Decision, text: impl Into<String>) {
+    pub(super) fn assume(&mut self, decision: Decision) {
+        self.assume_that(decision, decision.text());
+    }
+
+    /// A table or a default filled something, told in its own words.
+    pub(super) fn assume_that(&mut self, decision: Decision, text: impl Into<String>) {
         self.confidence = self.confidence.max(Confidence::Defaulted);
-        self.mention(decision, text);
+        self.note(decision, text.into());
     }
 
     /// A person must confirm.
-    pub(super) fn ask(&mut self, decision: Decision, text: impl Into<String>) {
+    pub(super) fn ask(&mut self, decision: Decision) {
+        self.ask_that(decision, decision.text());
+    }
+
+    /// A person must confirm, told in its own words.
+    pub(super) fn ask_that(&mut self, decision: Decision, text: impl Into<String>) {
         self.confidence = self.confidence.max(Confidence::Review);
-        self.mention(decision, text);
+        self.note(decision, text.into());
     }
 
     /// Nothing of this part is scheduled; a question that is open stays open.
@@ -135,7 +142,7 @@ impl Findings {
         if self.confidence != Confidence::Review {
             self.confidence = Confidence::None;
         }
-        self.mention(decision, decision.text());
+        self.mention(decision);
     }
 
     /// Takes in another part's notes, each once.
@@ -145,5 +152,9 @@ impl Findings {
                 self.notes.push(note);
             }
         }
+    }
+
+    fn note(&mut self, decision: Decision, text: String) {
+        self.take_notes(vec![Note { rule: decision.rule().to_owned(), text }]);
     }
 }

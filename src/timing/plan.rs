@@ -28,13 +28,14 @@ pub(super) fn plan(dosages: &[Dosage], context: Context<'_>) -> Plan {
     let mut findings = Findings::default();
     let anchor = anchor(context, &mut findings);
     let mut parts = steps(dosages, anchor, context).unwrap_or_else(|| {
-        findings.ask(Decision::Steps, "a step before the last has no end: all run side by side");
+        findings
+            .ask_that(Decision::Steps, "a step before the last has no end: all run side by side");
         dosages.iter().map(|dosage| part(dosage, anchor, context)).collect()
     });
     if parts.len() > 1 {
         parts.sort_by_cached_key(|part| {
             let first = part.course.first(context.zone);
-            (part.dosage.sequence, first.is_none(), first, canonical(part.dosage))
+            (part.dosage.sequence, first.is_none(), first, part.dosage.canonical())
         });
     }
     let mut courses = Vec::with_capacity(parts.len());
@@ -50,17 +51,11 @@ pub(super) fn plan(dosages: &[Dosage], context: Context<'_>) -> Plan {
     Plan { courses, findings }
 }
 
-/// The content by which two otherwise equal dosages are told apart: the timing first, for it is the slots'.
-fn canonical(dosage: &Dosage) -> (String, String) {
-    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
-    (json(serde_json::to_string(&dosage.timing)), json(serde_json::to_string(dosage)))
-}
-
 /// Where counting starts for whatever brings no start of its own.
 fn anchor(context: Context<'_>, findings: &mut Findings) -> Option<Start> {
     let moment = Moment::parse(context.anchor);
     if matches!(moment, Some(Moment::Local(_))) {
-        findings.mention(Decision::LocalStart, Decision::LocalStart.text());
+        findings.mention(Decision::LocalStart);
     }
     moment.map(|moment| Start::of(moment, context.zone))
 }
@@ -108,7 +103,7 @@ fn course(
     let absent = Timing::default();
     let timing = dosage.timing.as_ref().unwrap_or(&absent);
     if !dosage.modifier_extension.is_empty() || !timing.modifier_extension.is_empty() {
-        findings.ask(Decision::Modifier, Decision::Modifier.text());
+        findings.ask(Decision::Modifier);
     }
     if let Some(repeat) = &timing.repeat {
         invariants::check(repeat, findings);
@@ -119,7 +114,7 @@ fn course(
     let reading = read(timing, frame, findings);
     let Reading { rule, once } = reading.unwrap_or_else(|| {
         if timing.code.is_some() || dosage.text.is_some() || dosage.patient_instruction.is_some() {
-            findings.ask(Decision::TextOnly, Decision::TextOnly.text());
+            findings.ask(Decision::TextOnly);
         } else {
             findings.nothing(Decision::NoTiming);
         }
@@ -127,7 +122,7 @@ fn course(
     });
     let counts = !matches!(rule, Rule::Nothing | Rule::Events(_));
     if start.is_none() && counts {
-        findings.ask(Decision::Anchor, "the date that counting starts from is no date");
+        findings.ask_that(Decision::Anchor, "the date that counting starts from is no date");
         return Course { rule: Rule::Nothing, limits: Limits::from(frame.start) };
     }
     let limits = match &timing.repeat {
@@ -145,15 +140,15 @@ fn course(
 /// The start that a timing brings itself: its bounds', or its single event's.
 fn own(timing: &Timing, zone: &Zone, findings: &mut Findings) -> Option<Start> {
     if let Some(text) = anchor_event(timing) {
-        findings.assume(Decision::Events, Decision::Events.text());
+        findings.assume(Decision::Events);
         return match Moment::parse(text) {
             Some(moment @ Moment::Days { first, end }) if end != first + 1 => {
-                findings.ask(Decision::EventDay, Decision::EventDay.text());
+                findings.ask(Decision::EventDay);
                 Some(Start::of(moment, zone))
             }
             Some(moment) => Some(Start::of(moment, zone)),
             None => {
-                findings.ask(Decision::BadValue, "an event is no date or date-time");
+                findings.ask_that(Decision::BadValue, "an event is no date or date-time");
                 None
             }
         };

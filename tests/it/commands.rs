@@ -57,7 +57,7 @@ async fn p10_patients_are_listed_without_names_unless_asked_for() {
     assert_eq!(named["contacts"][0]["address"], PHONE);
     assert_eq!(named["activities"][0]["title"], TITLE);
     assert_eq!(named["consents"]["sms"], "given");
-    assert!(named["activities"][0]["next_due"]["local"].as_str().unwrap().contains("T"));
+    assert!(named["activities"][0]["next_due"]["local"].as_str().unwrap().contains('T'));
 }
 
 #[tokio::test]

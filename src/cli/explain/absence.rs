@@ -168,7 +168,7 @@ pub(super) async fn around(
 
 impl Around {
     pub(super) fn text(&self) -> String {
-        let mut text = format!("{}, {}, around {}\n", self.patient, self.status, self.at);
+        let mut text = format!("{}, {}\naround {}\n", self.patient, self.status, self.at);
         if self.reminders.is_empty() {
             text += "No reminder within two hours.\n";
         }

@@ -6,6 +6,7 @@ use carebell::http::{Component, Limits, NotKept, Parts, Readiness, Sink, router,
 use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,8 +18,10 @@ use tokio_util::task::TaskTracker;
 const CHALLENGE: &str =
     "/webhooks/whatsapp?hub.mode=subscribe&hub.verify_token=verify-1&hub.challenge=42";
 
-/// Keeps in memory; fails on request; waits for a permit before each keep.
+/// Keeps in memory; fails on request; waits for a permit before each keep, and a while after it.
 struct Memory {
+    open: AtomicUsize,
+    most_open: AtomicUsize,
     kept: Mutex<Vec<(String, Callback, String)>>,
     fails: bool,
     permits: Semaphore,
@@ -34,7 +37,13 @@ impl Sink for Memory {
     ) -> BoxFuture<'a, Result<(), NotKept>> {
         Box::pin(async move {
             self.reached.add_permits(1);
+            let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most_open.fetch_max(open, Ordering::SeqCst);
             self.permits.acquire().await.unwrap().forget();
+            for _ in 0..200 {
+                tokio::task::yield_now().await;
+            }
+            self.open.fetch_sub(1, Ordering::SeqCst);
             if self.fails {
                 return Err(NotKept);
             }
@@ -73,6 +82,8 @@ fn usual() -> Setting {
 
 async fn run(setting: Setting) -> Running {
     let sink = Arc::new(Memory {
+        open: AtomicUsize::new(0),
+        most_open: AtomicUsize::new(0),
         kept: Mutex::default(),
         fails: setting.sink_fails,
         permits: Semaphore::new(setting.permits),
@@ -246,6 +257,17 @@ async fn a_dribbling_client_is_let_go_and_the_next_is_served() {
     let mut idle = server.connect().await;
     idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     assert_eq!(status(&hear(&mut idle).await), "200");
+}
+
+#[tokio::test]
+async fn no_more_connections_than_the_cap_and_nobody_is_lost() {
+    let limits = Limits { connections: 2, ..usual().limits };
+    let server = run(Setting { limits, ..usual() }).await;
+    let request = post("MessageSid=SM1", TWILIO_TOKEN);
+    let answers = futures::future::join_all((0..6).map(|_| server.say(&request))).await;
+    assert!(answers.iter().all(|answer| status(answer) == "200"), "{answers:?}");
+    let most_open = server.sink.most_open.load(Ordering::SeqCst);
+    assert!(most_open <= 2, "{most_open} at once");
 }
 
 #[tokio::test]

@@ -99,6 +99,15 @@ async fn p1_nothing_of_the_sandbox_counts_once_it_is_live() {
     patients::put_consents(&mut tx, keys, &mut rng, &said, seeded_at()).await.unwrap();
     tx.commit().await.unwrap();
 
+    // A decision that a real provider brought, while the daemon held, is the patient's own.
+    let real = ConsentBasis { basis: Phi::from("STOP again"), ..refusal.clone() };
+    let heard = SystemClock.now();
+    let mut tx = app.store.write().await.unwrap();
+    meta::set(&mut tx, fact::HEARD_LIVE_SINCE_MS, &heard.0.to_string()).await.unwrap();
+    let said = [(&known.row, "reply", &real)];
+    patients::put_consents(&mut tx, keys, &mut rng, &said, heard).await.unwrap();
+    tx.commit().await.unwrap();
+
     let started = SystemClock.now();
     let said = home.run_with(&LIVE, &WAIVED);
     assert_eq!(said.code, 0, "{}", said.talk);
@@ -112,7 +121,8 @@ async fn p1_nothing_of_the_sandbox_counts_once_it_is_live() {
     assert!(states.iter().all(|(state, _)| state == "cancelled") && !states.is_empty());
     let after = standing::load(&mut tx, keys, &[patient]).await.unwrap().remove(&patient).unwrap();
     assert_eq!(after.contacts[0].health, ContactHealth::Ok);
-    assert_eq!(after.consents, known.consents);
+    assert_eq!(after.consents[..after.consents.len() - 1], known.consents);
+    assert_eq!(after.consents.last().unwrap().source, "reply");
     assert!(after.activities.iter().all(|activity| activity.reminders_from >= started));
     assert!(after.row.wake_at.is_some_and(|at| at >= started));
     assert_eq!(meta::get(&mut tx, fact::MODE).await.unwrap().as_deref(), Some("live"));

@@ -1,0 +1,414 @@
+//! The daemon's parts put together, and the loops that drive them. No timer object per patient exists: each
+//! loop steps, then waits for the next alarm, a hint, or a second of real time at most.
+
+use super::app::App;
+use crate::care::UtcMs;
+use crate::care::ids::InstanceId;
+use crate::channel::Callback;
+use crate::config::{Engine, Mode};
+use crate::deliver::{Deliverer, DelivererDeps};
+use crate::http::{Component, NotKept, Readiness, Sink};
+use crate::inbound::Inbound;
+use crate::jobs::Jobs;
+use crate::schedule::{Scheduler, SchedulerDeps};
+use crate::store::alarms::AlarmKind;
+use crate::store::meta::{self, InstanceRow, fact};
+use crate::store::{Result, alarms, attempts, database_clock_ms};
+use crate::watch::Watch;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The longest wait of a loop: another process's import is seen within it.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// The shortest wait of a loop that has something due it cannot take yet (pace, permits).
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+/// How often lost intents are looked for and the heartbeat is written.
+const BEAT: Duration = Duration::from_secs(5);
+/// An instance that has not been heard of for so long is off the list, in milliseconds.
+const SILENT_MS: i64 = 24 * 60 * 60 * 1_000;
+/// A loop that has not stepped for so long is stuck, in milliseconds of its own clock ticks.
+const STUCK: Duration = Duration::from_secs(15);
+
+/// A daemon's parts.
+#[derive(Clone)]
+pub struct Daemon {
+    app: App,
+    instance: InstanceId,
+    scheduler: Scheduler,
+    deliverer: Deliverer,
+    inbound: Inbound,
+    jobs: Jobs,
+    watch: Watch,
+    pulse: Arc<Pulse>,
+}
+
+/// When each loop stepped last, in milliseconds since the daemon was made.
+#[derive(Debug)]
+struct Pulse {
+    born: std::time::Instant,
+    beats: [AtomicI64; LOOPS.len()],
+}
+
+/// The loops, by the names that readiness shows.
+const LOOPS: [&str; 3] = ["send", "inbound", "settle"];
+
+impl Pulse {
+    fn beat(&self, which: usize) {
+        let age = i64::try_from(self.born.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.beats[which].store(age, Ordering::SeqCst);
+    }
+
+    fn silent(&self, which: usize) -> Duration {
+        let last = u64::try_from(self.beats[which].load(Ordering::SeqCst)).unwrap_or(0);
+        self.born.elapsed().saturating_sub(Duration::from_millis(last))
+    }
+}
+
+impl Daemon {
+    /// Puts the parts together; the writer of outcomes runs on `writers`.
+    pub fn new(app: App, declared: Vec<crate::jobs::Declared>, writers: &TaskTracker) -> Self {
+        let instance = InstanceId::new(app.clock.now(), &mut app.rng.fork());
+        let scheduler = Scheduler::new(SchedulerDeps {
+            store: app.store.clone(),
+            clock: Arc::clone(&app.clock),
+            zones: app.zones.clone(),
+            programmes: Arc::clone(&app.programmes),
+            senders: app.channels.iter().map(|c| (c.kind(), c.name().to_owned())).collect(),
+            rng: Arc::clone(&app.rng),
+        });
+        let deliver = &app.config.deliver;
+        let deliverer = Deliverer::start(
+            DelivererDeps {
+                store: app.store.clone(),
+                clock: Arc::clone(&app.clock),
+                zones: app.zones.clone(),
+                programmes: Arc::clone(&app.programmes),
+                catalogue: Arc::clone(&app.catalogue),
+                channels: Arc::clone(&app.channels),
+                rng: Arc::clone(&app.rng),
+                instance,
+                lease_ms: i64::from(deliver.lease_seconds) * 1_000,
+                waits_ms: deliver.retry_seconds.iter().map(|s| i64::from(*s) * 1_000).collect(),
+                permits: deliver.permits as usize,
+            },
+            writers,
+        );
+        let watch = Watch::new(app.store.clone(), Arc::clone(&app.clock), app.zones.clone());
+        let jobs = Jobs::new(
+            app.store.clone(),
+            Arc::clone(&app.clock),
+            Arc::clone(&app.rng),
+            watch.clone(),
+            Arc::new(declared),
+        );
+        let pulse = Pulse {
+            born: std::time::Instant::now(),
+            beats: std::array::from_fn(|_| AtomicI64::new(0)),
+        };
+        Self {
+            inbound: Inbound::new(deliverer.clone()),
+            app,
+            instance,
+            scheduler,
+            deliverer,
+            jobs,
+            watch,
+            pulse: Arc::new(pulse),
+        }
+    }
+
+    /// The opened installation.
+    pub const fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The jobs.
+    pub const fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// The deliverer.
+    pub const fn deliverer(&self) -> &Deliverer {
+        &self.deliverer
+    }
+
+    /// The inbound side.
+    pub const fn inbound(&self) -> &Inbound {
+        &self.inbound
+    }
+
+    /// Before the first step: missing alarms put back, intents of dead daemons found. On SQLite this process
+    /// holds the only lock, so every open intent is a dead one's; on PostgreSQL leases decide.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn recover(&self) -> Result<()> {
+        self.watch.rebuild_alarms().await?;
+        self.watch.tick().await?;
+        let dead = match self.app.config.database.engine() {
+            Engine::Sqlite => {
+                let mut tx = self.app.store.read().await?;
+                attempts::open_instances(&mut tx).await?
+            }
+            Engine::Postgres => Vec::new(),
+        };
+        self.deliverer.find_lost(&dead).await?;
+        Ok(())
+    }
+
+    /// One step of everything that is due now; true when something was done, so that more may be due.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn step(&self) -> Result<bool> {
+        let sent = self.step_sends().await?;
+        let heard = self.step_inbound().await?;
+        let settled = self.deliverer.settle().await?;
+        Ok(sent || heard || settled > 0)
+    }
+
+    async fn step_sends(&self) -> Result<bool> {
+        let woken = self.scheduler.tick().await?.woken;
+        if self.app.hold.is_some() {
+            return Ok(woken > 0);
+        }
+        let sent = self.deliverer.tick().await?;
+        Ok(woken > 0 || sent.alarms > 0)
+    }
+
+    async fn step_inbound(&self) -> Result<bool> {
+        let callbacks = self.inbound.tick().await?;
+        Ok(callbacks > 0)
+    }
+
+    /// Runs the loops until `shutdown`, on tasks of `tracker`.
+    pub fn run(&self, tracker: &TaskTracker, shutdown: &CancellationToken) {
+        let (daemon, stop) = (self.clone(), shutdown.clone());
+        tracker.spawn(async move { daemon.send_loop(stop).await });
+        let (daemon, stop) = (self.clone(), shutdown.clone());
+        tracker.spawn(async move { daemon.inbound_loop(stop).await });
+        let (daemon, stop) = (self.clone(), shutdown.clone());
+        tracker.spawn(async move { daemon.settle_loop(stop).await });
+    }
+
+    async fn send_loop(&self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let step = self.step_sends().await;
+            self.pulse.beat(0);
+            let wait = match step {
+                Ok(true) => continue,
+                Ok(false) => self.until_next_alarm().await,
+                Err(fault) => pause_after(&fault),
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.deliverer.outcome_recorded() => {}
+                () = self.inbound.applied() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn inbound_loop(&self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let step = self.step_inbound().await;
+            self.pulse.beat(1);
+            let wait = match step {
+                Ok(true) => continue,
+                Ok(false) => LONGEST_WAIT,
+                Err(fault) => pause_after(&fault),
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.inbound.kept() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn settle_loop(&self, shutdown: CancellationToken) {
+        let mut next_beat = tokio::time::Instant::now();
+        while !shutdown.is_cancelled() {
+            let beat = tokio::time::Instant::now() >= next_beat;
+            if beat {
+                next_beat = tokio::time::Instant::now() + BEAT;
+            }
+            let step = async {
+                if beat {
+                    self.beat().await?;
+                    self.deliverer.find_lost(&[]).await?;
+                }
+                self.deliverer.settle().await
+            };
+            let step = step.await;
+            self.pulse.beat(2);
+            let wait = match step {
+                Ok(settled) if settled > 0 => continue,
+                Ok(_) => LONGEST_WAIT,
+                Err(fault) => pause_after(&fault),
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// How long nothing will be due, a second at most: the wall clock is read anew then.
+    async fn until_next_alarm(&self) -> Duration {
+        let next = self.next_alarm().await.ok().flatten();
+        let Some(next) = next else { return LONGEST_WAIT };
+        let ms = u64::try_from(next.since(self.app.clock.now()).max(0)).unwrap_or(0);
+        Duration::from_millis(ms).clamp(SHORTEST_WAIT, LONGEST_WAIT)
+    }
+
+    /// The earliest alarm of patients and messages.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn next_alarm(&self) -> Result<Option<UtcMs>> {
+        let mut tx = self.app.store.read().await?;
+        let patients = alarms::next(&mut tx, AlarmKind::Patient).await?;
+        let settle = alarms::next(&mut tx, AlarmKind::Settle).await?;
+        let messages =
+            alarms::lanes(&mut tx).await?.iter().map(|lane| UtcMs(lane.wake_at_ms)).min();
+        Ok([patients, settle, messages].into_iter().flatten().min())
+    }
+
+    /// Whether no send is in flight and no callback waits to be read.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_quiet(&self) -> Result<bool> {
+        Ok(self.deliverer.in_flight() == 0 && self.inbound.is_idle().await?)
+    }
+
+    async fn beat(&self) -> Result<()> {
+        let mut tx = self.app.store.write().await?;
+        let database_now = database_clock_ms(&mut tx).await?;
+        let row = InstanceRow {
+            id: self.instance.0,
+            host: super::app::host_name(),
+            pid: i64::from(std::process::id()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at_ms: self.app.clock.now().0,
+            heartbeat_ms: database_now.0,
+        };
+        meta::beat(&mut tx, &row).await?;
+        tx.commit().await
+    }
+
+    /// Stops claiming, waits for every outcome, and takes the instance off the list.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn drain(&self) -> Result<()> {
+        self.deliverer.drain().await;
+        let mut tx = self.app.store.write().await?;
+        let database_now = database_clock_ms(&mut tx).await?;
+        meta::leave(&mut tx, self.instance, database_now.plus_ms(-SILENT_MS)).await?;
+        tx.commit().await
+    }
+
+    /// Loops that have not stepped for too long, by name: what the watchdog goes by.
+    pub fn stuck(&self) -> Vec<&'static str> {
+        LOOPS
+            .into_iter()
+            .enumerate()
+            .filter(|(which, _)| self.pulse.silent(*which) > STUCK)
+            .map(|(_, name)| name)
+            .collect()
+    }
+
+    /// One line for operators: `systemctl status` shows it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn summary(&self) -> Result<String> {
+        if let Some(hold) = &self.app.hold {
+            return Ok(format!("on hold: {hold}"));
+        }
+        let next = self
+            .next_alarm()
+            .await?
+            .map_or_else(|| "no alarm set".to_owned(), |at| format!("next {}", at.rfc3339()));
+        Ok(format!(
+            "{}: {} in flight, {next}",
+            self.app.config.mode.word(),
+            self.deliverer.in_flight()
+        ))
+    }
+}
+
+fn pause_after(fault: &crate::store::StoreError) -> Duration {
+    tracing::error!(%fault, "a step failed; it is tried again");
+    metrics::counter!("carebell_steps_failed_total").increment(1);
+    LONGEST_WAIT
+}
+
+impl Sink for Daemon {
+    fn keep<'a>(
+        &'a self,
+        channel: &'a str,
+        callback: Callback,
+        dedupe_key: String,
+    ) -> BoxFuture<'a, std::result::Result<(), NotKept>> {
+        Box::pin(async move {
+            let kept = async {
+                self.inbound.keep(channel, &callback, &dedupe_key).await?;
+                self.heard(channel).await
+            };
+            kept.await.map_err(|fault| {
+                tracing::error!(%fault, channel, "a callback could not be kept");
+                NotKept
+            })
+        })
+    }
+}
+
+impl Daemon {
+    /// Remembers, once a minute at most, that a channel's webhook works: going live asks for it. What the
+    /// sandbox calls back shows nothing of the kind.
+    async fn heard(&self, channel: &str) -> Result<()> {
+        if self.app.config.mode != Mode::Live {
+            return Ok(());
+        }
+        let key = format!("{}{channel}", fact::WEBHOOK_VERIFIED_MS);
+        let now = self.app.clock.now();
+        let mut tx = self.app.store.read().await?;
+        let last = meta::get(&mut tx, &key).await?.and_then(|ms| ms.parse().ok()).map(UtcMs);
+        drop(tx);
+        if last.is_some_and(|at| now.since(at) < 60_000) {
+            return Ok(());
+        }
+        let mut tx = self.app.store.write().await?;
+        meta::set(&mut tx, &key, &now.0.to_string()).await?;
+        meta::set_once(&mut tx, fact::HEARD_LIVE_SINCE_MS, &now.0.to_string()).await?;
+        tx.commit().await
+    }
+}
+
+impl Readiness for Daemon {
+    fn components(&self) -> BoxFuture<'_, Vec<Component>> {
+        Box::pin(async move {
+            let database = match self.app.store.read().await {
+                Ok(mut tx) => database_clock_ms(&mut tx).await.err(),
+                Err(fault) => Some(fault),
+            };
+            let stuck = self.stuck();
+            let mut components = vec![
+                Component { name: "database", fault: database.map(|fault| fault.to_string()) },
+                Component { name: "hold", fault: self.app.hold.clone() },
+            ];
+            components.extend(LOOPS.into_iter().map(|name| Component {
+                name,
+                fault: stuck.contains(&name).then(|| "has not stepped for too long".to_owned()),
+            }));
+            components
+        })
+    }
+}

@@ -1,0 +1,281 @@
+//! A whole house for tests: daemon parts and stand-in over loopback, a clock that the test drives, either
+//! database.
+
+use carebell::care::contact::ConsentDecision;
+use carebell::care::ids::{ActivityId, PatientId};
+use carebell::care::patient::Origin;
+use carebell::care::timing::{Repeat, Timing};
+use carebell::care::{
+    Activity, ActivityKind, ActivityStatus, Address, ChannelKind, Confidence, ConsentBasis,
+    ContactPoint, Patient, PatientStatus, Phi, Routine, Schedule, TextStyle, UtcMs, ZoneRules as _,
+};
+use carebell::channel::Channels;
+use carebell::cli::app::App;
+use carebell::cli::daemon::Daemon;
+use carebell::cli::stage;
+use carebell::clock::{Clock, ManualClock};
+use carebell::config::{Config, Mode};
+use carebell::http::{Limits, Parts};
+use carebell::message::{Catalogue, Programmes};
+use carebell::sandbox::{Sandbox, SandboxConfig};
+use carebell::security::{Keyring, SharedRng};
+use carebell::store::activities::{self, PutActivity};
+use carebell::store::patients::{self, PutPatient};
+use carebell::store::{Store, connect_postgres, connect_sqlite};
+use carebell::zones::Zones;
+use std::str::FromStr;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// 2026-11-23T00:00:00Z, a Monday.
+pub const MONDAY: UtcMs = UtcMs(1_795_392_000_000);
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    Sqlite,
+    Postgres,
+}
+
+pub struct House {
+    pub app: App,
+    pub daemon: Daemon,
+    pub sandbox: Sandbox,
+    pub clock: Arc<ManualClock>,
+    _shutdown: tokio_util::sync::DropGuard,
+    _dir: tempfile::TempDir,
+    _database: Option<crate::postgres::Database>,
+}
+
+/// Runs a test's body on SQLite and, where a server is installed, on PostgreSQL (P11).
+macro_rules! on_both {
+    ($name:ident, $body:expr) => {
+        mod $name {
+            use super::*;
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                let Some(house) = House::build(On::Sqlite).await else { return };
+                ($body)(house).await;
+            }
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres() {
+                let Some(house) = House::build(On::Postgres).await else { return };
+                ($body)(house).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both;
+
+impl House {
+    pub async fn build(on: On) -> Option<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let keys = Keyring::new(&[7; 32]);
+        let (store, database): (Store, _) = match on {
+            On::Sqlite => {
+                (connect_sqlite(&dir.path().join("carebell.db"), keys).await.unwrap(), None)
+            }
+            On::Postgres => {
+                let database = crate::postgres::database().await?;
+                let options =
+                    sqlx::postgres::PgConnectOptions::from_str(database.url().as_str()).unwrap();
+                (connect_postgres(options, 8, keys).await.unwrap(), Some(database))
+            }
+        };
+        store.migrate().await.unwrap();
+        let zones = Zones::built_in();
+        let catalogue = Catalogue::load(None).unwrap();
+        let programmes = Programmes::load(None, &zones, &catalogue).unwrap();
+        let clock = Arc::new(ManualClock::new(MONDAY));
+        let sandbox_config: SandboxConfig = stage::sandbox_config(&programmes);
+        let sandbox =
+            Sandbox::start(sandbox_config.clone(), clock.clone() as Arc<dyn Clock>).await.unwrap();
+        let config = config(&sandbox_config, &sandbox, dir.path(), database.as_ref());
+        // The server's address is part of Twilio's signatures, so it is bound before the channels are built.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let public_url = format!("http://{address}");
+        let channels =
+            Channels::build(&config.channels, Mode::Sandbox, &public_url, 5_000).unwrap();
+        let app = App {
+            config: Arc::new(config),
+            store,
+            clock: clock.clone(),
+            rng: Arc::new(SharedRng::seeded(1)),
+            zones: Arc::new(zones),
+            programmes: Arc::new(programmes),
+            catalogue: Arc::new(catalogue),
+            channels: Arc::new(channels),
+            hold: None,
+        };
+        let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let daemon = Daemon::new(app.clone(), Vec::new(), &tracker);
+        let limits = Limits::with_max_body_bytes(1 << 20);
+        let parts = Parts {
+            channels: (*app.channels).clone(),
+            sink: Arc::new(daemon.clone()),
+            readiness: Arc::new(daemon.clone()),
+            metrics: Arc::new(String::new),
+        };
+        let router = carebell::http::router(parts, limits);
+        let listen = address.to_string();
+        carebell::http::start(&listen, router, limits, &tracker, shutdown.clone()).await.unwrap();
+        sandbox.call_back(&public_url).unwrap();
+        Some(Self {
+            app,
+            daemon,
+            sandbox,
+            clock,
+            _shutdown: shutdown.drop_guard(),
+            _dir: dir,
+            _database: database,
+        })
+    }
+
+    /// Steps until nothing is due, in flight or to be read at the clock's time.
+    pub async fn settle(&self) {
+        loop {
+            let stepped = self.daemon.step().await.unwrap();
+            self.sandbox.tick().await;
+            if !stepped && self.daemon.is_quiet().await.unwrap() && self.sandbox.is_idle() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Moves the clock from alarm to alarm up to `until`, settling at each.
+    pub async fn play_until(&self, until: UtcMs) {
+        self.settle().await;
+        loop {
+            let next = [self.daemon.next_alarm().await.unwrap(), self.sandbox.next_at()];
+            let now = self.clock.now();
+            match next.into_iter().flatten().min() {
+                Some(at) if at <= until => self.clock.set(at.max(now)),
+                _ => break,
+            }
+            self.settle().await;
+        }
+        self.clock.set(until);
+        self.settle().await;
+    }
+
+    /// Adds a patient; consent to everything is given unless told otherwise.
+    pub async fn patient(&self, patient: Patient) -> PatientId {
+        let mut rng = self.app.rng.fork();
+        let now = self.clock.now();
+        let id = PatientId::new(now, &mut rng);
+        let keys = self.app.store.keys();
+        let mut tx = self.app.store.write().await.unwrap();
+        let put = PutPatient { id, programme: "general", patient: &patient, fingerprint: vec![1] };
+        patients::insert(&mut tx, keys, &mut rng, &[put], now).await.unwrap();
+        let rows = patients::load(&mut tx, keys, &[id]).await.unwrap();
+        patients::put_contacts(&mut tx, keys, &mut rng, &rows, now).await.unwrap();
+        let consents: Vec<_> =
+            patient.consents.iter().map(|consent| (&rows[0], "import", consent)).collect();
+        patients::put_consents(&mut tx, keys, &mut rng, &consents, now).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    /// Adds an activity, and wakes its patient as an import does.
+    pub async fn activity(&self, patient: PatientId, activity: Activity) -> ActivityId {
+        let mut rng = self.app.rng.fork();
+        let now = self.clock.now();
+        let id = ActivityId::new(now, &mut rng);
+        let keys = self.app.store.keys();
+        let mut tx = self.app.store.write().await.unwrap();
+        patients::lock(&mut tx, &[patient]).await.unwrap();
+        let key = patients::load(&mut tx, keys, &[patient]).await.unwrap()[0].key.clone();
+        let put = PutActivity {
+            id,
+            patient,
+            key,
+            activity: &activity,
+            plan_key_hash: None,
+            confidence: Confidence::Exact,
+            fingerprint: vec![1],
+            reminders_from: now,
+        };
+        activities::insert(&mut tx, keys, &mut rng, &[put], now).await.unwrap();
+        patients::disturb(&mut tx, &[patient], now).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    /// How many reminders are in each state.
+    pub async fn reminders(&self) -> std::collections::BTreeMap<String, i64> {
+        let mut tx = self.app.store.read().await.unwrap();
+        carebell::store::reminders::count(&mut tx).await.unwrap().into_iter().collect()
+    }
+}
+
+fn config(
+    sandbox_config: &SandboxConfig,
+    sandbox: &Sandbox,
+    dir: &std::path::Path,
+    database: Option<&crate::postgres::Database>,
+) -> Config {
+    let environment = carebell::config::Environment::of_process();
+    let mut config = carebell::config::load(None, &environment).unwrap().config;
+    config.mode = Mode::Sandbox;
+    config.state_dir = dir.to_owned();
+    config.database.url = database.map(|d| d.url().as_str().to_owned()).unwrap_or_default();
+    config.deliver.retry_seconds = vec![60, 300];
+    config.channels = stage::channels_of(sandbox_config, sandbox);
+    config
+}
+
+/// A patient in a zone, reached on these channels, who consented to all.
+pub fn person(key: &str, zone: &str, contacts: &[(ChannelKind, &str)]) -> Patient {
+    assert!(Zones::built_in().zone(zone).is_some(), "{zone}");
+    Patient {
+        key: Phi::from(key),
+        name: Some(Phi::from("Amina Canary")),
+        birth_date: None,
+        language: "en".to_owned(),
+        zone: zone.to_owned(),
+        zone_origin: Origin::Given,
+        routine: Routine::default(),
+        status: PatientStatus::Active,
+        text_style: TextStyle::Discreet,
+        contacts: contacts
+            .iter()
+            .zip(1..)
+            .map(|((channel, address), rank)| ContactPoint {
+                channel: *channel,
+                address: Address::new(*address),
+                rank,
+            })
+            .collect(),
+        consents: vec![ConsentBasis {
+            channel: None,
+            decision: ConsentDecision::Given,
+            basis: Phi::from("signed form"),
+            at: UtcMs(0),
+        }],
+    }
+}
+
+/// A medicine at these times of day.
+pub fn medicine(key: &str, times: &[&str]) -> Activity {
+    let repeat = Repeat {
+        time_of_day: times.iter().map(|t| format!("{t}:00")).collect(),
+        ..Repeat::default()
+    };
+    Activity {
+        key: key.to_owned(),
+        kind: ActivityKind::Medication,
+        class: ActivityKind::Medication.class(),
+        status: ActivityStatus::Active,
+        title: Phi::from(format!("canary-drug-{key}")),
+        instruction: None,
+        drug: Some(Phi::from(format!("drug|{key}"))),
+        schedule: Schedule::from(Timing { repeat: Some(repeat), ..Timing::default() }),
+        anchor: "2026-11-20".to_owned(),
+        review: Vec::new(),
+    }
+}
