@@ -136,6 +136,35 @@ async fn p1_nothing_of_the_sandbox_counts_once_it_is_live() {
     assert!(detail.contains("\"inbound_waived\":\"by phone\""), "{detail}");
 }
 
+/// `check` prepares every statement there is; the rest runs what the commands need of them.
+#[tokio::test]
+async fn p11_the_commands_work_on_postgresql() {
+    let Some(database) = crate::postgres::database().await else { return };
+    let (home, url) = (Home::new(), database.url());
+    let on = |more: &[(&str, &str)], arguments: &[&str]| {
+        let said = home.run_with(&[more, &[("CAREBELL_DATABASE__URL", &url)]].concat(), arguments);
+        assert_eq!(said.code, 0, "{arguments:?}: {}{}", said.answer, said.talk);
+        said
+    };
+    on(&[], &["db", "migrate"]);
+    let check = on(&[], &["check", "--json"]).json();
+    let last = check.as_array().unwrap().last().unwrap();
+    assert_eq!(last["check"], "master key and database");
+    assert!(last["note"].is_null(), "nothing was prepared: {last}");
+    assert_eq!(on(&[], &["status", "--json"]).json()["engine"], "postgresql");
+    for arguments in [
+        &["patients", "list"][..],
+        &["patients", "list", "--programme", "general", "--status", "active"],
+        &["review", "list"],
+        &["jobs", "run", "watch-tick"],
+        &["db", "status"],
+    ] {
+        on(&[], arguments);
+    }
+    on(&LIVE, &WAIVED);
+    assert_eq!(on(&LIVE, &["db", "status", "--json"]).json()["mode"], "live");
+}
+
 impl Home {
     /// Actor, action and detail of every recorded act.
     pub async fn audit(&self) -> Vec<(String, String, String)> {
