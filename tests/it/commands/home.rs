@@ -1,7 +1,5 @@
 //! A state folder with patients, filled by the library's own functions, and the binary that looks at it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use carebell::care::contact::ConsentDecision;
 use carebell::care::ids::{ActivityId, PatientId};
 use carebell::care::patient::Origin;
