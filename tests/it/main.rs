@@ -5,11 +5,14 @@
 mod channel;
 mod cli;
 mod config;
+mod daemon;
 mod house;
 mod import;
 mod journey;
+mod kills;
 mod message;
 mod postgres;
+mod process;
 mod rooms;
 mod sandbox;
 mod store;
