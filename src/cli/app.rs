@@ -214,9 +214,11 @@ async fn stamp_or_compare(
     sources: &Sources,
     stamp: Stamp,
 ) -> Result<Option<String>, Failure> {
-    let wanted = match stamp {
-        Stamp::Configured => config.mode.word(),
-        Stamp::Demo => "demo",
+    // A new database is a sandbox's whatever the configuration says: only `db go-live`, with its gate, makes it
+    // live.
+    let (first, wanted) = match stamp {
+        Stamp::Configured => (Mode::Sandbox.word(), config.mode.word()),
+        Stamp::Demo => ("demo", "demo"),
     };
     let host = host_name();
     let id = new_uuid(sources.clock.now(), &mut sources.rng.fork()).to_string();
@@ -225,7 +227,7 @@ async fn stamp_or_compare(
         let mut tx = store.write().await?;
         meta::set_once(&mut tx, fact::DATABASE_ID, &id).await?;
         let print = meta::set_once(&mut tx, fact::KEY_FINGERPRINT, &keys.fingerprint()).await?;
-        let mode = meta::set_once(&mut tx, fact::MODE, wanted).await?;
+        let mode = meta::set_once(&mut tx, fact::MODE, first).await?;
         let stamped = meta::set_once(&mut tx, fact::HOST, &host).await?;
         let opens = patients::opens_with(&mut tx, keys).await?;
         // A wrong key leaves no stamp: the right one must still find the database as it was.
