@@ -85,13 +85,13 @@ async fn p4_a_second_sigterm_ends_at_once_and_the_open_send_is_unknown_afterward
 }
 
 #[tokio::test]
-async fn sighup_with_a_faulty_file_keeps_the_old_configuration_in_force() {
+async fn sighup_takes_a_new_configuration_over_and_keeps_the_old_when_it_is_faulty() {
     let installation = installation().await;
     let mut running = installation.start().await;
     let good = std::fs::read_to_string(installation.config_file()).unwrap();
     for (text, said) in [
         (format!("{good}\nnonsense = 1\n"), "the old one stays in force"),
-        (good.clone(), "the configuration is valid"),
+        (good.clone(), "the new configuration takes over"),
     ] {
         std::fs::write(installation.config_file(), text).unwrap();
         running.signal("HUP");
