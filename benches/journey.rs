@@ -8,10 +8,15 @@
 
 mod figures;
 #[path = "../tests/it/house.rs"]
-#[expect(dead_code, unused_imports, unused_macros, reason = "the tests use the rest")]
+#[expect(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    clippy::assigning_clones,
+    reason = "the tests use the rest"
+)]
 mod house;
 #[path = "../tests/it/postgres.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
 mod postgres;
 #[path = "../tests/it/process.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]

@@ -272,7 +272,7 @@ fn shown(app: &App, standing: &Standing, names: Names) -> Shown {
         next_alarm: row.wake_at.map(|at| When::new(at, zone)),
         contacts: contacts.collect(),
         consents: ChannelKind::ALL
-            .map(|kind| (kind.word(), consent(&standing.consents, kind)))
+            .map(|kind| (kind.word(), consent(&standing.consents, kind, app.clock.now())))
             .into(),
         decisions: decisions.collect(),
         activities: activities.collect(),

@@ -131,11 +131,8 @@ async fn serve(
         database = daemon.app().store.engine().word(), "carebell is ready");
     notify(&[NotifyState::Ready, NotifyState::Status("ready")]);
     let end = until_ended(&daemon, signals, context, house).await;
-    if matches!(end, End::Stop) {
-        notify(&[NotifyState::Stopping, NotifyState::Status("draining")]);
-    }
     // Callbacks are kept until every outcome is in: a receipt must not find the door shut.
-    drain(&daemon, signals).await?;
+    let end = drain(&daemon, end, signals).await?;
     shutdown.cancel();
     tracker.close();
     tracker.wait().await;
@@ -149,10 +146,7 @@ async fn until_ended(
     context: &Context,
     house: &std::path::Path,
 ) -> End {
-    let mut watchdog_us = 0;
-    let watched = sd_notify::watchdog_enabled(false, &mut watchdog_us);
-    let every = if watched { Duration::from_micros(watchdog_us) / 3 } else { STATUS_EVERY };
-    let mut status = tokio::time::interval(every);
+    let mut status = tokio::time::interval(status_every());
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return End::Stop,
@@ -205,19 +199,48 @@ async fn reload(context: &Context, house: &std::path::Path) -> Result<Installati
     Installation::open(&loaded).await
 }
 
-/// Waits for every outcome; a further SIGTERM or too long a wait ends it.
-async fn drain(daemon: &Daemon, signals: &mut Signals) -> Result<(), Failure> {
-    tokio::select! {
-        drained = daemon.drain() => Ok(drained.context("failed to drain")?),
-        () = signals.stop() => {
-            tracing::warn!("stopped at once: open sends are found unknown at the next start");
-            Ok(())
-        }
-        () = tokio::time::sleep(DRAIN) => {
-            tracing::error!("the drain took too long: open sends are found unknown at the next start");
-            Ok(())
+/// Waits for every outcome. A SIGTERM while a reload drains makes it a stop; one more, or too long a wait, ends
+/// it. Until then the watchdog is fed: a slow provider is no reason to be killed.
+async fn drain(daemon: &Daemon, mut end: End, signals: &mut Signals) -> Result<End, Failure> {
+    if matches!(end, End::Stop) {
+        tell_stopping();
+    }
+    let mut status = tokio::time::interval(status_every());
+    let (drained, too_long) = (daemon.drain(), tokio::time::sleep(DRAIN));
+    tokio::pin!(drained, too_long);
+    loop {
+        tokio::select! {
+            done = &mut drained => return Ok(done.map(|()| end).context("failed to drain")?),
+            () = signals.stop() => match end {
+                End::Reload(_) => {
+                    end = End::Stop;
+                    tell_stopping();
+                }
+                End::Stop => {
+                    tracing::warn!("stopped at once: open sends are found unknown at the next start");
+                    return Ok(end);
+                }
+            },
+            () = &mut too_long => {
+                tracing::error!(
+                    "the drain took too long: open sends are found unknown at the next start"
+                );
+                return Ok(end);
+            }
+            _ = status.tick() => notify(&[NotifyState::Watchdog]),
         }
     }
+}
+
+/// A third of what the watchdog allows.
+fn status_every() -> Duration {
+    let mut watchdog_us = 0;
+    let watched = sd_notify::watchdog_enabled(false, &mut watchdog_us);
+    if watched { Duration::from_micros(watchdog_us) / 3 } else { STATUS_EVERY }
+}
+
+fn tell_stopping() {
+    notify(&[NotifyState::Stopping, NotifyState::Status("draining")]);
 }
 
 fn notify(states: &[NotifyState<'_>]) {

@@ -68,6 +68,7 @@ pub fn foresee(
         reminders: &[],
     };
     let choice = Choice {
+        now,
         contacts: &patient.contacts,
         consents: &patient.consents,
         preference: &programme.channels,

@@ -85,24 +85,49 @@ async fn p4_a_second_sigterm_ends_at_once_and_the_open_send_is_unknown_afterward
 }
 
 #[tokio::test]
-async fn sighup_takes_a_new_configuration_over_and_keeps_the_old_when_it_is_faulty() {
+async fn sighup_takes_a_good_file_and_keeps_the_old_configuration_for_a_faulty_one() {
     let installation = installation().await;
     let mut running = installation.start().await;
     let good = std::fs::read_to_string(installation.config_file()).unwrap();
-    for (text, said) in [
-        (format!("{good}\nnonsense = 1\n"), "the old one stays in force"),
-        (good.clone(), "the new configuration takes over"),
-    ] {
-        std::fs::write(installation.config_file(), text).unwrap();
-        running.signal("HUP");
-        let told = installation.until_told(&mut running, "RELOADING=1").await;
-        assert!(told.contains("MONOTONIC_USEC="), "{told}");
-        installation.until_told(&mut running, "READY=1").await;
-        assert_eq!(installation.get("/healthz").await.0, 200);
-        until(said, async || installation.log().contains(said)).await;
-    }
-    assert!(installation.log().contains("channels.nonsense"), "{}", installation.log());
+    let (status, _) = installation.get("/healthz").await;
+    assert_eq!(status, 200);
+    std::fs::write(installation.config_file(), format!("{good}\nnonsense = 1\n")).unwrap();
+    running.signal("HUP");
+    let told = installation.until_told(&mut running, "RELOADING=1").await;
+    assert!(told.contains("MONOTONIC_USEC="), "{told}");
+    installation.until_told(&mut running, "READY=1").await;
+    assert_eq!(installation.get("/healthz").await.0, 200);
+    let log = installation.log();
+    assert!(
+        log.contains("the old one stays in force") && log.contains("channels.nonsense"),
+        "{log}"
+    );
+    std::fs::write(installation.config_file(), good.replace("\"info\"", "\"warn\"")).unwrap();
+    running.signal("HUP");
+    installation.until_told(&mut running, "RELOADING=1").await;
+    installation.until_told(&mut running, "READY=1").await;
+    assert_eq!(installation.get("/healthz").await.0, 200);
+    enrol_one(&installation).await;
+    until("the new life sends", async || installation.sandbox.ledger().len() == 1).await;
     assert_eq!(running.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_sigterm_while_a_reload_drains_stops_the_daemon() {
+    let installation = installation().await;
+    installation.sandbox.faults().add(Rule::always(Fault::Answer(AnswerFault::Hold)));
+    enrol_one(&installation).await;
+    let mut running = installation.start_with(&WATCHED).await;
+    until("the answer is held", async || installation.sandbox.held() == 1).await;
+    running.signal("HUP");
+    installation.until_told(&mut running, "RELOADING=1").await;
+    // systemd's watchdog runs on while a service reloads.
+    installation.until_told(&mut running, "WATCHDOG=1").await;
+    running.signal("TERM");
+    installation.until_told(&mut running, "STOPPING=1").await;
+    installation.sandbox.release();
+    assert_eq!(running.ended().await, Some(0));
+    assert_eq!(reminders_by_state(&installation).await, [("sent".to_owned(), 1)].into());
 }
 
 #[tokio::test]
