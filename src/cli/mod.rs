@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod config;
 pub mod daemon;
+mod demo;
 mod exit;
 mod lock;
 pub mod logging;
@@ -48,6 +49,8 @@ struct Global {
 enum Command {
     /// Run the daemon
     Run(run::Args),
+    /// Play a day of sample patients on this machine alone, in about a minute
+    Demo(demo::Args),
     /// Check the installation and say how to put right what is wrong
     Check(check::Args),
     /// Show the configuration
@@ -121,6 +124,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(args, context),
+        Command::Demo(args) => demo::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Config(action) => config::run(action, context),
         Command::Completions(args) => completions::run(args, context),
