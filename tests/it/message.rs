@@ -1,5 +1,4 @@
 //! What is said, and what is heard: texts in every language and form, SMS parts, programmes.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod loading;
 mod sample;
