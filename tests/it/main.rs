@@ -5,6 +5,7 @@
 mod channel;
 mod cli;
 mod config;
+mod demo;
 mod house;
 mod import;
 mod journey;

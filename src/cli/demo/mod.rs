@@ -15,7 +15,7 @@ mod tally;
 use super::app::SQLITE_FILE;
 use super::{Context, Exit, Failure, Tone, wrapped};
 use crate::care::UtcMs;
-use crate::care::time::DAY_MS;
+use crate::care::time::{DAY_MS, MINUTE_MS};
 use crate::clock::{Clock as _, SystemClock};
 use anyhow::Context as _;
 use cast::Cast;
@@ -29,6 +29,9 @@ use std::path::{Path, PathBuf};
 use tally::Tally;
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// After the day: time for the receipts of what left at its very end.
+const LAST_RECEIPTS_MS: i64 = 2 * MINUTE_MS;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -95,7 +98,7 @@ impl Folder {
 async fn play(args: &Args, context: &Context, folder: &Path) -> Result<(), Failure> {
     let today = SystemClock.now().to_utc().date_naive();
     let from = UtcMs::from_naive_utc(today.and_time(chrono::NaiveTime::MIN));
-    let until = from.plus_ms(DAY_MS);
+    let until = from.plus_ms(DAY_MS + LAST_RECEIPTS_MS);
     let house = House::open(folder, args.seed, from).await?;
     let outcomes = house.import(sample::samples(today)).await?;
     let cast = Cast::of(&house.app).await.context("failed to read the patients")?;

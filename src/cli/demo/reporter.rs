@@ -50,15 +50,16 @@ impl<'a> Reporter<'a> {
         drop(tx);
         let mut events = self.replies(now);
         let cast = self.cast;
-        let mut tell = |patient: PatientId, what: Option<What>| {
+        let mut tell = |at: UtcMs, patient: PatientId, what: Option<What>| {
             if let (Some(person), Some(what)) = (cast.get(patient), what) {
-                events.push(Event::new(now, person, what));
+                events.push(Event::new(at, person, what));
             }
         };
         for row in due {
             let turn = (row.state, row.reason.clone());
             if self.reminders.insert(row.id, turn.clone()) != Some(turn) {
-                tell(row.patient, of_reminder(row.state, row.reason));
+                // What stops a reminder is known a little ahead of its time; it is told of its time.
+                tell(now.max(row.due_at), row.patient, of_reminder(row.state, row.reason));
             }
         }
         for row in said {
@@ -66,7 +67,7 @@ impl<'a> Reporter<'a> {
                 && self.held.insert(row.id, *until) != Some(*until)
             {
                 let until = self.cast.get(row.patient).map(|person| person.local_time(*until));
-                tell(row.patient, until.map(|until_local_time| What::Held { until_local_time }));
+                tell(now, row.patient, until.map(|until_local_time| What::Held { until_local_time }));
             }
         }
         for row in tried {
@@ -75,9 +76,9 @@ impl<'a> Reporter<'a> {
                 continue;
             }
             if before < AttemptState::Accepted && row.state >= AttemptState::Accepted {
-                tell(row.patient, self.sent(&row));
+                tell(now, row.patient, self.sent(&row));
             }
-            tell(row.patient, of_attempt(&row));
+            tell(now, row.patient, of_attempt(&row));
         }
         Ok(events)
     }
@@ -110,11 +111,11 @@ impl<'a> Reporter<'a> {
     }
 }
 
-/// The text that went out; of a template, its name and what fills it.
+/// The text that went out; of a template, what fills it and its name.
 fn text(message: &Message) -> String {
     match (&message.body, &message.template) {
         (Some(body), _) => body.clone(),
-        (None, Some(used)) => format!("{}: {}", used.name, used.parameters.join(", ")),
+        (None, Some(used)) => format!("{} ({})", used.parameters.join(", "), used.name),
         (None, None) => String::new(),
     }
 }
