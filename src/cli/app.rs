@@ -2,9 +2,9 @@
 
 use super::{Context, Exit, Failure};
 use crate::care::ids::new_uuid;
-use crate::channel::Channels;
+use crate::channel::{ChannelConfigError, Channels};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Engine, Loaded, Mode, connect_options_policy};
+use crate::config::{Config, Engine, Loaded, Mode, Problem, connect_options_policy};
 use crate::message::{Catalogue, CatalogueProblem, Programmes};
 use crate::security::{Keyring, SharedRng, WhenMissing, load_or_create_master_key};
 use crate::store::meta::{self, fact};
@@ -99,13 +99,7 @@ impl App {
         let catalogue = Catalogue::load(overlay).map_err(|p| catalogue_failure(&p))?;
         let programmes =
             Programmes::load(overlay, &zones, &catalogue).map_err(|p| catalogue_failure(&p))?;
-        let channels = Channels::build(
-            &config.channels,
-            config.mode,
-            &config.http.public_url,
-            request_timeout_ms(&config),
-        )
-        .map_err(|fault| {
+        let channels = build_channels(&config).map_err(|fault| {
             Failure::new(Exit::BadConfiguration, fault.to_string(), "carebell check")
         })?;
         Ok(Self {
@@ -122,15 +116,26 @@ impl App {
     }
 }
 
+/// The channels as configured.
+pub(super) fn build_channels(config: &Config) -> Result<Channels, ChannelConfigError> {
+    let timeout_ms = request_timeout_ms(config);
+    Channels::build(&config.channels, config.mode, &config.http.public_url, timeout_ms)
+}
+
 /// The time one send may take: just under half the lease (design.md section 3).
 fn request_timeout_ms(config: &Config) -> i64 {
     i64::from(config.deliver.lease_seconds) * 1_000 / 2 - 1_000
 }
 
-fn catalogue_failure(problems: &[CatalogueProblem]) -> Failure {
-    Failure::Configuration(
-        problems.iter().map(|p| crate::config::Problem::new(&p.place, &p.what, &p.fix)).collect(),
-    )
+/// Programmes and texts that cannot be used.
+pub(super) fn catalogue_failure(problems: &[CatalogueProblem]) -> Failure {
+    Failure::Configuration(catalogue_problems(problems))
+}
+
+/// The same, each with its file as the place.
+pub(super) fn catalogue_problems(problems: &[CatalogueProblem]) -> Vec<Problem> {
+    let place = |p: &CatalogueProblem| format!("{}, {}", p.file, p.place);
+    problems.iter().map(|p| Problem::new(place(p), &p.what, &p.fix)).collect()
 }
 
 /// Opens the database without touching its schema.
@@ -155,9 +160,16 @@ pub async fn open_store(loaded: &Loaded, rng: &SharedRng) -> Result<Store, Failu
     .map_err(|fault| {
         Failure::new(Exit::BadConfiguration, fault.to_string(), "see Backup in the README")
     })?;
-    let keys = Keyring::new(&master);
+    connect(config, Keyring::new(&master)).await
+}
+
+/// Connects to the database under these keys; SQLite's file is made where it is absent.
+///
+/// # Errors
+/// When the database cannot be used.
+pub async fn connect(config: &Config, keys: Keyring) -> Result<Store, Failure> {
     let opened = match config.database.engine() {
-        Engine::Sqlite => connect_sqlite(&file, keys).await,
+        Engine::Sqlite => connect_sqlite(&sqlite_file(config), keys).await,
         Engine::Postgres => {
             let options = PgConnectOptions::from_str(&config.database.url)
                 .context("database.url is no PostgreSQL URL")?;

@@ -2,6 +2,7 @@
 
 use super::output::{Output, Tone};
 use crate::config::{ConfigProblems, Problem};
+use crate::store::StoreError;
 use std::io::ErrorKind;
 
 /// Shown under `--help`.
@@ -93,6 +94,12 @@ impl From<ConfigProblems> for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Told { exit: Exit::Failed, message: format!("{error:#}"), fix: None }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        anyhow::Error::from(error).context("failed in the database").into()
     }
 }
 

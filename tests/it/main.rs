@@ -4,6 +4,7 @@
 
 mod channel;
 mod cli;
+mod commands;
 mod config;
 mod demo;
 mod house;

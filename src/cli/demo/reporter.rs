@@ -4,6 +4,7 @@ use super::cast::{Cast, Person, channel_word};
 use super::event::{Event, What};
 use super::house::House;
 use super::scenes::Scene;
+use super::tally::correlation;
 use crate::care::ids::{AttemptId, MessageId, PatientId, ReminderId};
 use crate::care::{AttemptState, MessageState, Reason, ReminderState, UtcMs};
 use crate::clock::Clock as _;
@@ -101,8 +102,8 @@ impl<'a> Reporter<'a> {
 
     /// What the stand-in's ledger says of an attempt.
     fn sent(&self, attempt: &AttemptRow) -> Option<What> {
-        let query = Query { correlation: Some(attempt.id.to_string()), ..Query::default() };
-        let entry = self.house.sandbox.ledger().find(&query).into_iter().next()?;
+        let query = Query { correlation: Some(correlation(attempt)), ..Query::default() };
+        let entry = self.house.sandbox.ledger().find(&query).pop()?;
         Some(What::Sent {
             channel: channel_word(entry.message.channel),
             language: self.cast.get(attempt.patient)?.language.clone(),

@@ -69,11 +69,21 @@ pub(super) struct Tally {
     faults: Faults,
 }
 
+/// What the ledger calls an attempt: a provider echoes the attempt's id; an email has no receipts and bears its
+/// message's, so that a mail reader knows a repeat as the same letter.
+pub(super) fn correlation(attempt: &AttemptRow) -> String {
+    match attempt.channel.as_str() {
+        "email" => attempt.message.to_string(),
+        _ => attempt.id.to_string(),
+    }
+}
+
 /// What the store says of the day.
 struct Books {
     reminders: Vec<ReminderRow>,
     messages: BTreeMap<MessageId, MessageRow>,
-    attempts: BTreeMap<AttemptId, AttemptRow>,
+    /// By what the ledger calls them.
+    attempts: BTreeMap<String, AttemptRow>,
     excused: BTreeSet<MessageId>,
 }
 
@@ -191,13 +201,13 @@ impl Books {
         Ok(Self {
             reminders,
             messages: messages.into_iter().map(|row| (row.id, row)).collect(),
-            attempts: attempts.into_iter().map(|row| (row.id, row)).collect(),
+            attempts: attempts.into_iter().map(|row| (correlation(&row), row)).collect(),
             excused,
         })
     }
 
     fn attempt_of(&self, entry: &Entry) -> Option<&AttemptRow> {
-        self.attempts.get(&entry.message.correlation.as_ref()?.parse().ok()?)
+        self.attempts.get(entry.message.correlation.as_ref()?)
     }
 
     fn message_of(&self, entry: &Entry) -> Option<&MessageRow> {
