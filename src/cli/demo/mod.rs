@@ -42,7 +42,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1_440, hide_default_value = true,
         value_parser = clap::value_parser!(u32).range(1..))]
     speed: u32,
-    /// Seed of all chance: the same seed plays the same day
+    /// Seed of chance: who reads what; it never decides what is sent when
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Print each event, and at the end the summary, as one JSON object a line
@@ -177,12 +177,7 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn opening(
-        &self,
-        cast: &Cast,
-        outcomes: &house::Outcomes,
-        from: UtcMs,
-    ) -> Result<(), Failure> {
+    fn opening(&self, cast: &Cast, outcomes: &house::Outcomes, from: UtcMs) -> Result<(), Failure> {
         if self.args.json {
             return Ok(());
         }
@@ -222,7 +217,8 @@ impl Told<'_> {
         }
         let output = &self.context.output;
         if end == End::Interrupted {
-            output.print(&format!("\n{}", output.paint(Tone::Warning, "The day was cut short.")))?;
+            output
+                .print(&format!("\n{}", output.paint(Tone::Warning, "The day was cut short.")))?;
         }
         tally.print(output)?;
         if let Some(folder) = &self.args.keep {

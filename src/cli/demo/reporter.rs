@@ -68,7 +68,11 @@ impl<'a> Reporter<'a> {
                 && self.held.insert(row.id, *until) != Some(*until)
             {
                 let until = self.cast.get(row.patient).map(|person| person.local_time(*until));
-                tell(now, row.patient, until.map(|until_local_time| What::Held { until_local_time }));
+                tell(
+                    now,
+                    row.patient,
+                    until.map(|until_local_time| What::Held { until_local_time }),
+                );
             }
         }
         for row in tried {

@@ -99,7 +99,8 @@ mod tests {
         assert_eq!(dated(text, today), expected);
         for sample in samples(today) {
             for document in sample.documents {
-                let (Ok(Body::Csv(text) | Body::Fhir(text)), source) = (document.body, document.source)
+                let (Ok(Body::Csv(text) | Body::Fhir(text)), source) =
+                    (document.body, document.source)
                 else {
                     panic!("a sample that does not read");
                 };

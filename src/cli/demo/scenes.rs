@@ -19,20 +19,18 @@ pub(super) struct Scene {
 
 /// The scenes of the day that begins at `from`, in order.
 pub(super) fn scenes(cast: &Cast, from: UtcMs) -> Vec<Scene> {
-    let mut scenes: Vec<Scene> = [
-        (CAIRO, (12, 15), "إيقاف"),
-        (KOLKATA, (13, 40), "STOP"),
-        (KOLKATA, (21, 5), "START"),
-    ]
-    .into_iter()
-    .filter_map(|(address, (hour, minute), text)| {
-        let person = cast.at_address(address)?;
-        let time = NaiveTime::from_hms_opt(hour, minute, 0)?;
-        let at = person.zone.resolve(person.zone.local(from).date().and_time(time)).instant();
-        let at = if at < from { at.plus_ms(DAY_MS) } else { at };
-        Some(Scene { at, reply: Reply::text(Channel::Whatsapp, address, text) })
-    })
-    .collect();
+    let mut scenes: Vec<Scene> =
+        [(CAIRO, (12, 15), "إيقاف"), (KOLKATA, (13, 40), "STOP"), (KOLKATA, (21, 5), "START")]
+            .into_iter()
+            .filter_map(|(address, (hour, minute), text)| {
+                let person = cast.at_address(address)?;
+                let time = NaiveTime::from_hms_opt(hour, minute, 0)?;
+                let at =
+                    person.zone.resolve(person.zone.local(from).date().and_time(time)).instant();
+                let at = if at < from { at.plus_ms(DAY_MS) } else { at };
+                Some(Scene { at, reply: Reply::text(Channel::Whatsapp, address, text) })
+            })
+            .collect();
     scenes.sort_by_key(|scene| scene.at);
     scenes
 }

@@ -72,7 +72,9 @@ pub(super) async fn seed(
                     let mut activity = it.activity.clone();
                     if let Some(start) = it.local_start {
                         let zone = house.app.zones.zone(&rows[0].patient.zone).context("zone")?;
-                        activity.schedule = crate::care::Schedule::Appointment { start: zone.resolve(start).instant() };
+                        activity.schedule = crate::care::Schedule::Appointment {
+                            start: zone.resolve(start).instant(),
+                        };
                     }
                     let put = PutActivity {
                         id: ActivityId::new(now, &mut rng),
@@ -88,7 +90,8 @@ pub(super) async fn seed(
                     patients::disturb(&mut tx, &[*id], now).await.context("f")?;
                 }
                 Change::Consent(it) => {
-                    let consents: Vec<_> = it.bases.iter().map(|c| (&rows[0], "import", c)).collect();
+                    let consents: Vec<_> =
+                        it.bases.iter().map(|c| (&rows[0], "import", c)).collect();
                     patients::put_consents(&mut tx, keys, &mut rng, &consents, now)
                         .await
                         .context("g")?;

@@ -170,7 +170,12 @@ impl Tally {
         output.print("")?;
         output.table(&["not sent", "state", "reason"], &reasons)?;
         let row = |name: &str, it: &Counts| {
-            vec![name.to_owned(), it.sent.to_string(), it.delivered.to_string(), it.read.to_string()]
+            vec![
+                name.to_owned(),
+                it.sent.to_string(),
+                it.delivered.to_string(),
+                it.read.to_string(),
+            ]
         };
         let rows: Vec<_> = self.channels.iter().map(|(name, it)| row(name, it)).collect();
         output.print("")?;
