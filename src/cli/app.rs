@@ -217,9 +217,11 @@ async fn stamp_or_compare(
     sources: &Sources,
     stamp: Stamp,
 ) -> Result<Option<String>, Failure> {
-    let wanted = match stamp {
-        Stamp::Configured | Stamp::AsItIs => config.mode.word(),
-        Stamp::Demo => "demo",
+    // A new database is a sandbox's whatever the configuration says: only `db go-live`, with its gate, makes it
+    // live.
+    let (first, wanted) = match stamp {
+        Stamp::Configured | Stamp::AsItIs => (Mode::Sandbox.word(), config.mode.word()),
+        Stamp::Demo => ("demo", "demo"),
     };
     let host = host_name();
     let id = new_uuid(sources.clock.now(), &mut sources.rng.fork()).to_string();
@@ -228,10 +230,13 @@ async fn stamp_or_compare(
         let mut tx = store.write().await?;
         meta::set_once(&mut tx, fact::DATABASE_ID, &id).await?;
         let print = meta::set_once(&mut tx, fact::KEY_FINGERPRINT, &keys.fingerprint()).await?;
-        let mode = meta::set_once(&mut tx, fact::MODE, wanted).await?;
+        let mode = meta::set_once(&mut tx, fact::MODE, first).await?;
         let stamped = meta::set_once(&mut tx, fact::HOST, &host).await?;
         let opens = patients::opens_with(&mut tx, keys).await?;
-        tx.commit().await?;
+        // A wrong key leaves no stamp: the right one must still find the database as it was.
+        if opens && print == keys.fingerprint() {
+            tx.commit().await?;
+        }
         crate::store::Result::Ok((print, mode, stamped, opens))
     };
     let (print, mode, stamped, opens) =
