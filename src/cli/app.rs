@@ -64,19 +64,22 @@ impl Sources {
 /// What a database is stamped with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamp {
-    /// The configured mode.
+    /// The configured mode: a demo's database is refused.
     Configured,
+    /// The configured mode, or a demo's: that one opens on hold, to be looked at.
+    AsItIs,
     /// A demo's: it can never go live.
     Demo,
 }
 
 impl App {
-    /// Opens the installation that the configuration describes; a first start makes what is missing.
+    /// Opens the installation that the configuration describes, for a command; a first start makes what is
+    /// missing.
     ///
     /// # Errors
     /// With what is wrong, where, and the fix.
     pub async fn open(context: &Context) -> Result<Self, Failure> {
-        Self::open_with(&context.load()?, Sources::real(), Stamp::Configured).await
+        Self::open_with(&context.load()?, Sources::real(), Stamp::AsItIs).await
     }
 
     /// Opens with given time and randomness.
@@ -217,7 +220,7 @@ async fn stamp_or_compare(
     // A new database is a sandbox's whatever the configuration says: only `db go-live`, with its gate, makes it
     // live.
     let (first, wanted) = match stamp {
-        Stamp::Configured => (Mode::Sandbox.word(), config.mode.word()),
+        Stamp::Configured | Stamp::AsItIs => (Mode::Sandbox.word(), config.mode.word()),
         Stamp::Demo => ("demo", "demo"),
     };
     let host = host_name();
@@ -245,12 +248,18 @@ async fn stamp_or_compare(
             "restore master.key (or the credential) that belongs to this database",
         ));
     }
-    if mode == "demo" && stamp != Stamp::Demo {
-        return Err(Failure::new(
-            Exit::BadConfiguration,
-            "this is a demo's database",
-            "use another state_dir: a demo database can never be used for patients",
-        ));
+    if mode == "demo" {
+        return match stamp {
+            Stamp::Demo => Ok(None),
+            Stamp::AsItIs => {
+                Ok(Some("this is a demo's database: it is only to be looked at".into()))
+            }
+            Stamp::Configured => Err(Failure::new(
+                Exit::BadConfiguration,
+                "this is a demo's database",
+                "use another state_dir: a demo database can never be used for patients",
+            )),
+        };
     }
     if mode != wanted {
         return Ok(Some(format!(

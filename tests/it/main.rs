@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod daemon;
+mod demo;
 mod house;
 mod import;
 mod journey;
