@@ -23,11 +23,15 @@ pub enum Planned {
     Elapsed(UtcMs),
 }
 
+/// Fractions of a second are written where there are any: a FHIR `instant` may have them, and a name that lost
+/// them would not be found again.
+const FORM: &str = "%Y-%m-%dT%H:%M:%S%.f";
+
 impl std::fmt::Display for Planned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Local(local) => write!(f, "{}", local.format("%Y-%m-%dT%H:%M:%S")),
-            Self::Elapsed(at) => f.write_str(&at.rfc3339()),
+            Self::Local(local) => write!(f, "{}", local.format(FORM)),
+            Self::Elapsed(at) => write!(f, "{}Z", at.to_utc().format(FORM)),
         }
     }
 }
@@ -36,10 +40,10 @@ impl Planned {
     /// Reads what `Display` writes: with a `Z` it is an instant, without it is wall-clock time.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_suffix('Z') {
-            Some(utc) => NaiveDateTime::parse_from_str(utc, "%Y-%m-%dT%H:%M:%S")
+            Some(utc) => NaiveDateTime::parse_from_str(utc, FORM)
                 .ok()
                 .map(|t| Self::Elapsed(UtcMs::from_naive_utc(t))),
-            None => NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S").ok().map(Self::Local),
+            None => NaiveDateTime::parse_from_str(text, FORM).ok().map(Self::Local),
         }
     }
 }
@@ -113,4 +117,24 @@ pub struct Expansion {
     pub notes: Vec<Note>,
     /// Due moments in the window, by instant, then slot.
     pub occurrences: Vec<Occurrence>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p2_a_planned_time_is_found_again_by_its_name() {
+        let at = UtcMs(1_795_366_759_000);
+        let rows = [
+            (Planned::Elapsed(at), "2026-11-22T16:59:19Z"),
+            (Planned::Elapsed(at.plus_ms(78)), "2026-11-22T16:59:19.078Z"),
+            (Planned::Local(at.at_offset(0)), "2026-11-22T16:59:19"),
+            (Planned::Local(at.plus_ms(500).at_offset(0)), "2026-11-22T16:59:19.500"),
+        ];
+        for (planned, name) in rows {
+            assert_eq!(planned.to_string(), name);
+            assert_eq!(Planned::parse(name), Some(planned), "{name}");
+        }
+    }
 }

@@ -1,17 +1,20 @@
 //! `carebell run`: the daemon under systemd. Start order: lock, database, server, loops, READY; then signals
-//! until a drain ends it.
+//! until a drain ends it. SIGHUP drains and starts again with the new configuration, programmes and texts, in
+//! the same process and under the same lock; a faulty one leaves the old in force.
 
 use super::app::{App, Sources, Stamp};
 use super::daemon::Daemon;
 use super::lock::DaemonLock;
 use super::{Context, Exit, Failure};
-use crate::config::Engine;
+use crate::config::{Engine, Loaded, Problem};
 use crate::http::{self, Limits, Parts};
+use crate::jobs::Declared;
 use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,73 +35,133 @@ pub(super) fn run(_args: &Args, context: &Context) -> Result<(), Failure> {
             Engine::Sqlite => Some(DaemonLock::take(&loaded.config.state_dir)?),
             Engine::Postgres => None,
         };
-        let app = App::open_with(&loaded, Sources::real(), Stamp::Configured).await?;
-        let declared = crate::jobs::load(&app.config.schedules.dir).map_err(|problems| {
-            Failure::Configuration(
-                problems
-                    .iter()
-                    .map(|p| crate::config::Problem::new(&p.place, &p.what, &p.fix))
-                    .collect(),
-            )
-        })?;
-        if let Some(hold) = &app.hold {
-            tracing::error!(hold, "nothing is sent: the daemon is on hold");
+        let mut signals = Signals::new()?;
+        let mut ready = Installation::open(&loaded).await?;
+        let house = &loaded.config.state_dir;
+        while let End::Reload(next) = serve(ready, &metrics, &mut signals, context, house).await? {
+            ready = *next;
         }
-        let writers = TaskTracker::new();
-        let tracker = TaskTracker::new();
-        let shutdown = CancellationToken::new();
-        let daemon = Daemon::new(app, declared, &writers);
-        daemon.recover().await.context("failed to recover the state of an earlier run")?;
-        let parts = Parts {
-            channels: (*daemon.app().channels).clone(),
-            sink: Arc::new(daemon.clone()),
-            readiness: Arc::new(daemon.clone()),
-            metrics: Arc::new(move || {
-                metrics.run_upkeep();
-                metrics.render()
-            }),
-        };
-        let limits = Limits::with_max_body_bytes(daemon.app().config.http.max_body_bytes);
-        let router = http::router(parts, limits);
-        let listen = &daemon.app().config.http.listen;
-        let address = http::start(listen, router, limits, &tracker, shutdown.clone())
-            .await
-            .map_err(|fault| Failure::new(Exit::Failed, fault.to_string(), "set http.listen"))?;
-        daemon.run(&tracker, &shutdown);
-        let jobs = daemon.jobs().ring(&tracker, shutdown.clone()).await;
-        jobs.context("failed to start the job scheduler")?;
-        tracing::info!(%address, mode = daemon.app().config.mode.word(),
-            database = daemon.app().store.engine().word(), "carebell is ready");
-        notify(&[NotifyState::Ready, NotifyState::Status("ready")]);
-        let end = until_stopped(&daemon, context).await?;
-        notify(&[NotifyState::Stopping, NotifyState::Status("draining")]);
-        shutdown.cancel();
-        tracker.close();
-        drain(&daemon, end).await?;
-        tracker.wait().await;
-        daemon.app().store.close().await;
         tracing::info!("carebell has stopped");
         Ok(())
     })
 }
 
-/// Serves until SIGTERM or SIGINT; SIGHUP checks the configuration anew.
-async fn until_stopped(
-    daemon: &Daemon,
+/// An opened installation, everything of it checked.
+struct Installation {
+    app: App,
+    declared: Vec<Declared>,
+}
+
+impl Installation {
+    async fn open(loaded: &Loaded) -> Result<Self, Failure> {
+        let app = App::open_with(loaded, Sources::real(), Stamp::Configured).await?;
+        let declared = crate::jobs::load(&app.config.schedules.dir).map_err(|problems| {
+            let told = problems.iter().map(|p| Problem::new(&p.place, &p.what, &p.fix));
+            Failure::Configuration(told.collect())
+        })?;
+        Ok(Self { app, declared })
+    }
+}
+
+/// Why a daemon ended.
+enum End {
+    Stop,
+    Reload(Box<Installation>),
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// One life of the daemon, from READY to the end of its drain.
+async fn serve(
+    installation: Installation,
+    metrics: &PrometheusHandle,
+    signals: &mut Signals,
     context: &Context,
-) -> Result<tokio::signal::unix::Signal, Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let mut watchdog_us = 0;
-    let watched = sd_notify::watchdog_enabled(false, &mut watchdog_us);
-    let every = if watched { Duration::from_micros(watchdog_us) / 3 } else { STATUS_EVERY };
-    let mut status = tokio::time::interval(every);
+    house: &std::path::Path,
+) -> Result<End, Failure> {
+    let Installation { app, declared } = installation;
+    if let Some(hold) = &app.hold {
+        tracing::error!(hold, "nothing is sent: the daemon is on hold");
+    }
+    let (writers, tracker) = (TaskTracker::new(), TaskTracker::new());
+    let shutdown = CancellationToken::new();
+    let daemon = Daemon::new(app, declared, &writers);
+    daemon.recover().await.context("failed to recover the state of an earlier run")?;
+    let metrics = metrics.clone();
+    let parts = Parts {
+        channels: (*daemon.app().channels).clone(),
+        sink: Arc::new(daemon.clone()),
+        readiness: Arc::new(daemon.clone()),
+        metrics: Arc::new(move || {
+            metrics.run_upkeep();
+            metrics.render()
+        }),
+    };
+    let limits = Limits::with_max_body_bytes(daemon.app().config.http.max_body_bytes);
+    let router = http::router(parts, limits);
+    let listen = &daemon.app().config.http.listen;
+    let address = http::start(listen, router, limits, &tracker, shutdown.clone())
+        .await
+        .map_err(|fault| Failure::new(Exit::Failed, fault.to_string(), "set http.listen"))?;
+    daemon.run(&tracker, &shutdown);
+    let jobs = daemon.jobs().ring(&tracker, shutdown.clone()).await;
+    jobs.context("failed to start the job scheduler")?;
+    tracing::info!(%address, mode = daemon.app().config.mode.word(),
+        database = daemon.app().store.engine().word(), "carebell is ready");
+    notify(&[NotifyState::Ready, NotifyState::Status("ready")]);
+    let end = until_ended(&daemon, signals, context, house).await;
+    // Callbacks are kept until every outcome is in: a receipt must not find the door shut.
+    let end = drain(&daemon, end, signals).await?;
+    shutdown.cancel();
+    tracker.close();
+    tracker.wait().await;
+    daemon.app().store.close().await;
+    Ok(end)
+}
+
+async fn until_ended(
+    daemon: &Daemon,
+    signals: &mut Signals,
+    context: &Context,
+    house: &std::path::Path,
+) -> End {
+    let mut status = tokio::time::interval(status_every());
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(terminate),
-            _ = interrupt.recv() => return Ok(terminate),
-            _ = hang_up.recv() => reload(context),
+            _ = signals.terminate.recv() => return End::Stop,
+            _ = signals.interrupt.recv() => return End::Stop,
+            _ = signals.hang_up.recv() => match reload(context, house).await {
+                Ok(next) => {
+                    tracing::info!("the new configuration takes over");
+                    return End::Reload(Box::new(next));
+                }
+                Err(failure) => {
+                    tracing::error!("the new configuration is faulty; the old one stays in force");
+                    let _ = failure.tell(&context.output);
+                    notify(&[NotifyState::Ready]);
+                }
+            },
             _ = status.tick() => feed(daemon).await,
         }
     }
@@ -120,36 +183,64 @@ async fn feed(daemon: &Daemon) {
     }
 }
 
-/// SIGHUP: the new configuration is checked and told of; what cannot change while running needs a restart, and
-/// a faulty one leaves the old in force.
-fn reload(context: &Context) {
-    let monotonic = NotifyState::monotonic_usec_now();
+/// Opens what the new configuration describes, in full, before the old is let go.
+async fn reload(context: &Context, house: &std::path::Path) -> Result<Installation, Failure> {
     let mut states = vec![NotifyState::Reloading];
-    states.extend(monotonic.ok());
+    states.extend(NotifyState::monotonic_usec_now().ok());
     notify(&states);
-    match context.load() {
-        Ok(_) => tracing::warn!("the configuration is valid; restart to put changes into force"),
-        Err(failure) => {
-            tracing::error!("the new configuration is faulty; the old one stays in force");
-            let _ = failure.tell(&context.output);
-        }
+    let loaded = context.load()?;
+    if loaded.config.database.engine() == Engine::Sqlite && loaded.config.state_dir != house {
+        return Err(Failure::new(
+            Exit::BadConfiguration,
+            "state_dir has changed, and with it the lock and the database",
+            "restart the daemon to move it",
+        ));
     }
-    notify(&[NotifyState::Ready]);
+    Installation::open(&loaded).await
 }
 
-/// Waits for every outcome; a second SIGTERM or too long a wait ends it.
-async fn drain(daemon: &Daemon, mut again: tokio::signal::unix::Signal) -> Result<(), Failure> {
-    tokio::select! {
-        drained = daemon.drain() => Ok(drained.context("failed to drain")?),
-        _ = again.recv() => {
-            tracing::warn!("stopped at once: open sends are found unknown at the next start");
-            Ok(())
-        }
-        () = tokio::time::sleep(DRAIN) => {
-            tracing::error!("the drain took too long: open sends are found unknown at the next start");
-            Ok(())
+/// Waits for every outcome. A SIGTERM while a reload drains makes it a stop; one more, or too long a wait, ends
+/// it. Until then the watchdog is fed: a slow provider is no reason to be killed.
+async fn drain(daemon: &Daemon, mut end: End, signals: &mut Signals) -> Result<End, Failure> {
+    if matches!(end, End::Stop) {
+        tell_stopping();
+    }
+    let mut status = tokio::time::interval(status_every());
+    let (drained, too_long) = (daemon.drain(), tokio::time::sleep(DRAIN));
+    tokio::pin!(drained, too_long);
+    loop {
+        tokio::select! {
+            done = &mut drained => return Ok(done.map(|()| end).context("failed to drain")?),
+            () = signals.stop() => match end {
+                End::Reload(_) => {
+                    end = End::Stop;
+                    tell_stopping();
+                }
+                End::Stop => {
+                    tracing::warn!("stopped at once: open sends are found unknown at the next start");
+                    return Ok(end);
+                }
+            },
+            () = &mut too_long => {
+                tracing::error!(
+                    "the drain took too long: open sends are found unknown at the next start"
+                );
+                return Ok(end);
+            }
+            _ = status.tick() => notify(&[NotifyState::Watchdog]),
         }
     }
+}
+
+/// A third of what the watchdog allows.
+fn status_every() -> Duration {
+    let mut watchdog_us = 0;
+    let watched = sd_notify::watchdog_enabled(false, &mut watchdog_us);
+    if watched { Duration::from_micros(watchdog_us) / 3 } else { STATUS_EVERY }
+}
+
+fn tell_stopping() {
+    notify(&[NotifyState::Stopping, NotifyState::Status("draining")]);
 }
 
 fn notify(states: &[NotifyState<'_>]) {

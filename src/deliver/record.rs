@@ -341,18 +341,15 @@ impl Effects {
         reason: Reason,
         now: UtcMs,
     ) {
-        self.turns.push(Turn {
-            subject: message.id.0,
-            state: MessageState::Queued.word(),
-            reason: reason.clone(),
-        });
+        let state = MessageState::Queued.word();
+        self.turns.push(Turn { subject: message.id.0, state, reason: reason.clone() });
+        self.move_open(speaks_for, ReminderState::Queued, &reason);
         message.state = MessageState::Queued;
-        message.reason = reason.clone();
+        message.reason = reason;
         message.wake_at = Some(at);
         message.updated_at = now;
         self.messages.retain(|other| other.id != message.id);
         self.messages.push(message.clone());
-        self.move_open(speaks_for, ReminderState::Queued, &reason);
     }
 
     /// Moves reminders whose story is not over.

@@ -118,9 +118,10 @@ pub fn settle(class: Class, now: UtcMs, valid_until: UtcMs, repeats: i64) -> Set
         Class::Appointment | Class::Measurement => {
             Settlement::Leave { because: Reason::StaysUnknown }
         }
-        Class::Education | Class::Notice => Settlement::Leave { because: Reason::Dropped },
         Class::Answer if repeats < 3 && left > 0 => Settlement::Repeat,
-        Class::Answer => Settlement::Leave { because: Reason::Dropped },
+        Class::Education | Class::Notice | Class::Answer => {
+            Settlement::Leave { because: Reason::Dropped }
+        }
     }
 }
 

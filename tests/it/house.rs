@@ -43,7 +43,7 @@ pub struct House {
     pub daemon: Daemon,
     pub sandbox: Sandbox,
     pub clock: Arc<ManualClock>,
-    pub shutdown: CancellationToken,
+    _shutdown: tokio_util::sync::DropGuard,
     _dir: tempfile::TempDir,
     _database: Option<crate::postgres::Database>,
 }
@@ -124,7 +124,15 @@ impl House {
         let listen = address.to_string();
         carebell::http::start(&listen, router, limits, &tracker, shutdown.clone()).await.unwrap();
         sandbox.call_back(&public_url).unwrap();
-        Some(Self { app, daemon, sandbox, clock, shutdown, _dir: dir, _database: database })
+        Some(Self {
+            app,
+            daemon,
+            sandbox,
+            clock,
+            _shutdown: shutdown.drop_guard(),
+            _dir: dir,
+            _database: database,
+        })
     }
 
     /// Steps until nothing is due, in flight or to be read at the clock's time.

@@ -4,12 +4,17 @@
 
 mod channel;
 mod cli;
+mod commands;
 mod config;
+mod daemon;
+mod demo;
 mod house;
 mod import;
 mod journey;
+mod kills;
 mod message;
 mod postgres;
+mod process;
 mod rooms;
 mod sandbox;
 mod store;

@@ -1,7 +1,5 @@
 //! SMTP by hand.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use super::stage::{Stage, config};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

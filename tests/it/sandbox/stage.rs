@@ -1,7 +1,5 @@
 //! A sandbox on a manual clock, a daemon that keeps what it gets, and what they say to each other.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
