@@ -46,7 +46,11 @@ impl Intake {
         tx.commit().await?;
         if first.is_empty() {
             if self.look_again.swap(false, Ordering::SeqCst) {
-                self.importer.try_waiting(&mut Run::new(), &mut |_| {}).await?;
+                match self.importer.try_waiting(&mut Run::new(), &mut |_| {}).await {
+                    Err(fault @ StoreError::Driver(_)) => return Err(fault),
+                    Err(fault) => tracing::error!(%fault, "what waits cannot be tried again"),
+                    Ok(()) => {}
+                }
             }
             return Ok(0);
         }
