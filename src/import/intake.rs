@@ -3,9 +3,10 @@
 use crate::care::UtcMs;
 use crate::import::importer::{Importer, Mode, Options, Piece, Run};
 use crate::import::quarantine::row_report;
-use crate::import::report::{Outcome, Remark, ResourceRef, ResourceReport, Why};
+use crate::import::report::{Outcome, Remark, ResourceRef, ResourceReport};
 use crate::import::source::{Body, Document};
 use crate::import::unpack::{FirstTime, Opened};
+use crate::import::why::Why;
 use crate::store::intake::{self, IntakeRow, IntakeState, Quarantine};
 use crate::store::{Result, StoreError, Tx, sources};
 use futures::FutureExt;

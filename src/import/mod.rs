@@ -22,13 +22,15 @@ mod shared;
 pub mod source;
 mod text;
 mod unpack;
+mod why;
 mod write;
 
 pub use change::{Change, Item, Reading};
 pub use importer::{Importer, Mode, Options, Sink};
 pub use intake::Intake;
-pub use report::{Counts, Outcome, Remark, ReportLine, ResourceRef, ResourceReport, Why};
+pub use report::{Counts, Outcome, Remark, ReportLine, ResourceRef, ResourceReport};
 pub use source::{Body, Document, documents};
+pub use why::Why;
 
 use crate::care::contact::ConsentDecision;
 use crate::care::{ConsentBasis, Phi, Programme, UtcMs, ZoneRules};

@@ -5,7 +5,8 @@ use crate::care::{Address, ChannelKind, ContactPoint};
 use crate::import::Settings;
 use crate::import::fhir::json::Remarks;
 use crate::import::phone::{self, AddressFault};
-use crate::import::report::{Remark, Why};
+use crate::import::report::Remark;
+use crate::import::why::Why;
 
 /// The patient's zone: the record's, else the programme's.
 ///

@@ -6,10 +6,9 @@
 use crate::care::UtcMs;
 use crate::import::change::{Change, Item, Reading, Revision};
 use crate::import::importer::Piece;
-use crate::import::report::{
-    Counts, Outcome, Remark, ReportLine, ResourceRef, ResourceReport, Why,
-};
+use crate::import::report::{Counts, Outcome, Remark, ReportLine, ResourceRef, ResourceReport};
 use crate::import::source::{Body, Document};
+use crate::import::why::Why;
 use crate::security::Keyring;
 use crate::store::intake::{self, IntakeRow, Quarantine};
 use crate::store::{Result, Tx, sources};

@@ -1,7 +1,7 @@
 //! Files, folders and standard input as a stream of documents, in bounded memory: NDJSON is read line by line,
 //! a JSON or CSV file as a whole up to a limit. What cannot be read is a document too, so that it is reported.
 
-use crate::import::report::Why;
+use crate::import::why::Why;
 use serde::de::IgnoredAny;
 use std::collections::VecDeque;
 use std::fs::File;

@@ -4,7 +4,8 @@
 use super::columns::{Column, Row};
 use crate::care::timing::parse_time_of_day;
 use crate::import::date::Date;
-use crate::import::report::{Remark, Why};
+use crate::import::report::Remark;
+use crate::import::why::Why;
 use chrono::NaiveTime;
 
 /// A cell that is one of a few words.

@@ -1,6 +1,7 @@
 //! Columns: what a header may be called, and which cells a row has of them.
 
-use crate::import::report::{Remark, Why};
+use crate::import::report::Remark;
+use crate::import::why::Why;
 
 /// A column that means something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

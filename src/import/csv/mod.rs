@@ -11,7 +11,8 @@ mod patient;
 use crate::import::Settings;
 use crate::import::change::{Change, Identity, Item, Key, PatientChange, Reading, Revision};
 use crate::import::fhir::json::Remarks;
-use crate::import::report::{Remark, ResourceRef, Why};
+use crate::import::report::{Remark, ResourceRef};
+use crate::import::why::Why;
 use columns::{Column, Header, Row};
 use std::collections::{BTreeMap, HashMap};
 

@@ -8,7 +8,8 @@ use crate::care::{Activity, ActivityKind, ActivityStatus, Class, Dosage, Phi, Sc
 use crate::import::change::{ActivityChange, AnchorFrom, Identity, Key, Reference, fingerprint};
 use crate::import::date::Date;
 use crate::import::fhir::json::Remarks;
-use crate::import::report::{Remark, Why};
+use crate::import::report::Remark;
+use crate::import::why::Why;
 use crate::import::{Settings, text};
 use chrono::NaiveDateTime;
 

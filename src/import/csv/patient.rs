@@ -9,7 +9,8 @@ use crate::import::change::PatientChange;
 use crate::import::date::Date;
 use crate::import::fhir::json::Remarks;
 use crate::import::person::{Contacts, language, zone};
-use crate::import::report::{Remark, Why};
+use crate::import::report::Remark;
+use crate::import::why::Why;
 use crate::import::{Settings, text};
 use chrono::NaiveTime;
 

@@ -6,7 +6,8 @@ use crate::care::ids::new_uuid;
 use crate::care::{ConsentBasis, UtcMs};
 use crate::import::change::ConsentChange;
 use crate::import::held::{Mark, fingerprint};
-use crate::import::report::{Outcome, Remark, Why};
+use crate::import::report::{Outcome, Remark};
+use crate::import::why::Why;
 use crate::store::sources::NameKind;
 
 impl Diff<'_> {

@@ -4,7 +4,8 @@ use super::{By, Diff, Stop, Taken};
 use crate::care::{ActivityStatus, PatientStatus};
 use crate::import::change::{Deletion, Revision};
 use crate::import::held::{activity_print, fingerprint, kind_of};
-use crate::import::report::{Outcome, Why};
+use crate::import::report::Outcome;
+use crate::import::why::Why;
 use crate::store::sources::NameKind;
 
 impl Diff<'_> {

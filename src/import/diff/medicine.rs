@@ -5,7 +5,7 @@ use crate::care::ids::{ActivityId, PatientId};
 use crate::care::time::DAY_MS;
 use crate::care::{Activity, ActivityStatus, UtcMs};
 use crate::import::held::{HeldActivity, HeldPatient, activity_print};
-use crate::import::report::Why;
+use crate::import::why::Why;
 use crate::timing::{ActivityContext, next_activity_slot};
 
 /// How far ahead two orders are looked at, in milliseconds: as far as a wake looks.

@@ -8,7 +8,8 @@ use crate::care::{ConsentBasis, Patient, PatientStatus, Phi, Routine, Schedule, 
 use crate::import::change::{Identity, PatientChange, Revision};
 use crate::import::date::Date;
 use crate::import::held::{Fate, HeldPatient, Mark, fingerprint};
-use crate::import::report::{Outcome, Remark, Why};
+use crate::import::report::{Outcome, Remark};
+use crate::import::why::Why;
 use crate::policy::contact_choice::ASSERTION;
 use crate::store::sources::NameKind;
 use std::collections::BTreeMap;

@@ -6,8 +6,8 @@ use super::scope::{Known, Scope};
 use crate::care::{Activity, ActivityKind, ActivityStatus, Phi, Schedule};
 use crate::import::change::{ActivityChange, AnchorFrom, Identity, Reference, fingerprint};
 use crate::import::date::Date;
-use crate::import::report::Why;
 use crate::import::text;
+use crate::import::why::Why;
 use chrono::NaiveDateTime;
 
 /// An activity in the making: collects remarks and reasons for review.

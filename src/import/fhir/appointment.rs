@@ -8,8 +8,8 @@ use super::scope::{Known, Scope};
 use crate::care::{ActivityKind, ActivityStatus, Schedule};
 use crate::import::change::{AnchorFrom, Change, Reference};
 use crate::import::date::Date;
-use crate::import::report::Why;
 use crate::import::text;
+use crate::import::why::Why;
 use serde::Deserialize;
 
 #[derive(Default, Deserialize)]

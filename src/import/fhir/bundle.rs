@@ -7,7 +7,8 @@ use super::{appointment, consent, order, patient, plan, versions};
 use crate::import::Settings;
 use crate::import::change::{Change, Deletion, Item, Key, Reading, Reference, Revision};
 use crate::import::date::Date;
-use crate::import::report::{Remark, ResourceRef, Why};
+use crate::import::report::{Remark, ResourceRef};
+use crate::import::why::Why;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

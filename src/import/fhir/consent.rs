@@ -13,8 +13,8 @@ use crate::care::timing::Period;
 use crate::care::{ConsentBasis, Phi, UtcMs};
 use crate::import::change::{Change, ConsentChange, fingerprint};
 use crate::import::date::Date;
-use crate::import::report::Why;
 use crate::import::text;
+use crate::import::why::Why;
 use serde::Deserialize;
 
 #[derive(Default, Deserialize)]

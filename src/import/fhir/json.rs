@@ -2,7 +2,8 @@
 //! values in its errors.
 
 use crate::care::timing::Decimal;
-use crate::import::report::{Remark, Why};
+use crate::import::report::Remark;
+use crate::import::why::Why;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;

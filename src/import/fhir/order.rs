@@ -10,8 +10,8 @@ use crate::care::timing::{Period, Repeat, Timing as CareTiming};
 use crate::care::{ActivityKind, Dosage as CareDosage, Schedule};
 use crate::import::change::{ActivityChange, AnchorFrom, Change, Reference};
 use crate::import::date::Date;
-use crate::import::report::Why;
 use crate::import::text;
+use crate::import::why::Why;
 use chrono::NaiveDateTime;
 use serde::Deserialize;
 

@@ -8,7 +8,7 @@ use crate::care::{ChannelKind, Patient as CarePatient, PatientStatus, Phi, Routi
 use crate::import::change::{Change, PatientChange, fingerprint};
 use crate::import::date::Date;
 use crate::import::person::{Contacts, language, zone};
-use crate::import::report::Why;
+use crate::import::why::Why;
 use crate::import::{Settings, text};
 use serde::Deserialize;
 

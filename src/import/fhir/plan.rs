@@ -13,8 +13,8 @@ use crate::care::{ActivityKind, ActivityStatus, Dosage, Phi, Plan, Schedule};
 use crate::import::change::{
     ActivityChange, AnchorFrom, Change, Identity, Key, PlanChange, Reference, fingerprint,
 };
-use crate::import::report::Why;
 use crate::import::text;
+use crate::import::why::Why;
 use serde::Deserialize;
 use std::collections::HashSet;
 

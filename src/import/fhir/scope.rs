@@ -5,7 +5,7 @@ use super::datatypes::{Head, Identifier, Meta, Reference as Written};
 use super::json::{Remarks, parse};
 use crate::import::Settings;
 use crate::import::change::{Identity, Key, Reference};
-use crate::import::report::Why;
+use crate::import::why::Why;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};

@@ -1,7 +1,8 @@
 //! Several versions of one thing in one document: the newest holds, whatever the order they stand in.
 
 use crate::import::change::{Change, Item, Reading};
-use crate::import::report::{Remark, Why};
+use crate::import::report::Remark;
+use crate::import::why::Why;
 use std::collections::HashMap;
 
 /// What the order of a document's entries means.

@@ -229,16 +229,22 @@ async fn state_of_intake(house: &House) -> String {
 }
 
 on_both!(a_deletion_stops_and_erases_nothing, async |house: House| {
-    fhir(&house, &[person("p", &json!({})), consent("permit"), order("m", "08:00:00", &json!({}))])
-        .await;
+    let start = [person("p", &json!({})), consent("permit"), order("m", "08:00:00", &json!({}))];
+    fhir(&house, &start).await;
+    house.play_until(MONDAY.plus_ms(12 * HOUR_MS)).await;
     let delete = |url: &str| json!({"resourceType": "Bundle", "type": "transaction", "entry": [{"request": {"method": "DELETE", "url": url}}]});
     assert_eq!(outcomes(&fhir(&house, &[delete("MedicationRequest/none")]).await), ["ignored"]);
     assert_eq!(outcomes(&fhir(&house, &[delete("MedicationRequest/m")]).await), ["updated"]);
     assert_eq!(outcomes(&fhir(&house, &[delete("MedicationRequest/m")]).await), ["unchanged"]);
     fhir(&house, &[order("n", "09:00:00", &json!({}))]).await;
+    house.play_until(MONDAY.plus_ms(DAY_MS + 12 * HOUR_MS)).await;
+    assert_eq!(sent(&house), [8.0, 33.0]);
     fhir(&house, &[delete("Patient/p")]).await;
-    house.play_until(MONDAY.plus_ms(2 * DAY_MS)).await;
-    assert_eq!(sent(&house), [] as [f64; 0]);
+    house.play_until(MONDAY.plus_ms(3 * DAY_MS)).await;
+    assert_eq!(sent(&house), [8.0, 33.0]);
+    assert_eq!(outcomes(&fhir(&house, &start).await), ["updated", "unchanged", "updated"]);
+    house.play_until(MONDAY.plus_ms(3 * DAY_MS + 12 * HOUR_MS)).await;
+    assert_eq!(sent(&house), [8.0, 33.0, 80.0, 81.0]);
 });
 
 on_both!(an_older_version_changes_nothing, async |house: House| {
@@ -354,14 +360,16 @@ on_both!(h01_one_identifier_and_another_birth_date_are_not_one_person, async |ho
 on_both!(p6_what_people_decided_outlives_an_update_of_the_record, async |house: House| {
     fhir(&house, &[person("p", &json!({})), consent("permit"), order("m", "08:00:00", &json!({}))])
         .await;
+    house.play_until(MONDAY.plus_ms(12 * HOUR_MS)).await;
+    assert_eq!(sent(&house), [8.0]);
     let mut tx = house.app.store.write().await.unwrap();
     let id = patients::page(&mut tx, None, 9).await.unwrap()[0];
     patients::set_status(&mut tx, id, PatientStatus::Paused, MONDAY).await.unwrap();
     tx.commit().await.unwrap();
     let renamed = person("p", &json!({"name": [{"text": "New Name"}]}));
     assert_eq!(outcomes(&fhir(&house, std::slice::from_ref(&renamed)).await), ["updated"]);
-    house.play_until(MONDAY.plus_ms(DAY_MS)).await;
-    assert_eq!(sent(&house), [] as [f64; 0]);
+    house.play_until(MONDAY.plus_ms(2 * DAY_MS)).await;
+    assert_eq!(sent(&house), [8.0]);
     // The source itself moves the standing.
     let mut gone = renamed.clone();
     gone["deceasedBoolean"] = json!(true);
