@@ -234,7 +234,7 @@ impl Told<'_> {
 
 /// What to try next.
 const NEXT: &str = "
-Next:
+Next (until it is installed, write `cargo run --release --` for `carebell`):
   carebell demo --keep DIR   keep the database and the ledger, to look around
   carebell demo --json       the same as JSON, for programs
   carebell config default    every key of the configuration, with its meaning
@@ -246,10 +246,12 @@ fn next_with(folder: &Path) -> String {
     format!(
         "
 Kept: {folder}
-  {SQLITE_FILE}, and in {LEDGER_FILE} all that the providers took. Look around:
+  {SQLITE_FILE}, and in {LEDGER_FILE} all that the providers took. Look around
+(until it is installed, write `cargo run --release --` for `carebell`):
   export STATE_DIRECTORY={folder}
   carebell status
   carebell patients list
+  carebell review list
   carebell explain --patient pat_... --at TIME"
     )
 }
