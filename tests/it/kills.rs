@@ -46,18 +46,21 @@ enum Moment {
     Ready,
     /// So many more messages were accepted.
     Accepted(usize),
-    /// So many answers are held back: accepted, and the daemon does not know.
-    Held(usize),
+    /// After so many more, so many answers are held back: accepted, and the daemon does not know.
+    Held { after: usize, answers: usize },
 }
 
 impl Moment {
-    /// Every kind comes in turn; how far it lets the daemon go is drawn.
-    fn draw(round: usize, rng: &mut StdRng) -> Self {
+    /// Every kind comes in turn; how far it lets the daemon go is drawn, so that all lives together come to an end.
+    fn draw(round: usize, messages_a_life: usize, rng: &mut StdRng) -> Self {
         match round % 3 {
             0 if round == 0 => Self::Ready,
             0 => Self::Accepted(0),
-            1 => Self::Held(rng.random_range(1..=5)),
-            _ => Self::Accepted(rng.random_range(1..=10)),
+            1 => Self::Held {
+                after: rng.random_range(0..=messages_a_life / 2),
+                answers: rng.random_range(1..=5),
+            },
+            _ => Self::Accepted(rng.random_range(1..=messages_a_life)),
         }
     }
 }
@@ -81,7 +84,7 @@ async fn kills(on: On) {
     installation.enrol(&people).await;
     let mut rng = StdRng::seed_from_u64(size.seed);
     for round in 0..size.kills {
-        let moment = Moment::draw(round, &mut rng);
+        let moment = Moment::draw(round, slots / size.kills, &mut rng);
         let running = installation.start().await;
         reach(&installation, moment).await;
         running.kill();
@@ -103,7 +106,7 @@ fn ward(patients: usize) -> Vec<(Patient, Vec<Activity>)> {
     let kinds = [
         [ActivityKind::Medication, ActivityKind::Medication],
         [ActivityKind::Measurement, ActivityKind::Appointment],
-        [ActivityKind::Medication, ActivityKind::Education],
+        [ActivityKind::Appointment, ActivityKind::Education],
         [ActivityKind::Appointment, ActivityKind::Measurement],
     ];
     (0..patients)
@@ -131,7 +134,8 @@ async fn reach(installation: &Installation, moment: Moment) {
         Moment::Accepted(more) => {
             until("messages are accepted", async || sandbox.ledger().len() >= before + more).await;
         }
-        Moment::Held(answers) => {
+        Moment::Held { after, answers } => {
+            until("messages are accepted", async || sandbox.ledger().len() >= before + after).await;
             sandbox.faults().add(Rule::always(Fault::Answer(AnswerFault::Hold)));
             until("answers are held", async || sandbox.held() >= answers).await;
         }
