@@ -171,7 +171,7 @@ impl std::fmt::Display for Reason {
             }
             Self::Reinstated => f.write_str("what had stopped it is gone, and it is still of use"),
             Self::Moved { to } => write!(f, "it falls on {} now", to.rfc3339()),
-            Self::GoLive => f.write_str("queued in sandbox mode before going live"),
+            Self::GoLive => f.write_str("it belongs to the sandbox, before going live"),
             Self::Accepted => f.write_str("the provider accepted it"),
             Self::Refused { code } => write!(f, "the provider refused it with code {code}"),
             Self::NotSent { stage } => write!(f, "it failed before it was sent ({stage})"),

@@ -2,9 +2,9 @@
 
 use super::{Context, Exit, Failure};
 use crate::care::ids::new_uuid;
-use crate::channel::Channels;
+use crate::channel::{ChannelConfigError, Channels};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Engine, Loaded, Mode, connect_options_policy};
+use crate::config::{Config, Engine, Loaded, Mode, Problem, connect_options_policy};
 use crate::message::{Catalogue, CatalogueProblem, Programmes};
 use crate::security::{Keyring, SharedRng, WhenMissing, load_or_create_master_key};
 use crate::store::meta::{self, fact};
@@ -64,19 +64,22 @@ impl Sources {
 /// What a database is stamped with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamp {
-    /// The configured mode.
+    /// The configured mode: a demo's database is refused.
     Configured,
+    /// The configured mode, or a demo's: that one opens on hold, to be looked at.
+    AsItIs,
     /// A demo's: it can never go live.
     Demo,
 }
 
 impl App {
-    /// Opens the installation that the configuration describes; a first start makes what is missing.
+    /// Opens the installation that the configuration describes, for a command; a first start makes what is
+    /// missing.
     ///
     /// # Errors
     /// With what is wrong, where, and the fix.
     pub async fn open(context: &Context) -> Result<Self, Failure> {
-        Self::open_with(&context.load()?, Sources::real(), Stamp::Configured).await
+        Self::open_with(&context.load()?, Sources::real(), Stamp::AsItIs).await
     }
 
     /// Opens with given time and randomness.
@@ -99,13 +102,7 @@ impl App {
         let catalogue = Catalogue::load(overlay).map_err(|p| catalogue_failure(&p))?;
         let programmes =
             Programmes::load(overlay, &zones, &catalogue).map_err(|p| catalogue_failure(&p))?;
-        let channels = Channels::build(
-            &config.channels,
-            config.mode,
-            &config.http.public_url,
-            request_timeout_ms(&config),
-        )
-        .map_err(|fault| {
+        let channels = build_channels(&config).map_err(|fault| {
             Failure::new(Exit::BadConfiguration, fault.to_string(), "carebell check")
         })?;
         Ok(Self {
@@ -122,15 +119,26 @@ impl App {
     }
 }
 
+/// The channels as configured.
+pub(super) fn build_channels(config: &Config) -> Result<Channels, ChannelConfigError> {
+    let timeout_ms = request_timeout_ms(config);
+    Channels::build(&config.channels, config.mode, &config.http.public_url, timeout_ms)
+}
+
 /// The time one send may take: just under half the lease (design.md section 3).
 fn request_timeout_ms(config: &Config) -> i64 {
     i64::from(config.deliver.lease_seconds) * 1_000 / 2 - 1_000
 }
 
-fn catalogue_failure(problems: &[CatalogueProblem]) -> Failure {
-    Failure::Configuration(
-        problems.iter().map(|p| crate::config::Problem::new(&p.place, &p.what, &p.fix)).collect(),
-    )
+/// Programmes and texts that cannot be used.
+pub(super) fn catalogue_failure(problems: &[CatalogueProblem]) -> Failure {
+    Failure::Configuration(catalogue_problems(problems))
+}
+
+/// The same, each with its file as the place.
+pub(super) fn catalogue_problems(problems: &[CatalogueProblem]) -> Vec<Problem> {
+    let place = |p: &CatalogueProblem| format!("{}, {}", p.file, p.place);
+    problems.iter().map(|p| Problem::new(place(p), &p.what, &p.fix)).collect()
 }
 
 /// Opens the database without touching its schema.
@@ -155,9 +163,16 @@ pub async fn open_store(loaded: &Loaded, rng: &SharedRng) -> Result<Store, Failu
     .map_err(|fault| {
         Failure::new(Exit::BadConfiguration, fault.to_string(), "see Backup in the README")
     })?;
-    let keys = Keyring::new(&master);
+    connect(config, Keyring::new(&master)).await
+}
+
+/// Connects to the database under these keys; SQLite's file is made where it is absent.
+///
+/// # Errors
+/// When the database cannot be used.
+pub async fn connect(config: &Config, keys: Keyring) -> Result<Store, Failure> {
     let opened = match config.database.engine() {
-        Engine::Sqlite => connect_sqlite(&file, keys).await,
+        Engine::Sqlite => connect_sqlite(&sqlite_file(config), keys).await,
         Engine::Postgres => {
             let options = PgConnectOptions::from_str(&config.database.url)
                 .context("database.url is no PostgreSQL URL")?;
@@ -202,9 +217,11 @@ async fn stamp_or_compare(
     sources: &Sources,
     stamp: Stamp,
 ) -> Result<Option<String>, Failure> {
-    let wanted = match stamp {
-        Stamp::Configured => config.mode.word(),
-        Stamp::Demo => "demo",
+    // A new database is a sandbox's whatever the configuration says: only `db go-live`, with its gate, makes it
+    // live.
+    let (first, wanted) = match stamp {
+        Stamp::Configured | Stamp::AsItIs => (Mode::Sandbox.word(), config.mode.word()),
+        Stamp::Demo => ("demo", "demo"),
     };
     let host = host_name();
     let id = new_uuid(sources.clock.now(), &mut sources.rng.fork()).to_string();
@@ -213,7 +230,7 @@ async fn stamp_or_compare(
         let mut tx = store.write().await?;
         meta::set_once(&mut tx, fact::DATABASE_ID, &id).await?;
         let print = meta::set_once(&mut tx, fact::KEY_FINGERPRINT, &keys.fingerprint()).await?;
-        let mode = meta::set_once(&mut tx, fact::MODE, wanted).await?;
+        let mode = meta::set_once(&mut tx, fact::MODE, first).await?;
         let stamped = meta::set_once(&mut tx, fact::HOST, &host).await?;
         let opens = patients::opens_with(&mut tx, keys).await?;
         // A wrong key leaves no stamp: the right one must still find the database as it was.
@@ -231,12 +248,18 @@ async fn stamp_or_compare(
             "restore master.key (or the credential) that belongs to this database",
         ));
     }
-    if mode == "demo" && stamp != Stamp::Demo {
-        return Err(Failure::new(
-            Exit::BadConfiguration,
-            "this is a demo's database",
-            "use another state_dir: a demo database can never be used for patients",
-        ));
+    if mode == "demo" {
+        return match stamp {
+            Stamp::Demo => Ok(None),
+            Stamp::AsItIs => {
+                Ok(Some("this is a demo's database: it is only to be looked at".into()))
+            }
+            Stamp::Configured => Err(Failure::new(
+                Exit::BadConfiguration,
+                "this is a demo's database",
+                "use another state_dir: a demo database can never be used for patients",
+            )),
+        };
     }
     if mode != wanted {
         return Ok(Some(format!(

@@ -1,8 +1,15 @@
 //! `carebell check`: is this installation fit to run? A list of checks, each yielding problems with place and
 //! fix. It reads only, sends nothing and needs no running daemon.
 
-use super::{Context, Exit, Failure, Form, Tone, printable, wrapped};
-use crate::config::{Effective, Loaded, Problem};
+use super::app::{MASTER_KEY_FILE, build_channels, catalogue_problems, connect, sqlite_file};
+use super::{Context, Exit, Failure, Form, Tone, jobs, printable, wrapped};
+use crate::channel::ChannelConfigError;
+use crate::config::{Config, Effective, Engine, Loaded, Mode, Problem};
+use crate::message::{Catalogue, Programmes};
+use crate::security::{Keyring, MasterKeyError, SharedRng, WhenMissing, load_or_create_master_key};
+use crate::store::meta::{self, fact};
+use crate::store::{MigrationStatus, Result as Stored, Store};
+use crate::zones::Zones;
 use serde::Serialize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,38 +20,56 @@ pub(super) struct Args {
     form: Form,
 }
 
-/// One check of a valid configuration: its name, and what it finds wrong.
+/// One check of a valid configuration: its name, and what it finds.
 struct Check {
     name: &'static str,
-    problems: fn(&Loaded) -> Vec<Problem>,
+    look: fn(&Context, &Loaded) -> Found,
 }
 
 /// In the order in which a person would put things right.
 const CHECKS: &[Check] = &[
-    Check { name: "state folder", problems: state_folder },
-    Check { name: "secrets", problems: secrets },
+    Check { name: "state folder", look: |_, loaded| state_folder(loaded).into() },
+    Check { name: "secrets", look: |_, loaded| secrets(loaded).into() },
+    Check { name: "programmes and texts", look: |_, loaded| programmes(loaded).into() },
+    Check { name: "jobs", look: |_, loaded| jobs::problems(&loaded.config.schedules.dir).into() },
+    Check { name: "channels", look: |_, loaded| channels(loaded).into() },
+    Check { name: "master key and database", look: database },
 ];
 
 /// What a check found.
+#[derive(Debug, Default, Serialize)]
+struct Found {
+    problems: Vec<Problem>,
+    /// Worth knowing; no fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+impl From<Vec<Problem>> for Found {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self { problems, note: None }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Finding {
     check: &'static str,
-    problems: Vec<Problem>,
+    #[serde(flatten)]
+    found: Found,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let finding = |check, found| Finding { check, found };
     let (findings, exit) =
         match crate::config::load(context.config.as_deref(), &context.environment) {
-            Err(problems) => (
-                vec![Finding { check: "configuration", problems: problems.0 }],
-                Exit::BadConfiguration,
-            ),
+            Err(problems) => {
+                (vec![finding("configuration", problems.0.into())], Exit::BadConfiguration)
+            }
             Ok(loaded) => {
-                let mut findings = vec![Finding { check: "configuration", problems: Vec::new() }];
-                findings.extend(CHECKS.iter().map(|check| Finding {
-                    check: check.name,
-                    problems: (check.problems)(&loaded),
-                }));
+                let mut findings = vec![finding("configuration", Found::default())];
+                let looks = CHECKS.iter();
+                findings
+                    .extend(looks.map(|check| finding(check.name, (check.look)(context, &loaded))));
                 (findings, Exit::Failed)
             }
         };
@@ -53,7 +78,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     } else {
         context.output.print(&findings.iter().map(|one| text(one, context)).collect::<String>())?;
     }
-    if findings.iter().all(|one| one.problems.is_empty()) {
+    if findings.iter().all(|one| one.found.problems.is_empty()) {
         Ok(())
     } else {
         Err(Failure::Answered(exit))
@@ -61,14 +86,121 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 fn text(finding: &Finding, context: &Context) -> String {
+    let Found { problems, note } = &finding.found;
     let (tone, word) =
-        if finding.problems.is_empty() { (Tone::Good, "ok    ") } else { (Tone::Bad, "failed") };
+        if problems.is_empty() { (Tone::Good, "ok    ") } else { (Tone::Bad, "failed") };
     let mut text = format!("{}  {}\n", context.output.paint(tone, word), finding.check);
-    for problem in &finding.problems {
+    if let Some(line) = note {
+        text += &wrapped(&printable(line), 8);
+    }
+    for problem in problems {
         text += &wrapped(&printable(&format!("{}: {}", problem.place, problem.what)), 8);
         text += &wrapped(&printable(&format!("fix: {}", problem.fix)), 10);
     }
     text
+}
+
+/// The schedules folder over the copy in the binary, read as the daemon reads it.
+fn programmes(loaded: &Loaded) -> Vec<Problem> {
+    let folder = loaded.config.schedules.dir.as_path();
+    let overlay = Some(folder).filter(|dir| dir.exists());
+    let zones = match Zones::open(None) {
+        Ok(zones) => zones,
+        Err(fault) => return vec![Problem::new("zone rules", fault.to_string(), "install tzdata")],
+    };
+    let read = Catalogue::load(overlay)
+        .and_then(|catalogue| Programmes::load(overlay, &zones, &catalogue));
+    catalogue_problems(&read.err().unwrap_or_default())
+}
+
+/// What only building a channel shows: addresses that sandbox mode refuses, missing root certificates.
+fn channels(loaded: &Loaded) -> Vec<Problem> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let fault = build_channels(&loaded.config).err();
+    let problem = |fault: ChannelConfigError| {
+        Problem::new("channels", fault.to_string(), "correct the key, or leave the channel out")
+    };
+    fault.into_iter().map(problem).collect()
+}
+
+/// Opens what is there, and makes nothing: not the folder, not the key, not the database.
+fn database(context: &Context, loaded: &Loaded) -> Found {
+    let config = &loaded.config;
+    let file = sqlite_file(config);
+    if config.database.engine() == Engine::Sqlite && !file.exists() {
+        let note = Some(format!("{} will be made at the first start", file.display()));
+        return Found { problems: Vec::new(), note };
+    }
+    let key = config.state_dir.join(MASTER_KEY_FILE);
+    let credential = loaded.master_key_credential.as_deref();
+    let rng = &mut SharedRng::from_os().fork();
+    let master = match load_or_create_master_key(credential, &key, WhenMissing::Refuse, rng) {
+        Ok(master) => master,
+        Err(MasterKeyError::Missing { .. }) if config.database.engine() == Engine::Postgres => {
+            let note = format!(
+                "{} is not there: the first daemon on this database makes it, others need a copy",
+                key.display()
+            );
+            return Found { problems: Vec::new(), note: Some(note) };
+        }
+        Err(fault) => {
+            let fix = "see Backup in the README";
+            let place = credential.unwrap_or(&key).display().to_string();
+            return vec![Problem::new(place, fault.to_string(), fix)].into();
+        }
+    };
+    let keys = Keyring::new(&master);
+    let looked = context.block_on(async {
+        let store = connect(config, keys).await?;
+        let found = look(&store, config.mode).await;
+        store.close().await;
+        Ok(found?)
+    });
+    looked.unwrap_or_else(|failure| {
+        let what = match failure {
+            Failure::Told { message, .. } => message,
+            _ => "cannot be opened".to_owned(),
+        };
+        let fix = "is the server up, and may this user use it?";
+        vec![Problem::new(place_of(config), what, fix)].into()
+    })
+}
+
+fn place_of(config: &Config) -> String {
+    match config.database.engine() {
+        Engine::Sqlite => sqlite_file(config).display().to_string(),
+        Engine::Postgres => "database.url".to_owned(),
+    }
+}
+
+async fn look(store: &Store, mode: Mode) -> Stored<Found> {
+    let MigrationStatus { applied, known } = store.migration_status().await?;
+    let problem = |what: String, fix: &str| Found::from(vec![Problem::new("database", what, fix)]);
+    if applied > known {
+        let what = format!("its schema is {applied}, this binary knows {known}");
+        return Ok(problem(what, "use the binary that the daemon runs"));
+    }
+    if applied < known {
+        let note = Some(format!("its schema goes from {applied} to {known} at the next start"));
+        return Ok(Found { problems: Vec::new(), note });
+    }
+    let refused = store.refused_statements().await?;
+    if let Some((name, why)) = refused.first() {
+        let what = format!("{} statements are refused, {name} first: {why}", refused.len());
+        return Ok(problem(what, "was the schema changed by hand? restore it from a backup"));
+    }
+    let mut tx = store.read().await?;
+    let print = meta::get(&mut tx, fact::KEY_FINGERPRINT).await?;
+    if print.is_some_and(|print| print != store.keys().fingerprint()) {
+        let what = "it was sealed with another master key".to_owned();
+        return Ok(problem(what, "restore the master key that belongs to this database"));
+    }
+    let stamped = meta::get(&mut tx, fact::MODE).await?;
+    let moved = stamped.filter(|stamped| stamped != mode.word());
+    Ok(moved.map_or_else(Found::default, |stamped| {
+        let what = format!("it is stamped {stamped}, the configuration says {}", mode.word());
+        problem(what, "carebell db go-live moves a database from sandbox to live")
+    }))
 }
 
 /// The folder that holds the database and the master key is the daemon's alone.

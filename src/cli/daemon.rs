@@ -5,9 +5,10 @@ use super::app::App;
 use crate::care::UtcMs;
 use crate::care::ids::InstanceId;
 use crate::channel::Callback;
-use crate::config::Engine;
+use crate::config::{Engine, Mode};
 use crate::deliver::{Deliverer, DelivererDeps};
 use crate::http::{Component, NotKept, Readiness, Sink};
+use crate::import::{Importer, Intake};
 use crate::inbound::Inbound;
 use crate::jobs::Jobs;
 use crate::schedule::{Scheduler, SchedulerDeps};
@@ -41,6 +42,7 @@ pub struct Daemon {
     scheduler: Scheduler,
     deliverer: Deliverer,
     inbound: Inbound,
+    intake: Intake,
     jobs: Jobs,
     watch: Watch,
     pulse: Arc<Pulse>,
@@ -105,12 +107,20 @@ impl Daemon {
             watch.clone(),
             Arc::new(declared),
         );
+        let intake = Intake::new(Importer::new(
+            app.store.clone(),
+            Arc::clone(&app.clock),
+            app.zones.clone(),
+            Arc::clone(&app.programmes),
+            Arc::clone(&app.rng),
+        ));
         let pulse = Pulse {
             born: std::time::Instant::now(),
             beats: std::array::from_fn(|_| AtomicI64::new(0)),
         };
         Self {
             inbound: Inbound::new(deliverer.clone()),
+            intake,
             app,
             instance,
             scheduler,
@@ -182,7 +192,8 @@ impl Daemon {
 
     async fn step_inbound(&self) -> Result<bool> {
         let callbacks = self.inbound.tick().await?;
-        Ok(callbacks > 0)
+        let rows = self.intake.tick().await?;
+        Ok(callbacks > 0 || rows > 0)
     }
 
     /// Runs the loops until `shutdown`, on tasks of `tracker`.
@@ -371,8 +382,12 @@ impl Sink for Daemon {
 }
 
 impl Daemon {
-    /// Remembers, once a minute at most, that a channel's webhook works: going live asks for it.
+    /// Remembers, once a minute at most, that a channel's webhook works: going live asks for it. What the
+    /// sandbox calls back shows nothing of the kind.
     async fn heard(&self, channel: &str) -> Result<()> {
+        if self.app.config.mode != Mode::Live {
+            return Ok(());
+        }
         let key = format!("{}{channel}", fact::WEBHOOK_VERIFIED_MS);
         let now = self.app.clock.now();
         let mut tx = self.app.store.read().await?;
@@ -383,6 +398,7 @@ impl Daemon {
         }
         let mut tx = self.app.store.write().await?;
         meta::set(&mut tx, &key, &now.0.to_string()).await?;
+        meta::set_once(&mut tx, fact::HEARD_LIVE_SINCE_MS, &now.0.to_string()).await?;
         tx.commit().await
     }
 }

@@ -2,11 +2,12 @@
 
 use super::output::{Output, Tone};
 use crate::config::{ConfigProblems, Problem};
+use crate::store::StoreError;
 use std::io::ErrorKind;
 
 /// Shown under `--help`.
 pub(super) const HELP: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 75 already running, \
-                               78 bad configuration";
+                               78 bad configuration, 130 interrupted";
 
 /// The exit codes. 75 and 78 are EX_TEMPFAIL and EX_CONFIG of sysexits.h; the unit does not restart on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Exit {
     AlreadyRunning = 75,
     /// The configuration is wrong; trying again changes nothing.
     BadConfiguration = 78,
+    /// Ended early by the user; 128 and the number of SIGINT, as shells say it.
+    Interrupted = 130,
 }
 
 impl From<Exit> for std::process::ExitCode {
@@ -91,6 +94,12 @@ impl From<ConfigProblems> for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Told { exit: Exit::Failed, message: format!("{error:#}"), fix: None }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        anyhow::Error::from(error).context("failed in the database").into()
     }
 }
 

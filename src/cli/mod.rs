@@ -7,19 +7,30 @@ mod check;
 mod completions;
 mod config;
 pub mod daemon;
+mod db;
+mod demo;
 mod exit;
+mod explain;
+mod installation;
+mod jobs;
 mod lock;
 pub mod logging;
 mod man;
 pub mod metrics;
 mod output;
+mod patients;
+mod preview;
+mod review;
 mod run;
+mod sandbox;
 pub mod stage;
+mod status;
 
 pub use exit::{Exit, Failure};
 pub use output::{Color, Output, Tone, printable, wrapped};
 
 use crate::config::{Environment, Loaded};
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -48,8 +59,30 @@ struct Global {
 enum Command {
     /// Run the daemon
     Run(run::Args),
+    /// Play a day of sample patients on this machine alone, in about a minute
+    Demo(demo::Args),
     /// Check the installation and say how to put right what is wrong
     Check(check::Args),
+    /// Show how the installation stands, in numbers
+    Status(status::Args),
+    /// List patients, or show one
+    #[command(subcommand)]
+    Patients(patients::Action),
+    /// Decide about activities that a person must confirm first
+    #[command(subcommand)]
+    Review(review::Action),
+    /// Show what a patient will be sent, when and why
+    Preview(preview::Args),
+    /// Tell the whole story of a reminder, sent or not
+    Explain(explain::Args),
+    /// List the housekeeping jobs, or run one
+    #[command(subcommand)]
+    Jobs(jobs::Action),
+    /// Look after the database; go live
+    #[command(subcommand)]
+    Db(db::Action),
+    /// Stand in for the providers on this machine
+    Sandbox(Box<sandbox::Args>),
     /// Show the configuration
     #[command(subcommand)]
     Config(config::Action),
@@ -78,16 +111,19 @@ impl Context {
         Ok(crate::config::load(self.config.as_deref(), &self.environment)?)
     }
 
-    /// Runs a command's asynchronous part to its end.
+    /// Runs a command's asynchronous work to its end.
     ///
     /// # Errors
-    /// The command's own, or that the runtime cannot start.
+    /// Those of the work; or no runtime can be made.
     pub fn block_on<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(work)
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("failed to start the runtime")?
+            .block_on(work)
     }
 }
 
@@ -121,7 +157,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(args, context),
+        Command::Demo(args) => demo::run(args, context),
         Command::Check(args) => check::run(args, context),
+        Command::Status(args) => status::run(args, context),
+        Command::Patients(action) => patients::run(action, context),
+        Command::Review(action) => review::run(action, context),
+        Command::Preview(args) => preview::run(args, context),
+        Command::Explain(args) => explain::run(args, context),
+        Command::Jobs(action) => jobs::run(action, context),
+        Command::Db(action) => db::run(action, context),
+        Command::Sandbox(args) => sandbox::run(args, context),
         Command::Config(action) => config::run(action, context),
         Command::Completions(args) => completions::run(args, context),
         Command::Man => man::run(context),

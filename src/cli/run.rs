@@ -152,7 +152,10 @@ async fn until_ended(
             _ = signals.terminate.recv() => return End::Stop,
             _ = signals.interrupt.recv() => return End::Stop,
             _ = signals.hang_up.recv() => match reload(context, house).await {
-                Ok(next) => return End::Reload(Box::new(next)),
+                Ok(next) => {
+                    tracing::info!("the new configuration takes over");
+                    return End::Reload(Box::new(next));
+                }
                 Err(failure) => {
                     tracing::error!("the new configuration is faulty; the old one stays in force");
                     let _ = failure.tell(&context.output);

@@ -288,6 +288,7 @@ impl Step<'_> {
         loop {
             let tried = message.tried.clone();
             let choice = Choice {
+                now: self.now,
                 contacts: &standing.contacts,
                 consents: &standing.consents,
                 preference: &programme.channels,

@@ -208,7 +208,8 @@ pub(super) async fn follow_up(
     if !tried.contains(&contact_point) {
         tried.push(contact_point);
     }
-    let next_kind = next_contact(deps, tx, message, &tried).await?.map(|contact| contact.channel);
+    let next_kind =
+        next_contact(deps, tx, message, &tried, now).await?.map(|contact| contact.channel);
     let failure = match failed.action {
         Action::Retry | Action::Unknown => {
             Failure::Passing { retry_after_ms: failed.retry_after_ms }
@@ -260,6 +261,7 @@ async fn next_contact(
     tx: &mut Tx,
     message: &MessageRow,
     tried: &[crate::care::ids::ContactPointId],
+    now: UtcMs,
 ) -> Result<Option<KnownContact>> {
     if message.contact_point.is_some() {
         return Ok(None);
@@ -269,6 +271,7 @@ async fn next_contact(
     let Some(programme) = deps.programmes.get(&standing.row.programme) else { return Ok(None) };
     let configured: Vec<ChannelKind> = deps.channels.iter().map(|c| c.kind()).collect();
     let choice = Choice {
+        now,
         contacts: &standing.contacts,
         consents: &standing.consents,
         preference: &programme.channels,

@@ -67,8 +67,20 @@ pub async fn start(
     let not_listening = |source| NotListening { listen: listen.to_owned(), source };
     let listener = TcpListener::bind(listen).await.map_err(not_listening)?;
     let address = listener.local_addr().map_err(not_listening)?;
-    tracker.spawn(accept(listener, router, limits, tracker.clone(), shutdown));
+    serve_on(listener, router, limits, tracker, shutdown);
     Ok(address)
+}
+
+/// Serves on a listener that is bound already, as [`start`] does: for whoever must know the address before the
+/// channels are built.
+pub fn serve_on(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    tracker: &TaskTracker,
+    shutdown: CancellationToken,
+) {
+    tracker.spawn(accept(listener, router, limits, tracker.clone(), shutdown));
 }
 
 async fn accept(

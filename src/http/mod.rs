@@ -7,7 +7,7 @@ mod accept;
 mod health;
 mod webhooks;
 
-pub use accept::{Limits, NotListening, start};
+pub use accept::{Limits, NotListening, serve_on, start};
 pub use health::{Component, Readiness};
 pub use webhooks::{NotKept, Sink};
 

@@ -145,6 +145,22 @@ pub enum AnchorFrom {
     Import,
 }
 
+impl AnchorFrom {
+    /// The word stored.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Authored => "authored",
+            Self::Import => "import",
+        }
+    }
+
+    /// Reads what [`AnchorFrom::word`] writes.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Own, Self::Authored, Self::Import].into_iter().find(|from| from.word() == word)
+    }
+}
+
 /// A consent that stands on its own in the source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConsentChange {

@@ -1,22 +1,33 @@
-//! From files and feeds to a validated change set: FHIR JSON and CSV are read, checked and named, and every
-//! resource ends in exactly one item.
+//! From files and feeds to the store: FHIR JSON and CSV are read, checked and named; each resource is compared
+//! with what is stored, taken or not, and reported once.
 //!
-//! Reading is pure but for [`source`], which opens files: no store, no clock, no network. It never guesses:
-//! what could reach the wrong person or a wrong time is refused or left to a person. Called by `cli import`,
-//! the intake job and the HTTP `/fhir` route.
+//! Reading (`fhir`, `csv`) and deciding (`diff`) are pure; `importer` and `intake` are the shell around them. It
+//! never guesses: what could reach the wrong person or a wrong time is refused or left to a person. Called by
+//! `cli import` and the daemon's intake loop.
 
 pub mod change;
 mod csv;
 mod date;
+mod diff;
+mod dry_run;
 mod fhir;
+mod held;
+mod importer;
+pub mod intake;
 mod person;
 pub mod phone;
+mod quarantine;
 pub mod report;
+mod shared;
 pub mod source;
 mod text;
+mod unpack;
+mod write;
 
 pub use change::{Change, Item, Reading};
-pub use report::{Outcome, Remark, ResourceRef, ResourceReport, Why};
+pub use importer::{Importer, Mode, Options, Sink};
+pub use intake::Intake;
+pub use report::{Counts, Outcome, Remark, ReportLine, ResourceRef, ResourceReport, Why};
 pub use source::{Body, Document, documents};
 
 use crate::care::contact::ConsentDecision;

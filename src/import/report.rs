@@ -2,6 +2,7 @@
 
 use crate::import::phone::AddressFault;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Where a resource came from and what it is; one per resource, line, row or deletion.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,56 @@ pub enum Outcome {
     Rejected,
 }
 
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 6] = [
+        Self::Created,
+        Self::Updated,
+        Self::Unchanged,
+        Self::Ignored,
+        Self::Review,
+        Self::Rejected,
+    ];
+
+    /// The word shown.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Ignored => "ignored",
+            Self::Review => "review",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// How many resources ended how, by type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts(BTreeMap<(Outcome, String), u64>);
+
+impl Counts {
+    /// Counts one more.
+    pub fn add(&mut self, report: &ResourceReport) {
+        *self.0.entry((report.outcome, report.resource.kind.clone())).or_default() += 1;
+    }
+
+    /// How many ended so.
+    pub fn of(&self, outcome: Outcome) -> u64 {
+        self.0.iter().filter(|((ended, _), _)| *ended == outcome).map(|(_, count)| count).sum()
+    }
+
+    /// By outcome, then type.
+    pub fn iter(&self) -> impl Iterator<Item = (Outcome, &str, u64)> {
+        self.0.iter().map(|((outcome, kind), count)| (*outcome, kind.as_str(), *count))
+    }
+
+    /// By outcome.
+    pub fn by_outcome(&self) -> BTreeMap<&'static str, u64> {
+        Outcome::ALL.into_iter().map(|outcome| (outcome.word(), self.of(outcome))).collect()
+    }
+}
+
 /// The report of one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceReport {
@@ -44,6 +95,33 @@ pub struct ResourceReport {
     pub outcome: Outcome,
     /// Why, and what else was noticed.
     pub reasons: Vec<Remark>,
+}
+
+/// The report of one resource as people and programs get it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReportLine {
+    /// Which.
+    #[serde(flatten)]
+    pub resource: ResourceRef,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, and what else was noticed.
+    pub reasons: Vec<String>,
+    /// Where the first reason lies, unless it is the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+impl From<&ResourceReport> for ReportLine {
+    fn from(report: &ResourceReport) -> Self {
+        let first = report.reasons.first().map(|remark| remark.path.as_str());
+        Self {
+            resource: report.resource.clone(),
+            outcome: report.outcome,
+            reasons: report.reasons.iter().map(ToString::to_string).collect(),
+            path: first.filter(|path| *path != ".").map(str::to_owned),
+        }
+    }
 }
 
 /// Something noticed about a resource.
@@ -319,6 +397,86 @@ pub enum Why {
     /// A consent without its date.
     #[error("no date of the consent; the time of the import is recorded")]
     ConsentUndated,
+    /// Older than what is stored.
+    #[error("is an older version than the one stored, which stays")]
+    Stale,
+    /// Another birth date.
+    #[error(
+        "differs from the birth date of the stored patient with this identifier; nothing was changed, a person must say who is who"
+    )]
+    OtherBirthDate,
+    /// The patient it names is in doubt.
+    #[error("names a patient whose birth date is in doubt; nothing was changed")]
+    PatientInDoubt,
+    /// Its names lead to several things.
+    #[error("its identifiers name several different stored records; nothing was changed")]
+    Ambiguous,
+    /// A name that belongs to somebody else's record.
+    #[error("is stored as another patient's; nothing was changed")]
+    OtherPatient,
+    /// The subject is not known yet.
+    #[error(
+        "names a patient who is not known yet; kept, and imported when the patient is; nothing is sent before"
+    )]
+    WaitsForPatient,
+    /// An address of several people.
+    #[error("{people} other active patients use the same address; a STOP from it stops all")]
+    SharedAddress {
+        /// How many.
+        people: usize,
+    },
+    /// The same drug twice.
+    #[error(
+        "another active order of the same medicine overlaps with it; this one waits until a person confirms it"
+    )]
+    SameMedicine,
+    /// Another order took its place.
+    #[error("another one that is stored replaces it")]
+    Replaced,
+    /// A deletion of what is not there.
+    #[error("is not in the store, so there is nothing to delete")]
+    NotStored,
+    /// Died; terminal.
+    #[error(
+        "the patient is recorded as deceased and stays so; if that was an error, register the patient anew"
+    )]
+    Deceased,
+    /// The record was merged into another.
+    #[error(
+        "the record was merged into another one; its orders end here, import those of the other record"
+    )]
+    Merged,
+    /// A plan that takes another's place later.
+    #[error(
+        "starts later; the plan it replaces goes on, import this one again once it has started"
+    )]
+    StartsLater,
+    /// A patient of another programme.
+    #[error("the patient is in programme {programme} and stays there")]
+    OtherProgramme {
+        /// Which.
+        programme: String,
+    },
+    /// The programme of an intake row.
+    #[error("the programme is unknown; add it under schedules/programmes, or correct the column")]
+    UnknownProgramme,
+    /// The kind of an intake row.
+    #[error("the kind is unknown; use fhir or csv")]
+    UnknownKind,
+    /// A CSV row that is no JSON object.
+    #[error("is no JSON object of columns and texts")]
+    NotColumns,
+    /// The patient refused, and the consent has no date.
+    #[error("the patient has said no; a consent without a date cannot be newer, give its date")]
+    RefusalStands,
+    /// A rule of time that a person must confirm.
+    #[error("{rule}: {text}")]
+    Timing {
+        /// The decision's short name.
+        rule: String,
+        /// What is decided.
+        text: String,
+    },
     /// A cell with a NUL, or one that is too long.
     #[error("holds a NUL character or more than {limit_bytes} bytes")]
     BadCell {

@@ -32,8 +32,8 @@ macro_rules! embedded {
 pub(super) const EMBEDDED: &[(&str, &str, &str)] = embedded! {
     "general": "programme.toml" "ar.ftl" "en.ftl" "es.ftl" "fr.ftl" "hi.ftl" "pt.ftl" "sw.ftl";
     "cedar": "programme.toml";
-    "diabetes": "programme.toml";
-    "hypertension": "programme.toml";
+    "rowan": "programme.toml";
+    "maple": "programme.toml";
     "linden": "programme.toml";
     "willow": "programme.toml";
 };

@@ -2,11 +2,13 @@
 
 use crate::care::contact::{ConsentDecision, KnownConsent, KnownContact};
 use crate::care::ids::ContactPointId;
-use crate::care::{ChannelKind, ContactHealth, Reason};
+use crate::care::{ChannelKind, ContactHealth, Reason, UtcMs};
 
 /// What a choice is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice<'a> {
+    /// Now: what is decided for later does not count yet.
+    pub now: UtcMs,
     /// The patient's contact points.
     pub contacts: &'a [KnownContact],
     /// What the patient decided, by time.
@@ -55,7 +57,7 @@ fn hindrance(contact: &KnownContact, choice: &Choice<'_>) -> Option<Reason> {
     if contact.health == ContactHealth::OptedOut {
         return Some(Reason::OptedOut);
     }
-    match consent(choice.consents, contact.channel) {
+    match consent(choice.consents, contact.channel, choice.now) {
         None => return Some(Reason::NoConsent),
         Some(ConsentDecision::Refused) => return Some(Reason::ConsentRefused),
         Some(ConsentDecision::Given) => {}
@@ -65,14 +67,26 @@ fn hindrance(contact: &KnownContact, choice: &Choice<'_>) -> Option<Reason> {
     (!configured).then_some(Reason::NoChannel)
 }
 
-/// The newest decision that covers a channel; of two at one moment the refusal holds.
-pub fn consent(consents: &[KnownConsent], channel: ChannelKind) -> Option<ConsentDecision> {
+/// The newest decision that covers a channel; of two at one moment the refusal holds. What an operator only
+/// asserts fills a silence: it never stands against a recorded decision.
+pub fn consent(
+    consents: &[KnownConsent],
+    channel: ChannelKind,
+    now: UtcMs,
+) -> Option<ConsentDecision> {
     consents
         .iter()
+        .filter(|consent| consent.at <= now)
         .filter(|consent| consent.channel.is_none_or(|limited_to| limited_to == channel))
-        .max_by_key(|consent| (consent.at, consent.decision == ConsentDecision::Refused))
+        .max_by_key(|consent| {
+            let recorded = consent.source != ASSERTION;
+            (recorded, consent.at, consent.decision == ConsentDecision::Refused)
+        })
         .map(|consent| consent.decision)
 }
+
+/// The source of a consent that an operator asserts for a whole import.
+pub const ASSERTION: &str = "assertion";
 
 const fn rank(reason: &Reason) -> u8 {
     match reason {
@@ -87,8 +101,8 @@ const fn rank(reason: &Reason) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::care::Address;
     use crate::care::ids::PatientId;
-    use crate::care::{Address, UtcMs};
     use uuid::Uuid;
 
     fn contact(number: u128, channel: ChannelKind, rank: i64) -> KnownContact {
@@ -115,6 +129,7 @@ mod tests {
 
     fn chosen(contacts: &[KnownContact], consents: &[KnownConsent]) -> Result<u128, Reason> {
         choose(&Choice {
+            now: UtcMs(100),
             contacts,
             consents,
             preference: &ChannelKind::ALL,
@@ -145,6 +160,26 @@ mod tests {
         assert_eq!(chosen(&contacts, &back), Ok(1));
         let other = [said(Some(ChannelKind::Email), Given, 2)];
         assert_eq!(chosen(&contacts, &other), Err(Reason::NoConsent));
+        let lapses = [said(None, Given, 5), said(None, Refused, 101)];
+        assert_eq!(
+            chosen(&contacts, &lapses),
+            Ok(1),
+            "what is decided for later does not count yet"
+        );
+        let lapsed = [said(None, Given, 5), said(None, Refused, 100)];
+        assert_eq!(chosen(&contacts, &lapsed), Err(Reason::ConsentRefused));
+    }
+
+    #[test]
+    fn p6_an_assertion_fills_a_silence_and_beats_no_refusal() {
+        use ConsentDecision::{Given, Refused};
+        let contacts = [contact(1, ChannelKind::Sms, 1)];
+        let asserted = |at| KnownConsent { source: ASSERTION.to_owned(), ..said(None, Given, at) };
+        assert_eq!(chosen(&contacts, &[asserted(9)]), Ok(1));
+        let refused = [said(None, Refused, 1), asserted(9)];
+        assert_eq!(chosen(&contacts, &refused), Err(Reason::ConsentRefused));
+        let elsewhere = [said(Some(ChannelKind::Email), Refused, 1), asserted(9)];
+        assert_eq!(chosen(&contacts, &elsewhere), Ok(1));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct SandboxConfig {
     pub receipts: Receipts,
     /// Addresses with something special about them, in normal form.
     pub people: BTreeMap<String, Condition>,
-    /// Seed of every chance decision; each message draws from its own stream, so arrival order does not matter.
+    /// Seed of every chance decision; each message draws from its own stream, so neither ids nor arrival order matter.
     pub seed: u64,
 }
 

@@ -45,6 +45,8 @@ pub(super) struct World {
     faults: Faults,
     people: Mutex<People>,
     fates: Mutex<HashMap<String, Vec<Step>>>,
+    /// How often the same was accepted, by its hash.
+    repeats: Mutex<HashMap<[u8; 32], u64>>,
     agenda: Agenda,
     ticking: tokio::sync::Mutex<()>,
     poster: Poster,
@@ -67,6 +69,7 @@ impl World {
             faults: Faults::default(),
             people: Mutex::new(People::new(std::mem::take(&mut config.people))),
             fates: Mutex::default(),
+            repeats: Mutex::default(),
             agenda: Agenda::default(),
             ticking: tokio::sync::Mutex::default(),
             poster: Poster::new()?,
@@ -175,7 +178,7 @@ impl World {
             valid_seconds: message.valid_seconds,
             condition: self.people().condition(&message.to),
         };
-        let steps = fate(sent, &self.config.receipts, &mut self.chance(message));
+        let steps = fate(sent, &self.config.receipts, &mut self.chance(entry));
         let callbacks =
             steps.iter().filter_map(|step| Some((step.at, self.receipt(entry, *step)?))).collect();
         locked(&self.fates).insert(message.provider_id.clone(), steps);
@@ -196,13 +199,20 @@ impl World {
         }
     }
 
-    /// Chance for one message: the same for the same message and seed, whatever else is going on.
-    fn chance(&self, message: &Message) -> StdRng {
-        let name = message.correlation.as_ref().unwrap_or(&message.provider_id);
+    /// Chance for one message: the same for the same words to the same address at the same time and the same
+    /// seed, whatever else is going on. Ids do not count: they are other ones in each run.
+    fn chance(&self, entry: &Entry) -> StdRng {
+        let Message { channel, to, body, template, subject, .. } = &entry.message;
         let mut hash = Sha256::new();
         hash.update(self.config.seed.to_le_bytes());
-        hash.update(name.as_bytes());
-        StdRng::from_seed(hash.finalize().into())
+        hash.update(format!("{:?}", (entry.at, channel, to, body, template, subject)));
+        let name: [u8; 32] = hash.finalize().into();
+        let mut repeats = locked(&self.repeats);
+        let repeat = repeats.entry(name).or_insert(0_u64);
+        *repeat += 1;
+        StdRng::from_seed(
+            Sha256::new().chain_update(name).chain_update(repeat.to_le_bytes()).finalize().into(),
+        )
     }
 
     /// The latest step of a message that has happened by now; `None` while it is queued, or after a restart.

@@ -100,20 +100,20 @@ pub fn plan_wake(wake: &Wake<'_>, rng: &mut dyn RngCore) -> WakePlan {
 }
 
 /// A slot that is due within the window.
-struct DueSlot<'a> {
-    activity: &'a ActivityRow,
-    occurrence: Occurrence,
-    valid_until: UtcMs,
+pub(super) struct DueSlot<'a> {
+    pub(super) activity: &'a ActivityRow,
+    pub(super) occurrence: Occurrence,
+    pub(super) valid_until: UtcMs,
     neighbour: Option<UtcMs>,
 }
 
-struct DueSlots<'a> {
-    slots: Vec<DueSlot<'a>>,
+pub(super) struct DueSlots<'a> {
+    pub(super) slots: Vec<DueSlot<'a>>,
     next: Option<UtcMs>,
 }
 
 /// Whether an activity has slots at all: what is stopped, or of a patient who left or died, has none.
-fn has_slots(row: &PatientRow, activity: &ActivityRow) -> bool {
+pub fn has_slots(row: &PatientRow, activity: &ActivityRow) -> bool {
     let present = !matches!(row.status, PatientStatus::Deceased | PatientStatus::Left);
     let in_force =
         matches!(activity.activity.status, ActivityStatus::Active | ActivityStatus::OnHold);
@@ -124,7 +124,7 @@ fn context<'a>(wake: &Wake<'a>, routine: &'a Routine) -> ActivityContext<'a> {
     ActivityContext { zone: wake.zone, routine, leads: &wake.programme.appointment_leads }
 }
 
-fn due_slots<'a>(
+pub(super) fn due_slots<'a>(
     wake: &Wake<'a>,
     routine: &'a Routine,
     from: UtcMs,
@@ -185,7 +185,7 @@ fn cut_between_instants(slots: &[DueSlot<'_>]) -> Option<usize> {
     (after < slots.len()).then_some(after)
 }
 
-fn standing(row: &PatientRow, slot: &DueSlot<'_>) -> SlotStanding {
+pub(super) fn standing(row: &PatientRow, slot: &DueSlot<'_>) -> SlotStanding {
     SlotStanding {
         patient: row.status,
         activity: slot.activity.activity.status,

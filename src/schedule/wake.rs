@@ -250,7 +250,7 @@ impl Scheduler {
         let mut stale = Vec::new();
         for owner in owners {
             let Some(standing) = standings.get(&owner) else { continue };
-            let sender = self.sender(standing);
+            let sender = self.sender(standing, now);
             let known = existing.remove(&owner).unwrap_or_default();
             let named: BTreeMap<_, _> = known
                 .iter()
@@ -281,7 +281,7 @@ impl Scheduler {
     }
 
     /// The sender whose lane a patient's messages wait on; the claim decides anew (P6).
-    fn sender(&self, standing: &Standing) -> Option<&str> {
+    fn sender(&self, standing: &Standing, now: UtcMs) -> Option<&str> {
         let configured: Vec<ChannelKind> = self.deps.senders.keys().copied().collect();
         let preference = self
             .deps
@@ -289,6 +289,7 @@ impl Scheduler {
             .get(&standing.row.programme)
             .map_or(&[][..], |programme: &Programme| &programme.channels);
         let choice = Choice {
+            now,
             contacts: &standing.contacts,
             consents: &standing.consents,
             preference,

@@ -140,6 +140,8 @@ statements! {
     COUNT = Sql::both("-- attempts::count\nSELECT channel, state, count(*) AS attempts FROM attempts GROUP BY channel, state ORDER BY channel, state");
     NEWEST_TO_PATIENTS = sql!(("-- attempts::newest_to\nSELECT patient_id, channel, max(intent_at_ms) AS intent_at_ms FROM attempts \
         WHERE intent_at_ms >= $2 AND patient_id IN "), (ids "$1"), (" GROUP BY patient_id, channel"));
+    GO_LIVE = Sql::both("-- attempts::go_live\nUPDATE attempts SET state = 'unknown', reason = $1, wake_at_ms = NULL, \
+        ended_at_ms = coalesce(ended_at_ms, $2) WHERE state IN ('intent', 'unknown')");
 }
 
 /// Attempts of messages, by message and number.
@@ -303,4 +305,12 @@ pub async fn newest_to(
         sqlx::query_as(sql).bind(list).bind(since.0).fetch_all(c).await?
     });
     Ok(rows.into_iter().map(|(id, channel, at)| (PatientId(id), channel, UtcMs(at))).collect())
+}
+
+/// Going live: open attempts of the sandbox end and are never settled.
+pub async fn go_live(tx: &mut Tx, now: UtcMs) -> Result<u64> {
+    let reason = json!(Reason::GoLive).to_string();
+    Ok(on!(tx, GO_LIVE, |c, sql| {
+        sqlx::query(sql).bind(reason).bind(now.0).execute(c).await?.rows_affected()
+    }))
 }

@@ -64,6 +64,7 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (patient_id, channel, provider_id) DO NOTHING");
     COUNT_NEW = Sql::both("-- inbound::count_new\nSELECT count(*) FROM inbound WHERE state = 'new'");
     COUNT_REPLIES = Sql::both("-- inbound::count_replies\nSELECT keyword, count(*) AS replies FROM replies GROUP BY keyword ORDER BY keyword");
+    GO_LIVE = Sql::both("-- inbound::go_live\nUPDATE inbound SET state = 'done', note = 'sandbox' WHERE state = 'new' AND received_at_ms < $1");
 }
 
 /// Stores a verified callback in one insert; false when it was there already.
@@ -167,4 +168,11 @@ pub async fn count_new(tx: &mut Tx) -> Result<i64> {
 /// How many replies there are of each keyword.
 pub async fn count_replies(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
     Ok(on!(tx, COUNT_REPLIES, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
+}
+
+/// Going live: callbacks of the sandbox, which came before `heard_since`, are never applied.
+pub async fn go_live(tx: &mut Tx, heard_since: UtcMs) -> Result<u64> {
+    Ok(on!(tx, GO_LIVE, |c, sql| {
+        sqlx::query(sql).bind(heard_since.0).execute(c).await?.rows_affected()
+    }))
 }

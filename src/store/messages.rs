@@ -137,7 +137,7 @@ statements! {
     FAILED = Sql::both("-- messages::step_failed\nUPDATE messages SET failures = failures + 1 WHERE id = $1 RETURNING failures");
     COUNT = Sql::both("-- messages::count\nSELECT state, count(*) AS messages FROM messages GROUP BY state ORDER BY state");
     GO_LIVE = Sql::both("-- messages::go_live\nUPDATE messages SET state = 'cancelled', reason = $1, wake_at_ms = NULL, updated_at_ms = $2 \
-        WHERE state IN ('queued', 'sending', 'unknown')");
+        WHERE state IN ('queued', 'sending', 'unknown', 'sent', 'failed')");
     GO_LIVE_ALARMS = Sql::both("-- messages::go_live\nDELETE FROM alarms WHERE kind IN ('message', 'settle')");
 }
 
@@ -220,7 +220,7 @@ pub async fn count(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
     Ok(on!(tx, COUNT, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
 }
 
-/// Going live: ends what the sandbox had open, and its alarms.
+/// Going live: ends what the sandbox had open or had sent, and its alarms.
 pub async fn go_live(tx: &mut Tx, now: UtcMs) -> Result<u64> {
     let reason = json!(Reason::GoLive).to_string();
     on!(tx, GO_LIVE_ALARMS, |c, sql| {

@@ -6,12 +6,20 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use std::borrow::Cow;
 
 /// Number, name, SQLite text, PostgreSQL text of every migration, in order.
-pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "first_tables",
-    include_str!("../../migrations/sqlite/0001_first_tables.sql"),
-    include_str!("../../migrations/postgres/0001_first_tables.sql"),
-)];
+pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "first_tables",
+        include_str!("../../migrations/sqlite/0001_first_tables.sql"),
+        include_str!("../../migrations/postgres/0001_first_tables.sql"),
+    ),
+    (
+        2,
+        "source_names",
+        include_str!("../../migrations/sqlite/0002_source_names.sql"),
+        include_str!("../../migrations/postgres/0002_source_names.sql"),
+    ),
+];
 
 /// How far a database's schema is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -18,6 +18,7 @@ pub mod patients;
 pub mod plans;
 pub mod receipts;
 pub mod reminders;
+pub mod sources;
 pub mod standing;
 pub mod story;
 pub mod tasks;
@@ -193,6 +194,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         plans::STATEMENTS,
         receipts::STATEMENTS,
         reminders::STATEMENTS,
+        sources::STATEMENTS,
         story::STATEMENTS,
         tasks::STATEMENTS,
     ]

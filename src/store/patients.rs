@@ -127,6 +127,18 @@ statements! {
     COUNT = Sql::both("-- patients::count\nSELECT status, count(*) AS patients FROM patients GROUP BY status ORDER BY status");
     ZONES = Sql::both("-- patients::zones\nSELECT DISTINCT zone, zone_hash FROM patients");
     IN_ZONE = Sql::both("-- patients::in_zone\nSELECT id FROM patients WHERE zone = $1 AND zone_hash <> $2 ORDER BY id LIMIT $3");
+    LIST = Sql::both("-- patients::list\nSELECT id, programme, status, zone, language, wake_at_ms, \
+        (SELECT count(*) FROM activities WHERE activities.patient_id = patients.id AND activities.status = 'active') AS activities \
+        FROM patients WHERE ($1 = '' OR programme = $1) AND ($2 = '' OR status = $2) AND id > $3 ORDER BY id LIMIT $4");
+    DISTURB_ALL_OLD = Sql::both("-- patients::disturb_all\nDELETE FROM alarms WHERE kind = 'patient'");
+    DISTURB_ALL_ROWS = Sql::both("-- patients::disturb_all\nUPDATE patients SET \
+        changed_until_ms = CASE WHEN changed_until_ms > expanded_until_ms THEN changed_until_ms ELSE expanded_until_ms END, \
+        expanded_until_ms = CASE WHEN expanded_until_ms < $1 THEN expanded_until_ms ELSE $1 END, wake_at_ms = $2");
+    DISTURB_ALL_NEW = Sql::both("-- patients::disturb_all\nINSERT INTO alarms (kind, lane, wake_at_ms, id) \
+        SELECT 'patient', '', wake_at_ms, id FROM patients");
+    FORGET_HEALTH = Sql::both("-- patients::forget_learned\nUPDATE contact_points SET health = 'ok', health_code = NULL, health_at_ms = $1 \
+        WHERE health <> 'ok' AND coalesce(health_at_ms, 0) < $2");
+    FORGET_CONSENTS = Sql::both("-- patients::forget_learned\nDELETE FROM consents WHERE source IN ('reply', 'provider') AND recorded_at_ms < $1");
     ANY_SEALED = Sql::both("-- patients::first\nSELECT id, wrapped_key FROM patients ORDER BY id LIMIT 1");
 }
 
@@ -314,6 +326,45 @@ pub async fn disturb(tx: &mut Tx, ids: &[PatientId], now: UtcMs) -> Result<()> {
         sqlx::query(sql).bind(&list).execute(c).await?;
     });
     Ok(())
+}
+
+/// [`disturb`] for every patient there is; returns how many. Nobody else may be at work on the database.
+pub async fn disturb_all(tx: &mut Tx, now: UtcMs) -> Result<u64> {
+    on!(tx, DISTURB_ALL_OLD, |c, sql| {
+        sqlx::query(sql).execute(c).await?;
+    });
+    let disturbed = on!(tx, DISTURB_ALL_ROWS, |c, sql| {
+        let back = now.plus_ms(-CHANGE_REACHES_BACK_MS);
+        sqlx::query(sql).bind(back.0).bind(now.0).execute(c).await?.rows_affected()
+    });
+    on!(tx, DISTURB_ALL_NEW, |c, sql| {
+        sqlx::query(sql).execute(c).await?;
+    });
+    Ok(disturbed)
+}
+
+/// What sends and replies had taught about patients, and was forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Forgotten {
+    /// Contact points that count as good again.
+    pub contacts: u64,
+    /// Decisions that came by reply or by provider.
+    pub consents: u64,
+}
+
+/// Going live: forgets contact health, opt-outs and decisions learnt before `heard_since`, for in the sandbox only
+/// invented people answer. A STOP that a real provider has brought since then stays.
+///
+/// The decisions are deleted, not marked: whatever reads consents later cannot take one for a patient's own. The
+/// replies they came from stay, as the sandbox's evidence.
+pub async fn forget_learned(tx: &mut Tx, heard_since: UtcMs, now: UtcMs) -> Result<Forgotten> {
+    let contacts = on!(tx, FORGET_HEALTH, |c, sql| {
+        sqlx::query(sql).bind(now.0).bind(heard_since.0).execute(c).await?.rows_affected()
+    });
+    let consents = on!(tx, FORGET_CONSENTS, |c, sql| {
+        sqlx::query(sql).bind(heard_since.0).execute(c).await?.rows_affected()
+    });
+    Ok(Forgotten { contacts, consents })
 }
 
 /// How a wake leaves a patient.
@@ -546,6 +597,45 @@ pub async fn page(tx: &mut Tx, after: Option<PatientId>, limit: i64) -> Result<V
         sqlx::query_scalar(sql).bind(after).bind(limit).fetch_all(c).await?
     });
     Ok(ids.into_iter().map(PatientId).collect())
+}
+
+/// What is clear of a patient, as listed.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct ListedPatient {
+    /// Id.
+    pub id: Uuid,
+    /// Programme.
+    pub programme: String,
+    /// Standing.
+    pub status: String,
+    /// IANA zone.
+    pub zone: String,
+    /// BCP 47 language.
+    pub language: String,
+    /// The next alarm, ms since 1970 UTC.
+    pub wake_at_ms: Option<i64>,
+    /// Activities in force.
+    pub activities: i64,
+}
+
+/// A page of patients in order of id after `after`; of one programme or standing where given.
+pub async fn list(
+    tx: &mut Tx,
+    programme: Option<&str>,
+    status: Option<PatientStatus>,
+    after: Option<PatientId>,
+    limit: i64,
+) -> Result<Vec<ListedPatient>> {
+    let after = after.map_or(Uuid::nil(), |id| id.0);
+    Ok(on!(tx, LIST, |c, sql| {
+        sqlx::query_as(sql)
+            .bind(programme.unwrap_or_default())
+            .bind(status.map_or("", PatientStatus::word))
+            .bind(after)
+            .bind(limit)
+            .fetch_all(c)
+            .await?
+    }))
 }
 
 /// How many patients there are in each standing.

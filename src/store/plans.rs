@@ -1,12 +1,13 @@
 //! Care plans: status and sealed record; their activities are a table of their own.
 
 use super::dialect::{insert_rows, on, sql, statements};
-use super::{Result, Tx, id_list};
-use crate::care::UtcMs;
+use super::{Result, StoreError, Tx, id_list};
 use crate::care::ids::{PatientId, PlanId};
+use crate::care::{Plan, UtcMs};
 use crate::security::{Keyring, Place, SealingKey, hex};
 use rand::RngCore;
 use serde_json::json;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What is clear of a plan.
@@ -27,6 +28,8 @@ pub struct PlanRow {
 statements! {
     OF_PATIENTS = sql!(("-- plans::of_patients\nSELECT id, patient_id, key_hash, status, fingerprint FROM plans WHERE patient_id IN "),
         (ids "$1"), (" ORDER BY patient_id, id"));
+    RECORDS = sql!(("-- plans::records\nSELECT id, patient_id, key_hash, document, fingerprint FROM plans WHERE patient_id IN "),
+        (ids "$1"), (" ORDER BY patient_id, id"));
     PUT = insert_rows!("-- plans::put" "plans" (id id, patient_id id, key_hash bytes, status text, document bytes, fingerprint bytes,
         revision int, updated_at_ms int)
         "ON CONFLICT (patient_id, key_hash) DO UPDATE SET status = excluded.status, document = excluded.document, \
@@ -37,6 +40,44 @@ statements! {
 pub async fn of_patients(tx: &mut Tx, ids: &[PatientId]) -> Result<Vec<PlanRow>> {
     let list = id_list(ids.iter().map(|id| id.0));
     Ok(on!(tx, OF_PATIENTS, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?))
+}
+
+/// A plan as stored, unsealed.
+#[derive(Clone, Debug)]
+pub struct PlanRecord {
+    /// Id.
+    pub id: PlanId,
+    /// Whose.
+    pub patient: PatientId,
+    /// Keyed hash of its identity.
+    pub key_hash: Vec<u8>,
+    /// The record.
+    pub plan: Plan,
+    /// Keyed hash of the canonical record.
+    pub fingerprint: Vec<u8>,
+}
+
+/// Every plan of the patients, unsealed, by patient.
+pub async fn records(
+    tx: &mut Tx,
+    keys: &BTreeMap<PatientId, SealingKey>,
+) -> Result<Vec<PlanRecord>> {
+    let fault = |column, what| StoreError::Inconsistent { table: "plans", column, what };
+    let list = id_list(keys.keys().map(|id| id.0));
+    let rows: Vec<(Uuid, Uuid, Vec<u8>, Vec<u8>, Vec<u8>)> =
+        on!(tx, RECORDS, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?);
+    rows.into_iter()
+        .map(|(id, patient, key_hash, document, fingerprint)| {
+            let patient = PatientId(patient);
+            let key = keys
+                .get(&patient)
+                .ok_or_else(|| fault("patient_id", "a patient that was not asked for"))?;
+            let place = Place { table: "plans", column: "document", row: id.as_bytes() };
+            let plan = serde_json::from_slice(&key.open(place, &document)?)
+                .map_err(|_| fault("document", "not a plan of this version"))?;
+            Ok(PlanRecord { id: PlanId(id), patient, key_hash, plan, fingerprint })
+        })
+        .collect()
 }
 
 /// A plan to write.

@@ -70,6 +70,7 @@ statements! {
         WHERE attempt_id IN "), (ids "$1"), (" ORDER BY received_at_ms, id"));
     COUNT_PARKED = Sql::both("-- receipts::count_parked\nSELECT count(*) FROM receipts WHERE attempt_id IS NULL");
     COUNT_DELIVERED = Sql::both("-- receipts::count\nSELECT status, count(*) AS receipts FROM receipts GROUP BY status ORDER BY status");
+    GO_LIVE = Sql::both("-- receipts::go_live\nDELETE FROM receipts WHERE attempt_id IS NULL");
 }
 
 /// Records a receipt; false when it was there already.
@@ -129,4 +130,9 @@ pub async fn count_parked(tx: &mut Tx) -> Result<i64> {
 /// How many receipts there are of each status.
 pub async fn count(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
     Ok(on!(tx, COUNT_DELIVERED, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
+}
+
+/// Going live: drops what the sandbox said of attempts nobody knows; those that match stay with their attempt.
+pub async fn go_live(tx: &mut Tx) -> Result<u64> {
+    Ok(on!(tx, GO_LIVE, |c, sql| sqlx::query(sql).execute(c).await?.rows_affected()))
 }

@@ -117,7 +117,7 @@ statements! {
     COUNT_REASONS = Sql::both("-- reminders::count_reasons\nSELECT state, reason, count(*) AS reminders FROM reminders GROUP BY state, reason ORDER BY state, reason");
     OVERDUE = Sql::both("-- reminders::overdue\nSELECT count(*) FROM reminders WHERE state IN ('queued', 'sending') AND valid_until_ms < $1");
     GO_LIVE = Sql::both("-- reminders::go_live\nUPDATE reminders SET state = 'cancelled', reason = $1, updated_at_ms = $2 \
-        WHERE state IN ('queued', 'sending', 'unknown')");
+        WHERE state IN ('queued', 'sending', 'unknown', 'sent', 'failed')");
 }
 
 /// Reminders of patients that are due at `since` or later.
@@ -309,7 +309,8 @@ pub async fn overdue(tx: &mut Tx, before: UtcMs) -> Result<i64> {
     Ok(on!(tx, OVERDUE, |c, sql| sqlx::query_scalar(sql).bind(before.0).fetch_one(c).await?))
 }
 
-/// Going live: ends what the sandbox had open.
+/// Going live: ends what the sandbox had open, and what it had sent: nothing of it reached a patient, so no rule
+/// may count it as announced.
 pub async fn go_live(tx: &mut Tx, now: UtcMs) -> Result<u64> {
     let reason = reason_json(&Reason::GoLive);
     Ok(on!(tx, GO_LIVE, |c, sql| {

@@ -1,6 +1,6 @@
 //! Tasks of the care team; one open task per kind and subject.
 
-use super::dialect::{Sql, on, statements};
+use super::dialect::{Sql, on, sql, statements};
 use super::{Result, Tx};
 use crate::care::ids::{PatientId, TaskId};
 use crate::care::{Reason, UtcMs};
@@ -65,6 +65,8 @@ pub struct TaskRow {
     pub subject: String,
     /// Why, as JSON.
     pub reason: String,
+    /// `open` or `done`.
+    pub state: String,
     /// When it was opened, ms since 1970 UTC.
     pub opened_at_ms: i64,
 }
@@ -73,7 +75,10 @@ statements! {
     OPEN = Sql::both("-- tasks::open\nINSERT INTO tasks (id, patient_id, kind, subject, reason, state, opened_at_ms, due_at_ms) \
         VALUES ($1, $2, $3, $4, $5, 'open', $6, $7) ON CONFLICT (kind, subject) DO UPDATE SET state = 'open', reason = excluded.reason");
     CLOSE = Sql::both("-- tasks::close\nUPDATE tasks SET state = 'done' WHERE kind = $1 AND subject = $2");
-    LIST = Sql::both("-- tasks::list\nSELECT id, patient_id, kind, subject, reason, opened_at_ms FROM tasks WHERE state = 'open' ORDER BY opened_at_ms, id");
+    LIST = Sql::both("-- tasks::list\nSELECT id, patient_id, kind, subject, reason, state, opened_at_ms FROM tasks WHERE state = 'open' ORDER BY opened_at_ms, id");
+    ABOUT = sql!(("-- tasks::about\nSELECT id, patient_id, kind, subject, reason, state, opened_at_ms FROM tasks WHERE subject IN "), (texts "$1"),
+        (" ORDER BY opened_at_ms, id"));
+    GO_LIVE = Sql::both("-- tasks::go_live\nUPDATE tasks SET state = 'done' WHERE state = 'open' AND kind IN ('unknown-dose', 'reply', 'channel')");
     COUNT = Sql::both("-- tasks::count\nSELECT kind, count(*) AS tasks FROM tasks WHERE state = 'open' GROUP BY kind ORDER BY kind");
 }
 
@@ -111,4 +116,15 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<TaskRow>> {
 /// How many open tasks there are of each kind.
 pub async fn count(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
     Ok(on!(tx, COUNT, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
+}
+
+/// Tasks about these subjects, done ones included, oldest first.
+pub async fn about(tx: &mut Tx, subjects: &[String]) -> Result<Vec<TaskRow>> {
+    let list = json!(subjects).to_string();
+    Ok(on!(tx, ABOUT, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?))
+}
+
+/// Going live: closes what the sandbox's sends and replies had opened.
+pub async fn go_live(tx: &mut Tx) -> Result<u64> {
+    Ok(on!(tx, GO_LIVE, |c, sql| sqlx::query(sql).execute(c).await?.rows_affected()))
 }

@@ -6,7 +6,7 @@
 use crate::care::time::{MINUTE_MS, SECOND_MS};
 use crate::care::{UtcMs, ZoneRules};
 use crate::clock::Clock;
-use crate::store::{Result, Store, alarms, patients, receipts, reminders, tasks};
+use crate::store::{Result, Store, Tx, alarms, patients, receipts, reminders, tasks};
 use std::sync::Arc;
 
 /// A reminder still open this long after its validity is a fault, in milliseconds.
@@ -60,15 +60,7 @@ impl Watch {
         let now = self.clock.now();
         let rezoned_patients = self.rezone(now).await?;
         let mut tx = self.store.read().await?;
-        let sighting = Sighting {
-            overdue_reminders: reminders::overdue(&mut tx, now.plus_ms(-OVERDUE_MS)).await?,
-            behind_ms: alarms::next(&mut tx, alarms::AlarmKind::Patient)
-                .await?
-                .map_or(0, |at| now.since(at).max(0)),
-            parked_receipts: receipts::count_parked(&mut tx).await?,
-            open_tasks: tasks::count(&mut tx).await?.iter().map(|(_, open)| open).sum(),
-            rezoned_patients,
-        };
+        let sighting = Sighting { rezoned_patients, ..look(&mut tx, now).await? };
         metrics::gauge!("carebell_reminders_overdue").set(sighting.overdue_reminders as f64);
         metrics::gauge!("carebell_patients_behind_seconds").set(sighting.behind_ms as f64 / 1e3);
         metrics::gauge!("carebell_receipts_parked").set(sighting.parked_receipts as f64);
@@ -126,4 +118,20 @@ impl Watch {
         }
         Ok(woken)
     }
+}
+
+/// Looks without telling or mending anything.
+///
+/// # Errors
+/// When the database fails.
+pub async fn look(tx: &mut Tx, now: UtcMs) -> Result<Sighting> {
+    Ok(Sighting {
+        overdue_reminders: reminders::overdue(tx, now.plus_ms(-OVERDUE_MS)).await?,
+        behind_ms: alarms::next(tx, alarms::AlarmKind::Patient)
+            .await?
+            .map_or(0, |at| now.since(at).max(0)),
+        parked_receipts: receipts::count_parked(tx).await?,
+        open_tasks: tasks::count(tx).await?.iter().map(|(_, open)| open).sum(),
+        rezoned_patients: 0,
+    })
 }

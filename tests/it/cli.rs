@@ -74,7 +74,7 @@ fn p10_check_finds_secrets_and_state_that_others_can_read() {
     use std::os::unix::fs::PermissionsExt;
     let folder = TempDir::new().unwrap();
     let (file, state) = (folder.path().join("carebell.toml"), folder.path().join("state"));
-    let twilio = "[channels.twilio]\naccount_sid = \"AC0123456789abcdef0123456789abcdef\"\n\
+    let twilio = "[http]\npublic_url = \"http://127.0.0.1:8480\"\n[channels.twilio]\naccount_sid = \"AC0123456789abcdef0123456789abcdef\"\n\
                   auth_tokens = [\"S3CRET\"]\nfrom = \"+14155550100\"\n";
     std::fs::write(&file, twilio).unwrap();
     std::fs::create_dir(&state).unwrap();

@@ -4,8 +4,10 @@
 
 mod channel;
 mod cli;
+mod commands;
 mod config;
 mod daemon;
+mod demo;
 mod house;
 mod import;
 mod journey;

@@ -283,7 +283,7 @@ fn a_template_parameter_is_one_line() {
     let catalogue = catalogue();
     let programme = Programme {
         sender_name: "The \t clinic\nof      Rowan".to_owned(),
-        ..programme("diabetes", Permission::Denied)
+        ..programme("rowan", Permission::Denied)
     };
     let rendered =
         catalogue.render(&programme, &saying(MessageName::Dose, "en", FORMS[1])).unwrap();

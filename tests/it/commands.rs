@@ -1,0 +1,187 @@
+//! The commands that look at an installation or change it, as a user meets them: the built binary on a state
+//! folder of the test's own.
+
+mod home;
+mod live;
+mod stories;
+
+use home::{Home, PHONE, TITLE};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
+/// Looking must not make files that another user then owns.
+#[test]
+fn looking_at_an_installation_that_was_never_started_makes_nothing() {
+    let home = Home::new();
+    let nobody = "pat_00000000000000000000000000000000";
+    for arguments in [
+        &["status"][..],
+        &["patients", "list"],
+        &["patients", "show", nobody],
+        &["jobs", "list"],
+        &["review", "list"],
+        &["db", "status"],
+        &["preview", "--patient", nobody],
+        &["explain", "rem_00000000000000000000000000000000"],
+    ] {
+        let said = home.run(arguments);
+        assert_eq!(said.code, 3, "{arguments:?}: {}", said.talk);
+        assert!(said.talk.contains("there is no database"), "{arguments:?}: {}", said.talk);
+    }
+    let said = home.run(&["check"]);
+    assert_eq!(said.code, 0, "{}", said.answer);
+    assert!(said.answer.contains("will be made at the first start"), "{}", said.answer);
+    assert!(!home.state().exists());
+}
+
+#[tokio::test]
+async fn p10_patients_are_listed_without_names_unless_asked_for() {
+    let home = Home::new();
+    let (one, two) = (home.patient("one").await, home.patient("two").await);
+    let said = home.run(&["patients", "list"]);
+    assert_eq!(said.code, 0, "{}", said.talk);
+    assert!(said.answer.contains(&one.to_string()) && said.answer.contains(&two.to_string()));
+    assert!(said.answer.lines().all(|line| line.chars().count() <= 80), "{}", said.answer);
+    let show = home.run(&["patients", "show", &one.to_string()]);
+    assert_eq!(show.code, 0, "{}", show.talk);
+    assert!(show.answer.contains("+1202***0101"), "{}", show.answer);
+    assert!(show.answer.lines().all(|line| line.chars().count() <= 80), "{}", show.answer);
+    for text in [&said.answer, &show.answer, &home.run(&["status"]).answer] {
+        for secret in [PHONE, TITLE, "Wanjiru one"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+    let named = home.run(&["patients", "show", &one.to_string(), "--names", "--json"]).json();
+    assert_eq!(named["name"], "Wanjiru one");
+    assert_eq!(named["contacts"][0]["address"], PHONE);
+    assert_eq!(named["activities"][0]["title"], TITLE);
+    assert_eq!(named["consents"]["sms"], "given");
+    assert!(named["activities"][0]["next_due"]["local"].as_str().unwrap().contains('T'));
+}
+
+#[tokio::test]
+async fn patients_are_listed_by_page_programme_and_status() {
+    let home = Home::new();
+    for name in ["one", "two", "three"] {
+        home.patient(name).await;
+    }
+    let first = home.run(&["patients", "list", "--limit", "2", "--json"]);
+    let page = first.json();
+    assert_eq!(page.as_array().unwrap().len(), 2);
+    let last = page[1]["id"].as_str().unwrap();
+    assert!(first.talk.contains(last), "{}", first.talk);
+    let rest = home.run(&["patients", "list", "--after", last, "--json"]);
+    assert_eq!((rest.json().as_array().unwrap().len(), rest.talk.as_str()), (1, ""));
+    let none = |arguments: &[&str]| home.run(arguments).json().as_array().unwrap().is_empty();
+    assert!(none(&["patients", "list", "--status", "left", "--json"]));
+    assert!(none(&["patients", "list", "--programme", "cedar", "--json"]));
+    assert!(!none(&["patients", "list", "--programme", "general", "--status", "active", "--json"]));
+    assert_eq!(home.run(&["patients", "list", "--status", "asleep"]).code, 2);
+    assert_eq!(home.run(&["patients", "show", "msg_1"]).code, 2);
+    assert_eq!(home.run(&["patients", "show", "pat_00000000000000000000000000000000"]).code, 3);
+}
+
+#[tokio::test]
+async fn status_counts_and_never_mends() {
+    let home = Home::new();
+    let patient = home.patient("one").await;
+    home.wake(&[patient]).await;
+    let status = home.run(&["status", "--json"]).json();
+    assert_eq!(status["mode"], "sandbox");
+    assert_eq!(status["engine"], "sqlite");
+    assert_eq!(status["patients"]["active"], 1);
+    assert_eq!(status["activities"]["active"], 1);
+    let queued = status["reminders"]["queued"].as_i64().unwrap();
+    assert!(queued > 0);
+    assert_eq!(status["reasons"]["queued"]["due"], queued);
+    assert_eq!(status["schema"]["applied"], status["schema"]["known"]);
+    assert!(status["next_wake"]["utc"].is_string());
+    let text = home.run(&["status"]).answer;
+    assert!(text.contains("none is running"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[tokio::test]
+async fn jobs_run_by_name_and_leave_their_history() {
+    let home = Home::new();
+    home.patient("one").await;
+    let before = home.run(&["jobs", "list", "--json"]).json();
+    assert_eq!(before[1]["name"], "watch-tick");
+    assert!(before[1]["last_success"].is_null() && before[1]["next"]["utc"].is_string());
+    assert_eq!(home.run(&["jobs", "run", "watch-tick"]).code, 0);
+    let after = home.run(&["jobs", "list", "--json"]).json();
+    assert!(after[1]["last_success"]["utc"].is_string());
+    assert_eq!(after[1]["runs"], 1);
+    assert_eq!(home.run(&["jobs", "run", "watch-tock"]).code, 3);
+}
+
+#[test]
+fn check_looks_at_programmes_jobs_keys_and_database() {
+    let home = Home::new();
+    assert_eq!(home.run(&["db", "migrate"]).code, 0);
+    assert_eq!(home.run(&["check"]).code, 0);
+    let dir = home.folder().join("schedules");
+    std::fs::create_dir_all(dir.join("programmes/oak")).unwrap();
+    std::fs::write(dir.join("programmes/oak/programme.toml"), "title = \"Oak\"\nzone = \"Mars\"\n")
+        .unwrap();
+    std::fs::write(dir.join("jobs.toml"), "[[jobs]]\nname = \"x\"\n").unwrap();
+    let key = home.state().join("master.key");
+    let right = std::fs::read_to_string(&key).unwrap();
+    let said = home.run_with(&[("CAREBELL_SCHEDULES__DIR", dir.to_str().unwrap())], &["check"]);
+    assert_eq!(said.code, 1);
+    for wrong in ["give an IANA name", "missing field `cron`"] {
+        assert!(said.answer.contains(wrong), "{}", said.answer);
+    }
+    // A stamp first: a database that nothing was sealed in yet opens with any key.
+    assert_eq!(home.run(&["status"]).code, 0);
+    std::fs::write(&key, right.replace(|c: char| c.is_ascii_digit(), "a")).unwrap();
+    let said = home.run(&["check"]);
+    assert_eq!(said.code, 1);
+    assert!(said.answer.contains("another master key"), "{}", said.answer);
+    std::fs::remove_file(&key).unwrap();
+    let said = home.run(&["check"]);
+    assert!(said.answer.contains("is missing") && !key.exists(), "{}", said.answer);
+}
+
+#[test]
+fn the_sandbox_says_where_it_listens_and_ends_at_a_signal() {
+    let home = Home::new();
+    let mut child = home
+        .command(&["sandbox", "--http", "127.0.0.1:0", "--smtp", "127.0.0.1:0", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let places: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let mut http = TcpStream::connect(places["http"].as_str().unwrap()).unwrap();
+    write!(http, "GET /_sandbox/state HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    http.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"accepted\":0"), "{answer}");
+    let mut greeting = String::new();
+    let smtp = TcpStream::connect(places["smtp"].as_str().unwrap()).unwrap();
+    BufReader::new(smtp).read_line(&mut greeting).unwrap();
+    assert!(greeting.starts_with("220"), "{greeting}");
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!home.state().exists());
+}
+
+#[test]
+fn the_sandboxs_fragment_is_a_whole_configuration() {
+    let home = Home::new();
+    let fragment = home.run(&["sandbox", "config", "--http", "127.0.0.1:9001"]).answer;
+    assert!(fragment.contains("http://127.0.0.1:9001/v25.0"), "{fragment}");
+    let file = home.folder().join("carebell.toml");
+    std::fs::write(&file, fragment).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+    let said = home.run(&["check"]);
+    assert_eq!(said.code, 0, "{}", said.answer);
+    let refused = home.run(&["sandbox", "--http", "192.0.2.1:80"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.talk.contains("loopback"), "{}", refused.talk);
+}
