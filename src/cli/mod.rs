@@ -11,6 +11,7 @@ mod db;
 mod demo;
 mod exit;
 mod explain;
+mod import;
 mod installation;
 mod jobs;
 mod lock;
@@ -61,6 +62,8 @@ enum Command {
     Run(run::Args),
     /// Play a day of sample patients on this machine alone, in about a minute
     Demo(demo::Args),
+    /// Import patients and care plans from FHIR and CSV files
+    Import(import::Args),
     /// Check the installation and say how to put right what is wrong
     Check(check::Args),
     /// Show how the installation stands, in numbers
@@ -158,6 +161,7 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(args, context),
         Command::Demo(args) => demo::run(args, context),
+        Command::Import(args) => import::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Patients(action) => patients::run(action, context),

@@ -209,18 +209,7 @@ impl Importer {
         let begun = Instant::now();
         let done = match self.guarded(run, chunk, options).await? {
             Some(done) => done,
-            None => {
-                let mut done = Vec::new();
-                for piece in chunk {
-                    let alone = self.guarded(run, &[*piece], options).await?;
-                    let broke = || {
-                        let remarks = vec![Remark::at(".", Why::Broke)];
-                        vec![Done::Ended(Outcome::Rejected, remarks)]
-                    };
-                    done.extend(alone.unwrap_or_else(broke));
-                }
-                done
-            }
+            None => self.one_by_one(run, chunk, options).await?,
         };
         let lasted = begun.elapsed();
         run.limit = match lasted {
@@ -230,6 +219,21 @@ impl Importer {
         }
         .clamp(FEWEST, MOST);
         tokio::time::sleep(lasted).await;
+        Ok(done)
+    }
+
+    async fn one_by_one(
+        &self,
+        run: &mut Run,
+        chunk: &[&Piece],
+        options: &Options<'_>,
+    ) -> Result<Vec<Done>> {
+        let mut done = Vec::new();
+        for piece in chunk {
+            let broke = || vec![Done::Ended(Outcome::Rejected, vec![Remark::at(".", Why::Broke)])];
+            let alone = self.guarded(run, &[*piece], options).await?;
+            done.extend(alone.unwrap_or_else(broke));
+        }
         Ok(done)
     }
 

@@ -57,6 +57,15 @@ pub struct PlanRecord {
     pub fingerprint: Vec<u8>,
 }
 
+#[derive(sqlx::FromRow)]
+struct RawRecord {
+    id: Uuid,
+    patient_id: Uuid,
+    key_hash: Vec<u8>,
+    document: Vec<u8>,
+    fingerprint: Vec<u8>,
+}
+
 /// Every plan of the patients, unsealed, by patient.
 pub async fn records(
     tx: &mut Tx,
@@ -64,18 +73,24 @@ pub async fn records(
 ) -> Result<Vec<PlanRecord>> {
     let fault = |column, what| StoreError::Inconsistent { table: "plans", column, what };
     let list = id_list(keys.keys().map(|id| id.0));
-    let rows: Vec<(Uuid, Uuid, Vec<u8>, Vec<u8>, Vec<u8>)> =
+    let rows: Vec<RawRecord> =
         on!(tx, RECORDS, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?);
     rows.into_iter()
-        .map(|(id, patient, key_hash, document, fingerprint)| {
-            let patient = PatientId(patient);
+        .map(|raw| {
+            let (id, patient) = (raw.id, PatientId(raw.patient_id));
             let key = keys
                 .get(&patient)
                 .ok_or_else(|| fault("patient_id", "a patient that was not asked for"))?;
             let place = Place { table: "plans", column: "document", row: id.as_bytes() };
-            let plan = serde_json::from_slice(&key.open(place, &document)?)
+            let plan = serde_json::from_slice(&key.open(place, &raw.document)?)
                 .map_err(|_| fault("document", "not a plan of this version"))?;
-            Ok(PlanRecord { id: PlanId(id), patient, key_hash, plan, fingerprint })
+            Ok(PlanRecord {
+                id: PlanId(id),
+                patient,
+                key_hash: raw.key_hash,
+                plan,
+                fingerprint: raw.fingerprint,
+            })
         })
         .collect()
 }

@@ -66,7 +66,7 @@ impl Diff<'_> {
                     Outcome::Unchanged
                 } else {
                     let (mark, fate) = (stored.mark.clone(), stored.fate);
-                    *stored = HeldActivity { mark, fate, ..fresh };
+                    *stored = HeldActivity { fate, mark, ..fresh };
                     stored.fate.change();
                     Outcome::Updated
                 }

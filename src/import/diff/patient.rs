@@ -34,12 +34,12 @@ impl Diff<'_> {
         let mut taken = match self.locate(NameKind::Patient, &change.identity) {
             Located::There { to, .. } => self.update_patient(to.patient, change, resource)?,
             Located::Apart => {
-                let mut taken = self.create_patient(apart(&change.identity), change, resource);
+                let mut taken = self.create_patient(&apart(&change.identity), change, resource);
                 taken.remarks.push(Remark::at("identifier", Why::SharedIdentifier));
                 taken
             }
             Located::Nowhere | Located::Several => {
-                self.create_patient(change.identity.clone(), change, resource)
+                self.create_patient(&change.identity, change, resource)
             }
         };
         if change.replaced_by.is_some() {
@@ -50,7 +50,7 @@ impl Diff<'_> {
 
     fn create_patient(
         &mut self,
-        identity: Identity,
+        identity: &Identity,
         change: &PatientChange,
         resource: Resource<'_>,
     ) -> Taken {
@@ -60,7 +60,7 @@ impl Diff<'_> {
         mark.take(resource.revision);
         let mut decided: Vec<_> = record.consents.iter().map(|c| ("import", c.clone())).collect();
         decided.extend(change.asserted.iter().map(|asserted| (ASSERTION, asserted.clone())));
-        self.name(NameKind::Patient, &identity, id, id.0);
+        self.name(NameKind::Patient, identity, id, id.0);
         let patient = HeldPatient {
             id,
             programme: self.programme.name.clone(),

@@ -88,7 +88,9 @@ impl Diff<'_> {
             .map(|name| name.name_hash.clone())
             .filter(|hash| !wanted.contains(hash))
             .collect();
-        left_out.iter().for_each(|hash| self.held.take_away(hash));
+        for hash in &left_out {
+            self.held.take_away(hash);
+        }
         let mut members: BTreeSet<Uuid> = BTreeSet::new();
         for member in &change.members {
             // An order that hung on another plan hangs on the last one that lists it.
@@ -109,7 +111,7 @@ impl Diff<'_> {
         };
         let (hash, start) = (held.key_hash.clone(), plan_start(held).map(str::to_owned));
         let mut changed = false;
-        for activity in patient.activities.iter_mut() {
+        for activity in &mut patient.activities {
             if activity.mark.enrolled == Enrolled::Plan {
                 continue;
             }
