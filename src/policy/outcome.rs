@@ -71,7 +71,8 @@ pub fn after_failure(failure: Failure, past: &Past<'_>) -> Next {
         let at = past.now.plus_ms(wait);
         (at < past.valid_until).then_some(Next::Again { at })
     };
-    let elsewhere = (past.others == Others::Left).then_some(Next::Elsewhere);
+    let elsewhere =
+        (past.others == Others::Left && past.now < past.valid_until).then_some(Next::Elsewhere);
     match failure {
         Failure::Passing { retry_after_ms } => again(retry_after_ms).or(elsewhere),
         Failure::Lasting => elsewhere,
@@ -118,9 +119,10 @@ pub fn settle(class: Class, now: UtcMs, valid_until: UtcMs, repeats: i64) -> Set
         Class::Appointment | Class::Measurement => {
             Settlement::Leave { because: Reason::StaysUnknown }
         }
-        Class::Education | Class::Notice => Settlement::Leave { because: Reason::Dropped },
         Class::Answer if repeats < 3 && left > 0 => Settlement::Repeat,
-        Class::Answer => Settlement::Leave { because: Reason::Dropped },
+        Class::Education | Class::Notice | Class::Answer => {
+            Settlement::Leave { because: Reason::Dropped }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod message;
 mod postgres;
 mod rooms;
 mod sandbox;
+mod schedule;
 mod store;
 mod timing;
 mod zones;
