@@ -100,7 +100,7 @@ mod tests {
         pace.give_back("sms", 2);
         assert_eq!(pace.take("sms", 100, start + Duration::from_millis(500), now), 2);
         pace.pause("sms", now);
-        let later = start + Duration::from_secs(60);
+        let later = start + Duration::from_mins(1);
         assert_eq!(pace.take("sms", 1, later, UtcMs(59_999)), 0);
         assert_eq!(pace.take("sms", 1, later, UtcMs(60_000)), 1);
     }

@@ -5,6 +5,7 @@
 mod channel;
 mod cli;
 mod config;
+mod delivery;
 mod house;
 mod import;
 mod journey;
