@@ -20,14 +20,32 @@ const ZONES: [&str; 3] = ["Europe/Lisbon", "Asia/Kolkata", "America/New_York"];
 
 #[derive(Clone, Debug)]
 enum Op {
-    Advance { minutes: i64 },
-    EditDose { who: usize, time: usize },
-    Pause { who: usize },
-    Resume { who: usize },
-    Stop { who: usize },
-    Start { who: usize },
-    Move { who: usize, zone: usize },
+    Advance {
+        minutes: i64,
+    },
+    EditDose {
+        who: usize,
+        time: usize,
+    },
+    Pause {
+        who: usize,
+    },
+    Resume {
+        who: usize,
+    },
+    Stop {
+        who: usize,
+    },
+    Start {
+        who: usize,
+    },
+    Move {
+        who: usize,
+        zone: usize,
+    },
     Misbehave(Fault),
+    /// The next message to be taken on WhatsApp: neither answer nor receipts come.
+    LoseAllTrace,
     Restart,
 }
 
@@ -50,6 +68,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => who().prop_map(|who| Op::Start { who }),
         1 => (who(), 0..ZONES.len()).prop_map(|(who, zone)| Op::Move { who, zone }),
         3 => faults.prop_map(Op::Misbehave),
+        3 => Just(Op::LoseAllTrace),
         1 => Just(Op::Restart),
     ];
     prop::collection::vec(op, 8..24)
@@ -100,6 +119,11 @@ impl World {
                 house.change(self.patients[*who].0, |patient| patient.zone = zone).await;
             }
             Op::Misbehave(fault) => house.sandbox.faults().add(Rule::once(fault.clone())),
+            Op::LoseAllTrace => {
+                let fault = |fault| Rule::once(fault).on(Channel::Whatsapp);
+                house.sandbox.faults().add(fault(Fault::Answer(AnswerFault::Drop)));
+                house.sandbox.faults().add(fault(Fault::Callbacks(CallbackFault::Off)));
+            }
             Op::Restart => {
                 // What the old daemon has in flight it never records.
                 house.sandbox.faults().add(Rule::once(Fault::Answer(AnswerFault::Hold)));
