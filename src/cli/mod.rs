@@ -60,10 +60,10 @@ struct Global {
 enum Command {
     /// Run the daemon
     Run(run::Args),
-    /// Play a day of sample patients on this machine alone, in about a minute
-    Demo(demo::Args),
     /// Import patients and care plans from FHIR and CSV files
     Import(import::Args),
+    /// Play a day of sample patients on this machine alone, in about a minute
+    Demo(demo::Args),
     /// Check the installation and say how to put right what is wrong
     Check(check::Args),
     /// Show how the installation stands, in numbers
@@ -160,8 +160,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(args, context),
-        Command::Demo(args) => demo::run(args, context),
         Command::Import(args) => import::run(args, context),
+        Command::Demo(args) => demo::run(args, context),
         Command::Check(args) => check::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Patients(action) => patients::run(action, context),

@@ -366,7 +366,8 @@ impl Importer {
                 rows.iter().filter_map(|row| Some((row.id, Parcel::open(row)?))).collect();
             let changes = parcels.iter().flat_map(|(_, parcel)| parcel.changes());
             let known = !Held::load(&mut tx, keys, changes).await?.patients.is_empty();
-            drop(tx);
+            // Ended here and now: PostgreSQL has locked the rows for it.
+            tx.commit().await?;
             let reports = if known {
                 self.pause_after(self.unpack(run, (after, last), PAGE)).await?
             } else {

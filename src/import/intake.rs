@@ -42,10 +42,15 @@ impl Intake {
         let mut tx = self.importer.store.read().await?;
         let keys = self.importer.store.keys();
         let first = intake::open(&mut tx, keys, IntakeState::New, 0, 1).await?;
-        drop(tx);
+        // Ended here and now: PostgreSQL has locked the row for it.
+        tx.commit().await?;
         if first.is_empty() {
             if self.look_again.swap(false, Ordering::SeqCst) {
-                self.importer.try_waiting(&mut Run::new(), &mut |_| {}).await?;
+                match self.importer.try_waiting(&mut Run::new(), &mut |_| {}).await {
+                    Err(fault @ StoreError::Driver(_)) => return Err(fault),
+                    Err(fault) => tracing::error!(%fault, "what waits cannot be tried again"),
+                    Ok(()) => {}
+                }
             }
             return Ok(0);
         }
@@ -139,7 +144,7 @@ impl Intake {
         let mut tx = self.importer.store.read().await?;
         let keys = self.importer.store.keys();
         let rows = intake::open(&mut tx, keys, IntakeState::New, 0, ROWS).await?;
-        drop(tx);
+        tx.commit().await?;
         for row in &rows {
             match AssertUnwindSafe(self.take(row.id - 1, 1)).catch_unwind().await {
                 Ok(Ok(_)) => {}

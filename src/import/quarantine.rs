@@ -98,8 +98,10 @@ impl Parcel {
         self.done.into_iter().chain(self.items.into_iter().map(Parked::report)).collect()
     }
 
+    /// What it is known again by: the same resource of the same place waits once, two resources in two rows.
     fn content(&self) -> String {
-        self.changes().map(Change::fingerprint).collect::<Vec<_>>().join(" ")
+        let sources = self.items.iter().map(|item| item.resource.source.clone());
+        sources.chain(self.changes().map(Change::fingerprint)).collect::<Vec<_>>().join(" ")
     }
 }
 

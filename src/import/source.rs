@@ -35,9 +35,13 @@ pub enum Body {
 /// input. Files named after patients come first, since the others refer to them: the order changes no result,
 /// but spares orders the wait for their patients.
 pub fn documents(paths: &[PathBuf]) -> impl Iterator<Item = Document> + use<> {
+    Documents { paths: patients_first(paths).map(Next::Named).collect(), lines: None }
+}
+
+fn patients_first(paths: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
     let mut paths = paths.to_vec();
     paths.sort_by_key(|path| !is_of_patients(path));
-    Documents { paths: paths.into_iter().map(Next::Named).collect(), lines: None }
+    paths.into_iter()
 }
 
 /// `Patient.ndjson` of a bulk export, `patients.csv`, `Patient-1.json`.

@@ -81,7 +81,10 @@ async fn p4_a_second_sigterm_ends_at_once_and_the_open_send_is_unknown_afterward
     assert_eq!(reminders_by_state(&installation).await, [("sending".to_owned(), 1)].into());
     // Without a daemon nobody hears the receipt; after its start the lost intent is the first thing it finds.
     let running = installation.start().await;
-    assert!(installation.log().contains("their outcome is unknown"), "{}", installation.log());
+    until("the lost intent is told of", async || {
+        installation.log().contains("their outcome is unknown")
+    })
+    .await;
     installation.sandbox.release();
     assert_eq!(running.stop().await, Some(0));
     assert_eq!(installation.sandbox.ledger().len(), 1, "p1: sent again");

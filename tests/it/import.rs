@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod apply;
+mod command;
 mod csv;
 mod fhir;
 
