@@ -133,6 +133,11 @@ impl ReceiptStatus {
 }
 
 impl AttemptState {
+    /// Whether it proves that the message left.
+    pub const fn has_left(self) -> bool {
+        matches!(self, Self::Accepted | Self::Sent | Self::Delivered | Self::Read)
+    }
+
     /// The state after more evidence: the maximum, so that order and repetition do not matter (P8).
     #[must_use]
     pub fn with(self, evidence: Self) -> Self {

@@ -25,15 +25,15 @@ use crate::store::standing::Standing;
 use crate::store::story::Turn;
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{
-    Result, Tx, alarms, attempts, database_clock_ms, messages, reminders, standing,
+    Result, Tx, alarms, attempts, database_clock_ms, messages, patients, reminders, standing,
 };
 use crate::timing::{ActivityContext, activity_slot};
 use rand::rngs::StdRng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// A message whose slot moved waits this long for its patient's wake, in milliseconds.
+/// A message whose slot moved waits for its patient's wake at the new instant, at least so long, in milliseconds.
 const WAKE_FIRST_MS: i64 = 2_000;
 
 /// What a claim of one lane did.
@@ -85,10 +85,16 @@ async fn claim_due(
     let ids: Vec<Uuid> = due.iter().map(|alarm| alarm.id).collect();
     let owners: BTreeMap<MessageId, MessageRow> =
         messages::claim(tx, &ids).await?.into_iter().map(|row| (row.id, row)).collect();
+    // Whoever changes a patient holds the patient's row: what is decided here was not being changed (P6). A busy
+    // patient's messages stay due; waiting for the row could wait for somebody who waits for the message.
+    let of: Vec<Uuid> = owners.values().map(|message| message.patient.0).collect();
+    let free: BTreeSet<PatientId> =
+        patients::claim(tx, &of).await?.into_iter().map(|(id, _)| id).collect();
     let mut effects = Effects::default();
     let mut mine = Vec::new();
     for alarm in due {
-        let Some(message) = owners.get(&MessageId(alarm.id)) else { continue };
+        let message = owners.get(&MessageId(alarm.id)).filter(|m| free.contains(&m.patient));
+        let Some(message) = message else { continue };
         let wake_at = UtcMs(alarm.wake_at_ms);
         effects.drop.push(Alarm::new(AlarmKind::Message, lane_name, wake_at, alarm.id));
         // An alarm that its owner does not name is left over from before a move.
@@ -201,7 +207,7 @@ impl Step<'_> {
         } else {
             match self.still_due(standing, programme, &zone, reminders) {
                 StillDue::Moved { to } => {
-                    let until = self.now.plus_ms(WAKE_FIRST_MS);
+                    let until = self.now.plus_ms(WAKE_FIRST_MS).max(to);
                     self.wait(message, until, Reason::Moved { to });
                     return None;
                 }
@@ -403,7 +409,14 @@ impl Step<'_> {
             content,
             wake_at: None,
         });
-        Ok(Intent { id, token, patient: message.patient, channel: Arc::clone(channel), outbound })
+        Ok(Intent {
+            id,
+            token,
+            patient: message.patient,
+            class: message.class,
+            channel: Arc::clone(channel),
+            outbound,
+        })
     }
 
     fn leave(&mut self, mut message: MessageRow, held: &[(&ReminderRow, &ActivityRow)]) {

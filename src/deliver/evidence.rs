@@ -3,12 +3,12 @@
 use super::effects::{Effects, alarm_of, settle_alarm};
 use super::record::{FailedAttempt, follow_up, reminders_by_message};
 use super::send::DelivererDeps;
-use crate::care::ids::{AttemptId, MessageId};
+use crate::care::ids::AttemptId;
 use crate::care::{AttemptState, MessageState, Reason, ReceiptStatus, ReminderState, UtcMs};
 use crate::channel::Action;
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::messages::MessageRow;
-use crate::store::reminders::ReminderRow;
+use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::story::Turn;
 use crate::store::tasks::TaskKind;
 use crate::store::{Result, Tx, attempts, messages, tasks};
@@ -68,6 +68,7 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
     let state = row.state.with(fact.proves);
     let new_id = row.provider_id.is_none() && fact.provider_id.is_some();
     let advanced = state != row.state;
+    let leaves = state.has_left() && !row.state.has_left();
     if !advanced && !new_id {
         return Ok(());
     }
@@ -91,11 +92,11 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
     if advanced && let Some(mut message) = messages::lock(tx, &[row.message]).await?.pop() {
         let held = reminders_by_message(tx, &[message.id]).await?;
         let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
+        if leaves {
+            tell_if_doubled(tx, &message, &row, &mut effects).await?;
+        }
         match state {
-            AttemptState::Accepted
-            | AttemptState::Sent
-            | AttemptState::Delivered
-            | AttemptState::Read => {
+            left if left.has_left() => {
                 it_left(tx, &mut message, &row, speaks_for, &mut effects, now).await?;
             }
             AttemptState::Failed if failed_last(&message, &row) => {
@@ -144,19 +145,10 @@ async fn it_left(
     effects: &mut Effects,
     now: UtcMs,
 ) -> Result<()> {
-    let last = attempt.number == message.tries;
-    if !last && left_by_a_later_one(tx, message.id, attempt.number).await? {
-        effects.turns.push(Turn {
-            subject: message.id.0,
-            state: "doubled",
-            reason: attempt.reason.clone(),
-        });
-        metrics::counter!("carebell_doubled_total", "class" => message.class.word()).increment(1);
-    }
     let open = match message.state {
-        MessageState::Unknown | MessageState::Failed | MessageState::Queued => true,
-        MessageState::Sending => last,
-        _ => false,
+        MessageState::Sent => false,
+        MessageState::Sending => attempt.number == message.tries,
+        _ => true,
     };
     if !open {
         return Ok(());
@@ -165,10 +157,48 @@ async fn it_left(
     tasks::close(tx, TaskKind::UnknownDose, &message.id.to_string()).await?;
     let end = (MessageState::Sent, ReminderState::Sent, attempt.reason.clone());
     effects.end_message(message, speaks_for, end, now);
+    // What was stopped or expired only after this intent was said all the same.
+    let said = speaks_for.iter().filter(|r| {
+        let ended =
+            r.was_stopped() || matches!(r.state, ReminderState::Expired | ReminderState::Parked);
+        ended && r.was_open_at(attempt.intent_at)
+    });
+    effects.reminders.extend(said.map(|r| ReminderMove {
+        id: r.id,
+        state: ReminderState::Sent,
+        reason: attempt.reason.clone(),
+    }));
     Ok(())
 }
 
-async fn left_by_a_later_one(tx: &mut Tx, message: MessageId, number: i64) -> Result<bool> {
-    let all = attempts::of_messages(tx, &[message]).await?;
-    Ok(all.iter().any(|a| a.number > number && a.state >= AttemptState::Accepted))
+/// A message that left twice is told of, whichever of the two is known of first.
+pub(super) async fn tell_if_doubled(
+    tx: &mut Tx,
+    message: &MessageRow,
+    attempt: &AttemptRow,
+    effects: &mut Effects,
+) -> Result<()> {
+    if other_that_left(tx, message, attempt.id).await?.is_some() {
+        effects.turns.push(Turn {
+            subject: message.id.0,
+            state: "doubled",
+            reason: attempt.reason.clone(),
+        });
+        metrics::counter!("carebell_doubled_total", "class" => message.class.word()).increment(1);
+    }
+    Ok(())
+}
+
+/// Why we know that another attempt for the message left, if one did: then it is sent, however this one ends.
+pub(super) async fn other_that_left(
+    tx: &mut Tx,
+    message: &MessageRow,
+    attempt: AttemptId,
+) -> Result<Option<Reason>> {
+    if message.tries < 2 {
+        return Ok(None);
+    }
+    let all = attempts::of_messages(tx, &[message.id]).await?;
+    let other = all.into_iter().find(|other| other.id != attempt && other.state.has_left());
+    Ok(other.map(|other| other.reason))
 }

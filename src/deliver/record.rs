@@ -86,13 +86,19 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
         let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
         match Ending::of(&one.outcome) {
             Ending::Accepted(ids) => {
+                evidence::tell_if_doubled(&mut tx, message, row, &mut effects).await?;
                 let end = (MessageState::Sent, ReminderState::Sent, Reason::Accepted);
                 effects.end_message(message, speaks_for, end, now);
                 evidence.extend(parked(&mut tx, one, ids).await?);
             }
             Ending::Unknown(stage) => {
-                let reason = Reason::UnknownOutcome { stage: stage.to_owned() };
-                let end = (MessageState::Unknown, ReminderState::Unknown, reason);
+                let left = evidence::other_that_left(&mut tx, message, row.id).await?;
+                let end = if let Some(reason) = left {
+                    (MessageState::Sent, ReminderState::Sent, reason)
+                } else {
+                    let reason = Reason::UnknownOutcome { stage: stage.to_owned() };
+                    (MessageState::Unknown, ReminderState::Unknown, reason)
+                };
                 effects.end_message(message, speaks_for, end, now);
                 effects.put.extend(moved.wake_at.map(|at| settle_alarm(row.id.0, at)));
             }
@@ -201,6 +207,13 @@ pub(super) async fn follow_up(
     effects: &mut Effects,
     now: UtcMs,
 ) -> Result<()> {
+    mark_contact(failed, effects);
+    call_operator(deps, failed, effects, now);
+    if let Some(reason) = evidence::other_that_left(tx, message, failed.row.id).await? {
+        let end = (MessageState::Sent, ReminderState::Sent, reason);
+        effects.end_message(message, speaks_for, end, now);
+        return Ok(());
+    }
     let contact_point = failed.row.contact_point;
     let earlier = attempts::of_messages(tx, &[message.id]).await?;
     let tries = earlier.iter().filter(|a| a.contact_point == contact_point).count();
@@ -229,8 +242,6 @@ pub(super) async fn follow_up(
     };
     let past =
         Past { now, valid_until: message.valid_until, tries, waits_ms: &deps.waits_ms, others };
-    mark_contact(failed, effects);
-    call_operator(deps, failed, effects, now);
     let code = failed.code.to_owned();
     match after_failure(failure, &past) {
         Next::Again { at } => {

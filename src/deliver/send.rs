@@ -5,18 +5,18 @@ use super::pace::Pace;
 use super::record::record;
 use crate::care::ids::{AttemptId, InstanceId, MessageId, PatientId, TaskId};
 use crate::care::time::DAY_MS;
-use crate::care::{MessageState, Reason, ReminderState, UtcMs, ZoneRules};
+use crate::care::{Class, Reason, UtcMs, ZoneRules};
 use crate::channel::{Channel, Channels, Outbound, Outcome};
 use crate::clock::Clock;
 use crate::message::{Catalogue, Programmes};
 use crate::policy::grouping::sender_of;
 use crate::security::SharedRng;
 use crate::store::alarms::{Alarm, AlarmKind};
-use crate::store::reminders::ReminderMove;
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Store, StoreError, alarms, messages, reminders, tasks};
+use crate::store::{Result, Store, StoreError, Tx, alarms, messages, reminders, tasks};
 use futures::FutureExt;
-use std::collections::BTreeSet;
+use rand::rngs::StdRng;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,8 +64,31 @@ pub(super) struct Intent {
     pub(super) id: AttemptId,
     pub(super) token: Uuid,
     pub(super) patient: PatientId,
+    pub(super) class: Class,
     pub(super) channel: Arc<dyn Channel>,
     pub(super) outbound: Outbound,
+}
+
+/// Between the claim and the last moment for a first byte.
+#[derive(Clone, Copy)]
+struct Window {
+    claimed_from: Instant,
+    lease_ends: Instant,
+}
+
+impl Window {
+    /// What forbids a request that would end at `ends`: the lease, or a STOP heard since the claim began, which
+    /// holds on every channel and for all but answers.
+    fn shut_at(self, ends: Instant, class: Class, heard: Option<Instant>) -> Option<&'static str> {
+        let stopped = heard.is_some_and(|heard| heard >= self.claimed_from);
+        if ends >= self.lease_ends {
+            Some("lease")
+        } else if stopped && class != Class::Answer {
+            Some("stop")
+        } else {
+            None
+        }
+    }
 }
 
 /// How an attempt ended, on its way to the writer. The permit goes with it, and returns when it is committed.
@@ -100,7 +123,7 @@ struct Shared {
     outcomes: mpsc::Sender<Ended>,
     in_flight: AtomicUsize,
     stopped: AtomicBool,
-    opted_out: Mutex<BTreeSet<PatientId>>,
+    stopped_at: Mutex<BTreeMap<PatientId, Instant>>,
     recorded: Notify,
 }
 
@@ -121,7 +144,7 @@ impl Deliverer {
             outcomes,
             in_flight: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
-            opted_out: Mutex::new(BTreeSet::new()),
+            stopped_at: Mutex::new(BTreeMap::new()),
             recorded: Notify::new(),
             deps,
         });
@@ -156,6 +179,7 @@ impl Deliverer {
             if permits.is_empty() {
                 continue;
             }
+            let claimed_from = Instant::now();
             let claimed = self.claim(&lane.lane, permits.len(), now).await?;
             shared.pace.give_back(&sender, tokens.saturating_sub(claimed.intents.len()));
             sent.alarms += claimed.alarms;
@@ -163,7 +187,7 @@ impl Deliverer {
             // The lease runs on the database's clock; this one, which counts suspend, is only ever shorter.
             let lease_ends = Instant::now() + Duration::from_millis(millis(shared.deps.lease_ms));
             for (intent, permit) in claimed.intents.into_iter().zip(permits) {
-                self.hand_over(intent, permit, lease_ends);
+                self.hand_over(intent, permit, Window { claimed_from, lease_ends });
             }
         }
         Ok(sent)
@@ -218,43 +242,17 @@ impl Deliverer {
         if failures >= TRIES {
             let old = Alarm::new(AlarmKind::Message, lane, UtcMs(alarm.wake_at_ms), alarm.id);
             alarms::drop_all(&mut tx, &[old]).await?;
-            if let Some(mut message) = messages::by_id(&mut tx, id).await? {
-                let held: Vec<_> = reminders::of_messages(&mut tx, &[id])
-                    .await?
-                    .into_iter()
-                    .filter(|r| r.state == ReminderState::Queued)
-                    .map(|r| ReminderMove {
-                        id: r.id,
-                        state: ReminderState::Parked,
-                        reason: Reason::Poisoned,
-                    })
-                    .collect();
-                reminders::move_to(&mut tx, &held, now).await?;
-                let task = NewTask {
-                    id: TaskId::new(now, &mut rng),
-                    patient: Some(message.patient),
-                    kind: TaskKind::Parked,
-                    subject: id.to_string(),
-                    reason: Reason::Poisoned,
-                    due_at: now.plus_ms(DAY_MS),
-                };
-                tasks::open(&mut tx, &task, now).await?;
-                message.state = MessageState::Parked;
-                message.reason = Reason::Poisoned;
-                message.wake_at = None;
-                message.updated_at = now;
-                messages::put(&mut tx, &[message]).await?;
-            }
+            park(&mut tx, &[id], &mut rng, now).await?;
             tracing::error!(message_id = %id, "a message is parked: see the open task");
         }
         tx.commit().await
     }
 
-    fn hand_over(&self, intent: Intent, permit: OwnedSemaphorePermit, lease_ends: Instant) {
+    fn hand_over(&self, intent: Intent, permit: OwnedSemaphorePermit, window: Window) {
         let shared = Arc::clone(&self.shared);
         shared.in_flight.fetch_add(1, Ordering::SeqCst);
         self.shared.sends.spawn(async move {
-            let outcome = shared.carry_out(&intent, lease_ends).await;
+            let outcome = shared.carry_out(&intent, window).await;
             let ended = Ended {
                 id: intent.id,
                 token: intent.token,
@@ -280,15 +278,12 @@ impl Deliverer {
     }
 
     /// A patient said STOP: what is claimed but not yet on the wire is not sent.
+    /// Called while the patient's row is locked: a claim that begins later reads the STOP itself.
     pub fn opted_out(&self, patient: PatientId) {
-        let mut patients = self.shared.opted_out.lock().unwrap_or_else(PoisonError::into_inner);
-        patients.insert(patient);
-    }
-
-    /// A patient said START.
-    pub fn opted_in(&self, patient: PatientId) {
-        let mut patients = self.shared.opted_out.lock().unwrap_or_else(PoisonError::into_inner);
-        patients.remove(&patient);
+        let lease = Duration::from_millis(millis(self.shared.deps.lease_ms));
+        let mut stops = self.shared.stopped_at.lock().unwrap_or_else(PoisonError::into_inner);
+        stops.retain(|_, heard| heard.elapsed() <= lease);
+        stops.insert(patient, Instant::now());
     }
 
     /// Stops claiming and waits until every send has its committed outcome.
@@ -304,19 +299,15 @@ impl Deliverer {
 
 impl Shared {
     /// Just before the first byte: the lease, the stop and the STOP once more; then the channel, once.
-    async fn carry_out(&self, intent: &Intent, lease_ends: Instant) -> Outcome {
+    async fn carry_out(&self, intent: &Intent, window: Window) -> Outcome {
         let timeout =
             Duration::from_millis(millis(intent.channel.capabilities().request_timeout_ms));
-        if Instant::now() + timeout >= lease_ends {
-            return Outcome::NotSent { stage: "lease" };
-        }
-        let answers_stop = matches!(intent.outbound.content, crate::channel::Content::Text { .. });
-        let opted_out = {
-            let patients = self.opted_out.lock().unwrap_or_else(PoisonError::into_inner);
-            patients.contains(&intent.patient)
+        let heard = {
+            let stops = self.stopped_at.lock().unwrap_or_else(PoisonError::into_inner);
+            stops.get(&intent.patient).copied()
         };
-        if opted_out && !answers_stop {
-            return Outcome::NotSent { stage: "stop" };
+        if let Some(stage) = window.shut_at(Instant::now() + timeout, intent.class, heard) {
+            return Outcome::NotSent { stage };
         }
         let send = AssertUnwindSafe(intent.channel.send(&intent.outbound)).catch_unwind();
         match tokio::time::timeout(timeout, send).await {
@@ -377,6 +368,54 @@ async fn one_by_one(deps: &DelivererDeps, outcomes: &[Ended]) {
     }
 }
 
+/// Parks messages and the reminders they speak for, each with a task, without reading more of a row than its id:
+/// what broke the step may be in it (P9).
+pub(super) async fn park(
+    tx: &mut Tx,
+    ids: &[MessageId],
+    rng: &mut StdRng,
+    now: UtcMs,
+) -> Result<()> {
+    reminders::park(tx, ids, now).await?;
+    for (id, patient) in messages::park(tx, ids, now).await? {
+        let task = NewTask {
+            id: TaskId::new(now, rng),
+            patient: Some(patient),
+            kind: TaskKind::Parked,
+            subject: id.to_string(),
+            reason: Reason::Poisoned,
+            due_at: now.plus_ms(DAY_MS),
+        };
+        tasks::open(tx, &task, now).await?;
+    }
+    Ok(())
+}
+
 fn millis(ms: i64) -> u64 {
     u64::try_from(ms).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p6_the_last_look_heeds_the_lease_and_a_stop_since_the_claim() {
+        let zero = Instant::now();
+        let at = |seconds| zero + Duration::from_secs(seconds);
+        let window = Window { claimed_from: at(10), lease_ends: at(60) };
+        for (ends, class, heard, shut) in [
+            (20, Class::Dose, None, None),
+            (60, Class::Dose, None, Some("lease")),
+            (60, Class::Answer, None, Some("lease")),
+            // A STOP that the claim has read already, perhaps with the START after it.
+            (20, Class::Dose, Some(9), None),
+            (20, Class::Dose, Some(10), Some("stop")),
+            (20, Class::Notice, Some(15), Some("stop")),
+            (20, Class::Answer, Some(15), None),
+        ] {
+            let got = window.shut_at(at(ends), class, heard.map(at));
+            assert_eq!(got, shut, "{class:?} until {ends}, heard {heard:?}");
+        }
+    }
 }

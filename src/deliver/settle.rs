@@ -2,6 +2,7 @@
 
 use super::effects::{Effects, settle_alarm};
 use super::evidence::{self, Evidence};
+use super::lost::give_up;
 use super::record::{FailedAttempt, follow_up, reminders_by_message};
 use super::send::{Deliverer, DelivererDeps};
 use crate::care::ids::{AttemptId, TaskId};
@@ -39,7 +40,17 @@ impl Deliverer {
                 Some((channel, look_up)) => channel.look_up(look_up).await,
                 None => None,
             };
-            settle_one(deps, *alarm, found, now).await?;
+            match settle_one(deps, *alarm, found, now).await {
+                Err(StoreError::Driver(fault)) => return Err(StoreError::Driver(fault)),
+                Err(fault) => {
+                    let mut tx = deps.store.write().await?;
+                    let old = settle_alarm(alarm.id, UtcMs(alarm.wake_at_ms));
+                    alarms::drop_all(&mut tx, &[old]).await?;
+                    tx.commit().await?;
+                    give_up(deps, AttemptId(alarm.id), &fault).await?;
+                }
+                Ok(()) => {}
+            }
         }
         Ok(questions.len())
     }
@@ -54,17 +65,22 @@ async fn questions(
 ) -> Result<Vec<(alarms::Due, Option<Question>)>> {
     let mut questions = Vec::with_capacity(due.len());
     for alarm in due {
-        let row = attempts::read(tx, &[AttemptId(alarm.id)]).await?.pop();
-        let question = match row.filter(|row| row.state == AttemptState::Unknown) {
-            Some(row) => question(deps, tx, &row).await?,
-            None => None,
+        let question = match question(deps, tx, AttemptId(alarm.id)).await {
+            Ok(question) => question,
+            Err(StoreError::Driver(fault)) => return Err(StoreError::Driver(fault)),
+            Err(fault) => {
+                tracing::warn!(attempt_id = %alarm.id, %fault, "an attempt is not looked up");
+                None
+            }
         };
         questions.push((*alarm, question));
     }
     Ok(questions)
 }
 
-async fn question(deps: &DelivererDeps, tx: &mut Tx, row: &AttemptRow) -> Result<Option<Question>> {
+async fn question(deps: &DelivererDeps, tx: &mut Tx, id: AttemptId) -> Result<Option<Question>> {
+    let row = attempts::read(tx, &[id]).await?.pop();
+    let Some(row) = row.filter(|row| row.state == AttemptState::Unknown) else { return Ok(None) };
     let Some(channel) = deps.channels.by_name(&row.channel).cloned() else { return Ok(None) };
     let owner = patients::load(tx, deps.store.keys(), &[row.patient]).await?.pop();
     let Some(owner) = owner else { return Ok(None) };

@@ -7,10 +7,14 @@
 mod apply;
 mod replies;
 
+use crate::care::Reason;
+use crate::care::ids::{InboundId, TaskId};
+use crate::care::time::HOUR_MS;
 use crate::channel::Callback;
 use crate::deliver::Deliverer;
 use crate::store::inbound::{InboundRow, InboundState};
-use crate::store::{Result, StoreError, inbound};
+use crate::store::tasks::{NewTask, TaskKind};
+use crate::store::{Result, StoreError, inbound, tasks};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -69,6 +73,13 @@ impl Inbound {
         let fresh = inbound::fresh(&mut tx, deps.store.keys(), BATCH).await?;
         drop(tx);
         for row in &fresh {
+            let row = match row {
+                Ok(row) => row,
+                Err(id) => {
+                    self.give_up(*id, "it does not open").await?;
+                    continue;
+                }
+            };
             let step = AssertUnwindSafe(self.apply(row)).catch_unwind().await;
             match step {
                 Ok(Ok(())) => {}
@@ -97,12 +108,33 @@ impl Inbound {
     }
 
     async fn step_failed(&self, row: &InboundRow) -> Result<()> {
-        let state = if row.tries + 1 >= TRIES { InboundState::Failed } else { InboundState::New };
-        tracing::error!(inbound_id = %row.id, channel = row.channel, tries = row.tries + 1,
+        tracing::warn!(inbound_id = %row.id, channel = row.channel, tries = row.tries + 1,
             "a callback could not be applied");
         metrics::counter!("carebell_steps_broken_total", "step" => "inbound").increment(1);
+        if row.tries + 1 >= TRIES {
+            return self.give_up(row.id, "it broke its step").await;
+        }
         let mut tx = self.deliverer.deps().store.write().await?;
-        inbound::mark(&mut tx, row.id, state, "it broke its step").await?;
+        inbound::mark(&mut tx, row.id, InboundState::New, "it broke its step").await?;
+        tx.commit().await
+    }
+
+    /// Leaves a callback to a person (P9).
+    async fn give_up(&self, id: InboundId, why: &'static str) -> Result<()> {
+        tracing::error!(inbound_id = %id, why, "a callback is parked: see the open task");
+        let deps = self.deliverer.deps();
+        let now = deps.clock.now();
+        let task = NewTask {
+            id: TaskId::new(now, &mut deps.rng.fork()),
+            patient: None,
+            kind: TaskKind::Parked,
+            subject: id.to_string(),
+            reason: Reason::Poisoned,
+            due_at: now.plus_ms(HOUR_MS),
+        };
+        let mut tx = deps.store.write().await?;
+        inbound::mark(&mut tx, id, InboundState::Failed, why).await?;
+        tasks::open(&mut tx, &task, now).await?;
         tx.commit().await
     }
 }

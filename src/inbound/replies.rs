@@ -136,7 +136,6 @@ impl Inbound {
         }
         patients::set_health(tx, &health(contacts, ContactHealth::Ok, "START"), now).await?;
         self.decide(tx, heeded, ConsentDecision::Given, "START", now).await?;
-        self.deliverer.opted_in(heeded.owner.id);
         patients::disturb(tx, &[heeded.owner.id], now).await?;
         Ok(true)
     }

@@ -71,7 +71,8 @@ pub fn after_failure(failure: Failure, past: &Past<'_>) -> Next {
         let at = past.now.plus_ms(wait);
         (at < past.valid_until).then_some(Next::Again { at })
     };
-    let elsewhere = (past.others == Others::Left).then_some(Next::Elsewhere);
+    let elsewhere =
+        (past.others == Others::Left && past.now < past.valid_until).then_some(Next::Elsewhere);
     match failure {
         Failure::Passing { retry_after_ms } => again(retry_after_ms).or(elsewhere),
         Failure::Lasting => elsewhere,

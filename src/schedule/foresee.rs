@@ -11,6 +11,7 @@ use crate::policy::send::{Due, Verdict, may_send, stop};
 use crate::store::activities::ActivityRow;
 use crate::store::patients::PatientRow;
 use crate::store::standing::Standing;
+use std::collections::BTreeSet;
 
 /// A slot to come.
 #[derive(Clone, Debug)]
@@ -66,6 +67,7 @@ pub fn foresee(
         zone,
         activities: &patient.activities,
         reminders: &[],
+        attempted: &BTreeSet::new(),
     };
     let choice = Choice {
         now,

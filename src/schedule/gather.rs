@@ -57,6 +57,10 @@ pub(super) fn gather(
         });
         let message = &mut messages[index];
         let fresh = open.is_none() || message.state != MessageState::Queued;
+        if fresh {
+            // No intent was made: what did not render then may render now.
+            message.tried.clear();
+        }
         message.class = if fresh { reminder.class } else { urgent(message.class, reminder.class) };
         message.valid_until = if fresh {
             reminder.valid_until

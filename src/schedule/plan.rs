@@ -5,8 +5,8 @@ use crate::care::programme::Programme;
 use crate::care::slot::Planned;
 use crate::care::time::{DAY_MS, HOUR_MS, SECOND_MS};
 use crate::care::{
-    ActivityStatus, Class, Occurrence, PatientStatus, Reason, ReminderState, Routine, Schedule,
-    Slot, UtcMs, Zone,
+    ActivityStatus, Occurrence, PatientStatus, Reason, ReminderState, Routine, Schedule, Slot,
+    UtcMs, Zone,
 };
 use crate::policy::announced::{Candidate, Orphan, already_announced};
 use crate::policy::send::{Review, SlotStanding, stop};
@@ -46,6 +46,8 @@ pub struct Wake<'a> {
     pub activities: &'a [ActivityRow],
     /// Reminders that exist, from two days before the mark on.
     pub reminders: &'a [ReminderRow],
+    /// Those of them that an attempt was made for: they do not come back (forward-only begins with the intent).
+    pub attempted: &'a BTreeSet<ReminderId>,
 }
 
 /// What a wake does.
@@ -88,13 +90,14 @@ pub fn plan_wake(wake: &Wake<'_>, rng: &mut dyn RngCore) -> WakePlan {
     };
     let existing: BTreeMap<(ActivityId, &Slot), &ReminderRow> =
         wake.reminders.iter().map(|r| ((r.activity, &r.slot), r)).collect();
-    let mut orphans = Orphans::of(wake, &routine);
+    let mut orphans = Orphans::of(wake, context(wake, &routine));
     for slot in &due.slots {
         if let Some(reminder) = existing.get(&(slot.activity.id, &slot.occurrence.slot)) {
-            plan.replanned.extend(come_back(wake, slot, reminder));
+            plan.replanned.extend(come_back(wake, slot, reminder, &mut orphans));
             continue;
         }
-        write_new(wake, slot, &mut orphans, &mut plan, rng);
+        let newest = newest_due(wake, &due.slots, slot);
+        write_new(wake, slot, newest, &mut orphans, &mut plan, rng);
     }
     plan
 }
@@ -104,7 +107,6 @@ pub(super) struct DueSlot<'a> {
     pub(super) activity: &'a ActivityRow,
     pub(super) occurrence: Occurrence,
     pub(super) valid_until: UtcMs,
-    neighbour: Option<UtcMs>,
 }
 
 pub(super) struct DueSlots<'a> {
@@ -147,11 +149,6 @@ pub(super) fn due_slots<'a>(
         let instants: Vec<UtcMs> = occurrences.iter().map(|o| o.at).collect();
         for (index, occurrence) in occurrences.into_iter().enumerate() {
             let after = instants.get(index + 1).copied().or(next);
-            let before = index.checked_sub(1).map(|i| instants[i]);
-            let neighbour = [before, after]
-                .into_iter()
-                .flatten()
-                .min_by_key(|at| at.since(occurrence.at).abs());
             let start = match activity.activity.schedule {
                 Schedule::Appointment { start } => Some(start),
                 Schedule::Dosages(_) | Schedule::Unscheduled => None,
@@ -166,7 +163,6 @@ pub(super) fn due_slots<'a>(
                     start,
                 ),
                 occurrence,
-                neighbour,
             });
         }
     }
@@ -194,10 +190,30 @@ pub(super) fn standing(row: &PatientRow, slot: &DueSlot<'_>) -> SlotStanding {
     }
 }
 
+/// A later slot of the same activity that is due as well and still of use: after an outage the newest one is
+/// announced alone (design.md section 6).
+fn newest_due<'s>(
+    wake: &Wake<'_>,
+    slots: &'s [DueSlot<'_>],
+    slot: &DueSlot<'_>,
+) -> Option<&'s Slot> {
+    slots
+        .iter()
+        .rev()
+        .find(|other| {
+            other.activity.id == slot.activity.id
+                && slot.occurrence.at < other.occurrence.at
+                && other.occurrence.at <= wake.now
+                && wake.now < other.valid_until
+        })
+        .map(|other| &other.occurrence.slot)
+}
+
 fn write_new(
     wake: &Wake<'_>,
     slot: &DueSlot<'_>,
-    orphans: &mut Orphans,
+    newest: Option<&Slot>,
+    orphans: &mut Orphans<'_>,
     plan: &mut WakePlan,
     rng: &mut dyn RngCore,
 ) {
@@ -217,9 +233,11 @@ fn write_new(
     } else if past {
         let by_ms = wake.now.since(slot.valid_until);
         (ReminderState::Expired, Reason::PastValidity { by_ms })
-    } else if let Some(orphan) = orphans.announced(slot) {
-        let reminder = orphan.id.to_string();
-        (ReminderState::Superseded, Reason::AlreadyAnnounced { reminder })
+    } else if let Some(newest) = newest {
+        let slot = newest.planned.to_string();
+        (ReminderState::Superseded, Reason::MergedInto { slot })
+    } else if let Some(announced) = orphans.announced(slot) {
+        (ReminderState::Superseded, announced)
     } else {
         (ReminderState::Queued, Reason::Due)
     };
@@ -273,18 +291,34 @@ fn count_gap(plan: &mut WakePlan, slot: &DueSlot<'_>) {
 }
 
 /// A slot that has its reminder: it comes back when what stopped it before its intent is gone, and follows its
-/// instant when that moved; both only while it is still valid.
-fn come_back(wake: &Wake<'_>, slot: &DueSlot<'_>, reminder: &ReminderRow) -> Option<ReminderRow> {
+/// instant when that moved; both only while it is still valid, and not once its drug was announced by another
+/// name.
+fn come_back(
+    wake: &Wake<'_>,
+    slot: &DueSlot<'_>,
+    reminder: &ReminderRow,
+    orphans: &mut Orphans<'_>,
+) -> Option<ReminderRow> {
     let valid = wake.now < slot.valid_until;
     let free = stop(&standing(wake.row, slot)).is_none();
     let moved = reminder.due_at != slot.occurrence.at;
-    let reason = match reminder.state {
-        ReminderState::Queued if moved => Reason::Moved { to: slot.occurrence.at },
-        ReminderState::Queued if reminder.message.is_none() && valid && free => Reason::Due,
+    let (state, reason) = match reminder.state {
+        ReminderState::Queued if moved => {
+            (ReminderState::Queued, Reason::Moved { to: slot.occurrence.at })
+        }
+        ReminderState::Queued if reminder.message.is_none() && valid && free => {
+            (ReminderState::Queued, Reason::Due)
+        }
         ReminderState::Suppressed | ReminderState::Blocked | ReminderState::Cancelled
-            if valid && free && reminder.reason != Reason::GoLive =>
+            if valid
+                && free
+                && reminder.reason != Reason::GoLive
+                && !wake.attempted.contains(&reminder.id) =>
         {
-            Reason::Reinstated
+            match orphans.announced(slot) {
+                Some(announced) => (ReminderState::Superseded, announced),
+                None => (ReminderState::Queued, Reason::Reinstated),
+            }
         }
         _ => return None,
     };
@@ -292,7 +326,7 @@ fn come_back(wake: &Wake<'_>, slot: &DueSlot<'_>, reminder: &ReminderRow) -> Opt
         due_at: slot.occurrence.at,
         local_time: Planned::Local(slot.occurrence.local).to_string(),
         valid_until: slot.valid_until,
-        state: ReminderState::Queued,
+        state,
         reason,
         message: None,
         updated_at: wake.now,
@@ -301,60 +335,76 @@ fn come_back(wake: &Wake<'_>, slot: &DueSlot<'_>, reminder: &ReminderRow) -> Opt
 }
 
 /// Doses that were announced under slots the current expansion no longer holds, by drug.
-struct Orphans(Vec<(String, Orphan)>);
+struct Orphans<'a> {
+    context: ActivityContext<'a>,
+    by_drug: Vec<(String, Orphan)>,
+}
 
-impl Orphans {
-    fn of(wake: &Wake<'_>, routine: &Routine) -> Self {
-        let context = context(wake, routine);
+impl<'a> Orphans<'a> {
+    fn of(wake: &Wake<'_>, context: ActivityContext<'a>) -> Self {
         let activities: BTreeMap<ActivityId, &ActivityRow> =
             wake.activities.iter().map(|activity| (activity.id, activity)).collect();
+        let held = |r: &ReminderRow| {
+            activities.get(&r.activity).is_some_and(|activity| {
+                has_slots(wake.row, activity)
+                    && around(activity, context, r.due_at)
+                        .any(|o| o.slot == r.slot || o.merged.contains(&r.slot))
+            })
+        };
+        // What used an orphan up and is renamed itself gives the orphan back: it still stands for one dose.
         let used: BTreeSet<&str> = wake
             .reminders
             .iter()
             .filter_map(|r| match &r.reason {
-                Reason::AlreadyAnnounced { reminder } => Some(reminder.as_str()),
+                Reason::AlreadyAnnounced { reminder } if held(r) => Some(reminder.as_str()),
                 _ => None,
             })
             .collect();
         let announced = |state| {
             matches!(state, ReminderState::Sent | ReminderState::Sending | ReminderState::Unknown)
         };
-        Self(
-            wake.reminders
-                .iter()
-                .filter(|r| r.class.is_dose() && announced(r.state))
-                .filter(|r| wake.now.since(r.due_at) < ORPHANS_WITHIN_MS)
-                .filter(|r| !used.contains(r.id.to_string().as_str()))
-                .filter_map(|r| {
-                    let activity = activities.get(&r.activity)?;
-                    let held = has_slots(wake.row, activity)
-                        && expand_activity(
-                            &activity.activity,
-                            context,
-                            r.due_at.plus_ms(-ORPHANS_WITHIN_MS),
-                            r.due_at.plus_ms(ORPHANS_WITHIN_MS),
-                        )
-                        .occurrences
-                        .iter()
-                        .any(|o| o.slot == r.slot || o.merged.contains(&r.slot));
-                    let drug = activity.activity.drug.as_ref()?.expose().clone();
-                    (!held).then_some((drug, Orphan { id: r.id, at: r.due_at }))
-                })
-                .collect(),
-        )
+        let by_drug = wake
+            .reminders
+            .iter()
+            .filter(|r| r.class.is_dose() && announced(r.state))
+            .filter(|r| wake.now.since(r.due_at) < ORPHANS_WITHIN_MS)
+            .filter(|r| !used.contains(r.id.to_string().as_str()) && !held(r))
+            .filter_map(|r| {
+                let drug = activities.get(&r.activity)?.activity.drug.as_ref()?.expose().clone();
+                Some((drug, Orphan { id: r.id, at: r.due_at }))
+            })
+            .collect();
+        Self { context, by_drug }
     }
 
-    /// The orphan that announced this slot, used up.
-    fn announced(&mut self, slot: &DueSlot<'_>) -> Option<Orphan> {
-        if !matches!(slot.activity.activity.class, Class::Dose | Class::TimeCriticalDose) {
+    /// Why a slot is not announced: an orphan did so, and is used up.
+    fn announced(&mut self, slot: &DueSlot<'_>) -> Option<Reason> {
+        if !slot.activity.activity.class.is_dose() {
             return None;
         }
         let drug = slot.activity.activity.drug.as_ref()?.expose();
         let same: Vec<Orphan> =
-            self.0.iter().filter(|(of, _)| of == drug).map(|(_, orphan)| *orphan).collect();
-        let candidate = Candidate { at: slot.occurrence.at, neighbour: slot.neighbour };
-        let orphan = already_announced(candidate, &same)?;
-        self.0.retain(|(_, other)| other.id != orphan.id);
-        Some(orphan)
+            self.by_drug.iter().filter(|(of, _)| of == drug).map(|(_, orphan)| *orphan).collect();
+        if same.is_empty() {
+            return None;
+        }
+        let at = slot.occurrence.at;
+        let neighbour = around(slot.activity, self.context, at)
+            .map(|o| o.at)
+            .filter(|other| *other != at)
+            .min_by_key(|other| other.since(at).abs());
+        let orphan = already_announced(Candidate { at, neighbour }, &same)?;
+        self.by_drug.retain(|(_, other)| other.id != orphan.id);
+        Some(Reason::AlreadyAnnounced { reminder: orphan.id.to_string() })
     }
+}
+
+/// An activity's due moments near an instant.
+fn around(
+    activity: &ActivityRow,
+    context: ActivityContext<'_>,
+    at: UtcMs,
+) -> impl Iterator<Item = Occurrence> {
+    let (from, to) = (at.plus_ms(-ORPHANS_WITHIN_MS), at.plus_ms(ORPHANS_WITHIN_MS));
+    expand_activity(&activity.activity, context, from, to).occurrences.into_iter()
 }

@@ -2,7 +2,7 @@
 
 use super::gather::gather;
 use super::plan::{GAP_AFTER_MS, Wake, plan_wake};
-use crate::care::ids::{PatientId, TaskId};
+use crate::care::ids::{MessageId, PatientId, ReminderId, TaskId};
 use crate::care::programme::Programme;
 use crate::care::time::DAY_MS;
 use crate::care::{ChannelKind, Reason, ReminderState, UtcMs, ZoneRules};
@@ -15,9 +15,9 @@ use crate::store::patients::{Rearm, claim, rearm, step_failed, unarm};
 use crate::store::standing::Standing;
 use crate::store::story::{Turn, tell};
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Store, Tx, alarms, messages, reminders, standing, tasks};
+use crate::store::{Result, Store, Tx, alarms, attempts, messages, reminders, standing, tasks};
 use futures::FutureExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -166,6 +166,7 @@ impl Scheduler {
         for reminder in reminders::of_patients(tx, mine, since).await? {
             by_patient.entry(reminder.patient).or_default().push(reminder);
         }
+        let attempted = attempted(tx, &by_patient).await?;
         let mut all_new = Vec::new();
         let mut all_replanned = Vec::new();
         let mut gaps = Vec::new();
@@ -187,6 +188,7 @@ impl Scheduler {
                 zone: &zone,
                 activities: &standing.activities,
                 reminders: by_patient.get(id).map_or(&[], Vec::as_slice),
+                attempted: &attempted,
             };
             let plan = plan_wake(&wake, &mut rng);
             turns.extend(plan.replanned.iter().map(|r| Turn {
@@ -323,6 +325,29 @@ impl Scheduler {
         }
         tx.commit().await
     }
+}
+
+/// Stopped reminders that were open when an intent for their message was made.
+async fn attempted(
+    tx: &mut Tx,
+    by_patient: &BTreeMap<PatientId, Vec<reminders::ReminderRow>>,
+) -> Result<BTreeSet<ReminderId>> {
+    let mut spoken_for: BTreeMap<MessageId, Vec<&reminders::ReminderRow>> = BTreeMap::new();
+    for reminder in by_patient.values().flatten() {
+        if let (true, Some(message)) = (reminder.was_stopped(), reminder.message) {
+            spoken_for.entry(message).or_default().push(reminder);
+        }
+    }
+    if spoken_for.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let messages: Vec<MessageId> = spoken_for.keys().copied().collect();
+    let mut attempted = BTreeSet::new();
+    for attempt in attempts::of_messages(tx, &messages).await? {
+        let held = spoken_for.get(&attempt.message).into_iter().flatten();
+        attempted.extend(held.filter(|r| r.was_open_at(attempt.intent_at)).map(|r| r.id));
+    }
+    Ok(attempted)
 }
 
 /// A patient whose programme or zone this binary does not know is looked at again in an hour; the watch counts

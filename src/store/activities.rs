@@ -76,8 +76,8 @@ statements! {
         AND (confirmed_revision IS NULL OR confirmed_revision <> revision) \
         AND (rejected_revision IS NULL OR rejected_revision <> revision) ORDER BY patient_id, id");
     OWNER = Sql::both("-- activities::owner\nSELECT patient_id FROM activities WHERE id = $1");
-    CONFIRM = Sql::both("-- activities::confirm\nUPDATE activities SET confirmed_revision = $2, rejected_revision = NULL, updated_at_ms = $3, \
-        reminders_from_ms = CASE WHEN reminders_from_ms > $3 THEN reminders_from_ms ELSE $3 END WHERE id = $1 AND revision = $2");
+    CONFIRM = Sql::both("-- activities::confirm\nUPDATE activities SET confirmed_revision = $2, rejected_revision = NULL, updated_at_ms = $3 \
+        WHERE id = $1 AND revision = $2");
     REJECT = Sql::both("-- activities::reject\nUPDATE activities SET rejected_revision = $2, confirmed_revision = NULL, updated_at_ms = $3 \
         WHERE id = $1 AND revision = $2");
     REMINDERS_FROM = Sql::both("-- activities::reminders_from\nUPDATE activities SET reminders_from_ms = $1 WHERE reminders_from_ms < $1");

@@ -123,8 +123,10 @@ statements! {
     BY_IDS = sql!((select!("attempts::lock", "id IN ")), (ids "$1"), (" ORDER BY id"), (lock));
     READ = sql!((select!("attempts::read", "id IN ")), (ids "$1"), (" ORDER BY id"));
     BY_PROVIDER_ID = Sql::both(select!("attempts::by_provider_id", "channel = $1 AND provider_id = $2"));
-    LOST = sql!((select!("attempts::lost", "state = 'intent' AND (lease_until_ms <= $1 OR instance_id IN ")), (ids "$2"),
-        (") ORDER BY id LIMIT $3"), (skip));
+    LOST = sql!(("-- attempts::lost\nSELECT id FROM attempts WHERE state = 'intent' AND (lease_until_ms <= $1 OR instance_id IN "),
+        (ids "$2"), (") ORDER BY id LIMIT $3"));
+    PARK = sql!(("-- attempts::park\nUPDATE attempts SET state = CASE state WHEN 'intent' THEN 'unknown' ELSE state END, reason = $2, \
+        wake_at_ms = NULL WHERE id IN "), (ids "$1"), (" RETURNING message_id"));
     OPEN_INSTANCES = Sql::both("-- attempts::open_instances\nSELECT DISTINCT instance_id FROM attempts WHERE state = 'intent'");
     INSERT = insert_rows!("-- attempts::insert" "attempts" (id id, message_id id, patient_id id, contact_point_id id, channel text,
         number int, repeat int, state text, reason text, instance_id id, token id, lease_until_ms int, intent_at_ms int, content bytes) "");
@@ -183,18 +185,27 @@ pub async fn open_instances(tx: &mut Tx) -> Result<Vec<InstanceId>> {
     Ok(ids.into_iter().map(InstanceId).collect())
 }
 
-/// Open intents whose lease ended before `database_now`, or whose instance is one of `dead`; locked.
+/// Open intents whose lease ended before `database_now`, or whose instance is one of `dead`.
 pub async fn lost(
     tx: &mut Tx,
     database_now: UtcMs,
     dead: &[InstanceId],
     limit: i64,
-) -> Result<Vec<AttemptRow>> {
+) -> Result<Vec<AttemptId>> {
     let list = id_list(dead.iter().map(|id| id.0));
-    let rows: Vec<Raw> = on!(tx, LOST, |c, sql| {
-        sqlx::query_as(sql).bind(database_now.0).bind(list).bind(limit).fetch_all(c).await?
+    let ids: Vec<Uuid> = on!(tx, LOST, |c, sql| {
+        sqlx::query_scalar(sql).bind(database_now.0).bind(list).bind(limit).fetch_all(c).await?
     });
-    rows.into_iter().map(TryInto::try_into).collect()
+    Ok(ids.into_iter().map(AttemptId).collect())
+}
+
+/// Takes an attempt that cannot be read off every list, unknown as it is; returns its message.
+pub async fn park(tx: &mut Tx, id: AttemptId) -> Result<Option<MessageId>> {
+    let reason = json!(Reason::Poisoned).to_string();
+    let message: Option<Uuid> = on!(tx, PARK, |c, sql| {
+        sqlx::query_scalar(sql).bind(id_list([id.0])).bind(reason).fetch_optional(c).await?
+    });
+    Ok(message.map(MessageId))
 }
 
 /// Writes intents (P3).

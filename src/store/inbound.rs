@@ -1,7 +1,7 @@
 //! Raw callbacks, stored sealed before they are understood; and the replies read out of them.
 
 use super::dialect::{Sql, on, statements};
-use super::{Result, StoreError, Tx};
+use super::{Result, Tx};
 use crate::care::UtcMs;
 use crate::care::ids::{ContactPointId, InboundId, PatientId, ReplyId};
 use crate::security::{Keyring, Place};
@@ -94,22 +94,26 @@ pub async fn keep(
     Ok(rows == 1)
 }
 
-/// Callbacks that wait to be applied, oldest first.
-pub async fn fresh(tx: &mut Tx, keys: &Keyring, limit: i64) -> Result<Vec<InboundRow>> {
+/// Callbacks that wait to be applied, oldest first; one that does not open is named by its id alone.
+pub async fn fresh(
+    tx: &mut Tx,
+    keys: &Keyring,
+    limit: i64,
+) -> Result<Vec<std::result::Result<InboundRow, InboundId>>> {
     let rows: Vec<Raw> =
         on!(tx, FRESH, |c, sql| sqlx::query_as(sql).bind(limit).fetch_all(c).await?);
-    rows.into_iter()
-        .map(|raw| {
-            let place = Place { table: "inbound", column: "payload", row: raw.id.as_bytes() };
-            Ok(InboundRow {
-                id: InboundId(raw.id),
-                channel: raw.channel,
-                payload: keys.inbox().open(place, &raw.payload)?,
-                tries: raw.tries,
-                received_at: UtcMs(raw.received_at_ms),
-            })
+    let open = |raw: Raw| {
+        let place = Place { table: "inbound", column: "payload", row: raw.id.as_bytes() };
+        let payload = keys.inbox().open(place, &raw.payload).map_err(|_| InboundId(raw.id))?;
+        Ok(InboundRow {
+            id: InboundId(raw.id),
+            channel: raw.channel,
+            payload,
+            tries: raw.tries,
+            received_at: UtcMs(raw.received_at_ms),
         })
-        .collect::<std::result::Result<_, StoreError>>()
+    };
+    Ok(rows.into_iter().map(open).collect())
 }
 
 /// Marks a callback as applied or not readable.

@@ -135,6 +135,8 @@ statements! {
          wake_at_ms = excluded.wake_at_ms, valid_until_ms = excluded.valid_until_ms, tried = excluded.tried, tries = excluded.tries, \
          repeats = excluded.repeats, failures = 0, updated_at_ms = excluded.updated_at_ms");
     FAILED = Sql::both("-- messages::step_failed\nUPDATE messages SET failures = failures + 1 WHERE id = $1 RETURNING failures");
+    PARK = sql!(("-- messages::park\nUPDATE messages SET state = 'parked', reason = $2, wake_at_ms = NULL, updated_at_ms = $3 WHERE id IN "),
+        (ids "$1"), (" RETURNING id, patient_id"));
     COUNT = Sql::both("-- messages::count\nSELECT state, count(*) AS messages FROM messages GROUP BY state ORDER BY state");
     GO_LIVE = Sql::both("-- messages::go_live\nUPDATE messages SET state = 'cancelled', reason = $1, wake_at_ms = NULL, updated_at_ms = $2 \
         WHERE state IN ('queued', 'sending', 'unknown', 'sent', 'failed')");
@@ -213,6 +215,20 @@ pub async fn put(tx: &mut Tx, messages: &[MessageRow]) -> Result<()> {
 /// Counts a step that broke on a message; returns how many did in a row.
 pub async fn step_failed(tx: &mut Tx, id: MessageId) -> Result<i64> {
     Ok(on!(tx, FAILED, |c, sql| sqlx::query_scalar(sql).bind(id.0).fetch_one(c).await?))
+}
+
+/// Parks messages without reading them; returns whose they are. Their alarms are the caller's.
+pub async fn park(
+    tx: &mut Tx,
+    ids: &[MessageId],
+    now: UtcMs,
+) -> Result<Vec<(MessageId, PatientId)>> {
+    let list = id_list(ids.iter().map(|id| id.0));
+    let reason = json!(Reason::Poisoned).to_string();
+    let rows: Vec<(Uuid, Uuid)> = on!(tx, PARK, |c, sql| {
+        sqlx::query_as(sql).bind(list).bind(reason).bind(now.0).fetch_all(c).await?
+    });
+    Ok(rows.into_iter().map(|(id, owner)| (MessageId(id), PatientId(owner))).collect())
 }
 
 /// How many messages there are in each state.

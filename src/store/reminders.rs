@@ -40,6 +40,19 @@ pub struct ReminderRow {
     pub updated_at: UtcMs,
 }
 
+impl ReminderRow {
+    /// Whether something stopped it that may go again.
+    pub const fn was_stopped(&self) -> bool {
+        use ReminderState::{Blocked, Cancelled, Suppressed};
+        matches!(self.state, Suppressed | Blocked | Cancelled)
+    }
+
+    /// Whether a stopped or expired one was still open at an intent of its message: the intent spoke for it.
+    pub fn was_open_at(&self, intent_at: UtcMs) -> bool {
+        self.updated_at > intent_at
+    }
+}
+
 #[derive(FromRow)]
 struct Raw {
     id: Uuid,
@@ -105,6 +118,8 @@ statements! {
         "ON CONFLICT (activity_id, dosage, slot) DO NOTHING");
     MOVE = sql!(("-- reminders::move_to\nUPDATE reminders SET state = r.state, reason = r.reason, updated_at_ms = r.updated_at_ms FROM "),
         (rows "$1" id id, state text, reason text, updated_at_ms int), (" AS r WHERE reminders.id = r.id"));
+    PARK = sql!(("-- reminders::park\nUPDATE reminders SET state = 'parked', reason = $2, updated_at_ms = $3 \
+        WHERE state IN ('queued', 'sending') AND message_id IN "), (ids "$1"));
     REPLAN = sql!(("-- reminders::replan\nUPDATE reminders SET state = r.state, reason = r.reason, due_at_ms = r.due_at_ms, \
         local_time = r.local_time, valid_until_ms = r.valid_until_ms, message_id = r.message_id, updated_at_ms = r.updated_at_ms FROM "),
         (rows "$1" id id, state text, reason text, due_at_ms int, local_time text, valid_until_ms int, message_id id, updated_at_ms int),
@@ -218,6 +233,16 @@ pub async fn move_to(tx: &mut Tx, moves: &[ReminderMove], now: UtcMs) -> Result<
     let actual =
         on!(tx, MOVE, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("reminders::move_to", actual, moves.len() as u64)
+}
+
+/// Parks the open reminders that messages speak for, without reading them.
+pub async fn park(tx: &mut Tx, messages: &[MessageId], now: UtcMs) -> Result<()> {
+    let list = id_list(messages.iter().map(|id| id.0));
+    let reason = reason_json(&Reason::Poisoned);
+    on!(tx, PARK, |c, sql| {
+        sqlx::query(sql).bind(list).bind(reason).bind(now.0).execute(c).await?;
+    });
+    Ok(())
 }
 
 /// Writes reminders anew whose slot fell on another instant, or that come back.

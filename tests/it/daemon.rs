@@ -53,11 +53,14 @@ async fn p3_sigterm_waits_for_what_is_on_the_wire() {
     let installation = installation().await;
     installation.sandbox.faults().add(Rule::always(Fault::Answer(AnswerFault::Hold)));
     enrol_one(&installation).await;
-    let mut running = installation.start().await;
+    let mut running = installation.start_with(&WATCHED).await;
     until("the answer is held", async || installation.sandbox.held() == 1).await;
     running.signal("TERM");
     installation.until_told(&mut running, "STOPPING=1").await;
-    assert!(!running.has_ended(), "it ended with a send open");
+    for _ in 0..3 {
+        // It lives and waits: one that has ended is no longer fed.
+        installation.until_told(&mut running, "WATCHDOG=1").await;
+    }
     installation.sandbox.release();
     assert_eq!(running.ended().await, Some(0));
     assert_eq!(reminders_by_state(&installation).await, [("sent".to_owned(), 1)].into());
@@ -78,7 +81,10 @@ async fn p4_a_second_sigterm_ends_at_once_and_the_open_send_is_unknown_afterward
     assert_eq!(reminders_by_state(&installation).await, [("sending".to_owned(), 1)].into());
     // Without a daemon nobody hears the receipt; after its start the lost intent is the first thing it finds.
     let running = installation.start().await;
-    assert!(installation.log().contains("their outcome is unknown"), "{}", installation.log());
+    until("the lost intent is told of", async || {
+        installation.log().contains("their outcome is unknown")
+    })
+    .await;
     installation.sandbox.release();
     assert_eq!(running.stop().await, Some(0));
     assert_eq!(installation.sandbox.ledger().len(), 1, "p1: sent again");

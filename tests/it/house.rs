@@ -21,7 +21,8 @@ use carebell::sandbox::{Sandbox, SandboxConfig};
 use carebell::security::{Keyring, SharedRng};
 use carebell::store::activities::{self, PutActivity};
 use carebell::store::patients::{self, PutPatient};
-use carebell::store::{Store, connect_postgres, connect_sqlite};
+use carebell::store::reminders::{self, ReminderRow};
+use carebell::store::{Store, connect_postgres, connect_sqlite, standing};
 use carebell::zones::Zones;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -43,9 +44,9 @@ pub struct House {
     pub daemon: Daemon,
     pub sandbox: Sandbox,
     pub clock: Arc<ManualClock>,
-    _shutdown: tokio_util::sync::DropGuard,
-    _dir: tempfile::TempDir,
-    _database: Option<crate::postgres::Database>,
+    _server: tokio_util::sync::DropGuard,
+    dir: tempfile::TempDir,
+    database: Option<crate::postgres::Database>,
 }
 
 /// Runs a test's body on SQLite and, where a server is installed, on PostgreSQL (P11).
@@ -124,15 +125,8 @@ impl House {
         let listen = address.to_string();
         carebell::http::start(&listen, router, limits, &tracker, shutdown.clone()).await.unwrap();
         sandbox.call_back(&public_url).unwrap();
-        Some(Self {
-            app,
-            daemon,
-            sandbox,
-            clock,
-            _shutdown: shutdown.drop_guard(),
-            _dir: dir,
-            _database: database,
-        })
+        let server = shutdown.drop_guard();
+        Some(Self { app, daemon, sandbox, clock, _server: server, dir, database })
     }
 
     /// Steps until nothing is due, in flight or to be read at the clock's time.
@@ -154,7 +148,11 @@ impl House {
             let next = [self.daemon.next_alarm().await.unwrap(), self.sandbox.next_at()];
             let now = self.clock.now();
             match next.into_iter().flatten().min() {
-                Some(at) if at <= until => self.clock.set(at.max(now)),
+                // What is due and not taken is held back by a paused channel: a while passes.
+                Some(at) if at <= now && now.plus_ms(1_000) <= until => {
+                    self.clock.advance_ms(1_000);
+                }
+                Some(at) if at > now && at <= until => self.clock.set(at),
                 _ => break,
             }
             self.settle().await;
@@ -196,7 +194,11 @@ impl House {
             key,
             activity: &activity,
             plan_key_hash: None,
-            confidence: Confidence::Exact,
+            confidence: if activity.review.is_empty() {
+                Confidence::Exact
+            } else {
+                Confidence::Review
+            },
             fingerprint: vec![1],
             reminders_from: now,
         };
@@ -204,6 +206,126 @@ impl House {
         patients::disturb(&mut tx, &[patient], now).await.unwrap();
         tx.commit().await.unwrap();
         id
+    }
+
+    /// Writes an activity anew, as an import does.
+    pub async fn edit(&self, id: ActivityId, patient: PatientId, activity: &Activity) {
+        let mut rng = self.app.rng.fork();
+        let now = self.clock.now();
+        let keys = self.app.store.keys();
+        let mut tx = self.app.store.write().await.unwrap();
+        patients::lock(&mut tx, &[patient]).await.unwrap();
+        let known = standing::load(&mut tx, keys, &[patient]).await.unwrap();
+        let known = &known[&patient];
+        let row = known.activities.iter().find(|row| row.id == id).unwrap();
+        let put = PutActivity {
+            id,
+            patient,
+            key: known.row.key.clone(),
+            activity,
+            plan_key_hash: None,
+            confidence: if activity.review.is_empty() {
+                Confidence::Exact
+            } else {
+                Confidence::Review
+            },
+            fingerprint: vec![2],
+            reminders_from: row.reminders_from,
+        };
+        activities::update(&mut tx, keys, &mut rng, &[put], now).await.unwrap();
+        patients::disturb(&mut tx, &[patient], now).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Moves a patient's standing, as an operator does.
+    pub async fn status(&self, patient: PatientId, status: PatientStatus) {
+        let now = self.clock.now();
+        let mut tx = self.app.store.write().await.unwrap();
+        patients::lock(&mut tx, &[patient]).await.unwrap();
+        patients::set_status(&mut tx, patient, status, now).await.unwrap();
+        patients::disturb(&mut tx, &[patient], now).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Writes a patient's record anew, as an import does.
+    pub async fn change(&self, id: PatientId, change: impl FnOnce(&mut Patient)) {
+        let mut rng = self.app.rng.fork();
+        let now = self.clock.now();
+        let mut tx = self.app.store.write().await.unwrap();
+        patients::lock(&mut tx, &[id]).await.unwrap();
+        let row = patients::load(&mut tx, self.app.store.keys(), &[id]).await.unwrap().remove(0);
+        let mut patient = row.patient;
+        change(&mut patient);
+        let put = PutPatient { id, programme: "general", patient: &patient, fingerprint: vec![2] };
+        patients::update(&mut tx, &mut rng, &[(put, row.key)], now).await.unwrap();
+        patients::disturb(&mut tx, &[id], now).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Drops the daemon with whatever it has in flight, and starts another one.
+    pub fn restart(&mut self) {
+        self.daemon = self.daemon();
+    }
+
+    /// Another daemon on the same database.
+    pub fn daemon(&self) -> Daemon {
+        Daemon::new(self.app.clone(), Vec::new(), &TaskTracker::new())
+    }
+
+    /// A patient's reminders, by due time.
+    pub async fn reminders_of(&self, patient: PatientId) -> Vec<ReminderRow> {
+        let mut tx = self.app.store.read().await.unwrap();
+        reminders::of_patients(&mut tx, &[patient], UtcMs(0)).await.unwrap()
+    }
+
+    /// The same as state and reason words.
+    pub async fn story_of(&self, patient: PatientId) -> Vec<(&'static str, String)> {
+        let told = |r: &ReminderRow| (r.state.word(), r.reason.word());
+        self.reminders_of(patient).await.iter().map(told).collect()
+    }
+
+    /// When messages to an address were accepted, in minutes since Monday's first.
+    pub fn accepted(&self, address: &str) -> Vec<i64> {
+        let entries = self.sandbox.ledger().entries();
+        let to = entries.iter().filter(|e| e.message.to == address);
+        to.map(|e| e.at.since(MONDAY) / 60_000).collect()
+    }
+
+    /// Open tasks by kind.
+    pub async fn tasks(&self) -> std::collections::BTreeMap<String, i64> {
+        let mut tx = self.app.store.read().await.unwrap();
+        carebell::store::tasks::count(&mut tx).await.unwrap().into_iter().collect()
+    }
+
+    /// Where the database is.
+    pub fn database_url(&self) -> String {
+        let file = || self.dir.path().join("carebell.db").to_string_lossy().into_owned();
+        self.database.as_ref().map_or_else(file, crate::postgres::Database::url)
+    }
+
+    /// Damages rows behind the daemon's back. `{bytes}` stands for a byte string that opens with no key.
+    pub async fn damage(&self, statement: &str) -> u64 {
+        use sqlx::Connection as _;
+        let sql = |bytes| sqlx::AssertSqlSafe(statement.replace("{bytes}", bytes));
+        let url = self.database_url();
+        if self.database.is_some() {
+            let mut c = sqlx::PgConnection::connect(&url).await.unwrap();
+            let done = sqlx::raw_sql(sql("'\\x00'::bytea")).execute(&mut c).await.unwrap();
+            return done.rows_affected();
+        }
+        let mut c = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        let done = sqlx::raw_sql(sql("x'00'")).execute(&mut c).await.unwrap();
+        c.close().await.unwrap();
+        done.rows_affected()
+    }
+
+    /// Every byte that SQLite has on disk; empty on PostgreSQL.
+    pub fn bytes_on_disk(&self) -> Vec<u8> {
+        if self.database.is_some() {
+            return Vec::new();
+        }
+        let files = std::fs::read_dir(self.dir.path()).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap_or_default()).collect()
     }
 
     /// How many reminders are in each state.
@@ -278,4 +400,19 @@ pub fn medicine(key: &str, times: &[&str]) -> Activity {
         anchor: "2026-11-20".to_owned(),
         review: Vec::new(),
     }
+}
+
+/// Something of another kind at these times of day.
+pub fn doing(kind: ActivityKind, key: &str, times: &[&str]) -> Activity {
+    Activity { kind, class: kind.class(), ..medicine(key, times) }
+}
+
+/// An instant of Monday, or of a later day when the hours pass 24.
+pub fn at(hours: i64, minutes: i64) -> UtcMs {
+    MONDAY.plus_ms((hours * 60 + minutes) * 60_000)
+}
+
+/// Monday, when what is due at 08:00 is planned and not sent yet.
+pub fn planned() -> UtcMs {
+    at(8, 0).plus_ms(-30_000)
 }

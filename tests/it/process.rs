@@ -268,10 +268,6 @@ impl Running {
         assert!(sent.unwrap().success());
     }
 
-    pub fn has_ended(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_some()
-    }
-
     /// Waits for its end: the exit code.
     pub async fn ended(mut self) -> Option<i32> {
         let began = Instant::now();

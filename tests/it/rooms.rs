@@ -203,7 +203,8 @@ fn named(text: &str, modules: &[String], crates: &BTreeSet<String>) -> BTreeSet<
             "}" if braces.pop() == Some(Opened::Module) => {
                 here.pop();
             }
-            "use" => {
+            // `use<'a>` captures lifetimes; it names no path.
+            "use" if tokens.get(at + 1).is_none_or(|next| next != "<") => {
                 let mut paths = Vec::new();
                 at = use_tree(&tokens, at + 1, &[], &mut paths);
                 found.extend(paths.iter().filter_map(|path| resolve(path, &here, crates)));
@@ -249,7 +250,7 @@ fn use_tree(
                 at += 1;
                 while tokens.get(at).is_some_and(|next| next != "}") {
                     at = use_tree(tokens, at, &path, paths);
-                    at += usize::from(tokens.get(at).is_some_and(|next| next == ","));
+                    at += usize::from(tokens.get(at).is_some_and(|next| next != "}"));
                 }
                 return at + 1;
             }

@@ -5,10 +5,11 @@ use super::super::app::{App, Sources, Stamp};
 use super::super::daemon::Daemon;
 use super::super::{Exit, Failure, stage};
 use super::sample::Sample;
-use crate::care::UtcMs;
+use crate::care::{UtcMs, ZoneRules};
 use crate::clock::{Clock, ManualClock};
 use crate::config::{Environment, Loaded, User};
 use crate::http::{self, Limits, Parts};
+use crate::import::{Importer, Mode, Options, ResourceReport};
 use crate::message::{Catalogue, Programmes};
 use crate::sandbox::{Receipts, Sandbox};
 use crate::security::SharedRng;
@@ -24,6 +25,8 @@ use tokio_util::task::TaskTracker;
 
 /// What the stand-in accepted, one JSON object a line, in the state folder.
 pub(super) const LEDGER_FILE: &str = "sandbox-ledger.ndjson";
+/// What the samples' ids are relative to.
+const SAMPLE_SYSTEM: &str = "https://sample.example.org/fhir";
 /// How many of the people open what they get over WhatsApp.
 const READ_PROBABILITY: f64 = 0.6;
 /// How long a look at what is in flight waits for the next one.
@@ -88,12 +91,34 @@ impl House {
         Ok(Self { app, daemon, sandbox, clock, tracker, shutdown })
     }
 
-    /// Imports samples; how many resources there are by outcome.
+    /// Imports samples as `carebell import` does.
     ///
     /// # Errors
-    /// When the database fails.
+    /// When the database fails, or a sample names no built-in programme.
     pub(super) async fn import(&self, samples: Vec<Sample>) -> Result<Outcomes, Failure> {
-        super::seed::seed(self, samples).await
+        let app = &self.app;
+        let importer = Importer::new(
+            app.store.clone(),
+            Arc::clone(&app.clock),
+            Arc::clone(&app.zones) as Arc<dyn ZoneRules>,
+            Arc::clone(&app.programmes),
+            Arc::clone(&app.rng),
+        );
+        let mut outcomes = Outcomes::new();
+        for Sample { programme, documents } in samples {
+            let options = Options {
+                programme: app.programmes.get(programme).context("a programme is not built in")?,
+                source_system: SAMPLE_SYSTEM.to_owned(),
+                assertion: None,
+                mode: Mode::Write,
+            };
+            let mut count = |report: ResourceReport| {
+                *outcomes.entry(report.outcome.word()).or_default() += 1;
+            };
+            let imported = importer.import(documents.into_iter(), &options, &mut count).await;
+            imported.with_context(|| format!("failed to import the sample {programme}"))?;
+        }
+        Ok(outcomes)
     }
 
     /// Steps until nothing is due, in flight or to be read at the clock's time.

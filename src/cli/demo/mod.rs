@@ -9,7 +9,6 @@ mod pace;
 mod reporter;
 mod sample;
 mod scenes;
-mod seed;
 mod tally;
 
 use super::app::SQLITE_FILE;
@@ -221,13 +220,10 @@ impl Told<'_> {
                 .print(&format!("\n{}", output.paint(Tone::Warning, "The day was cut short.")))?;
         }
         tally.print(output)?;
-        if let Some(folder) = &self.args.keep {
-            output.print(&format!(
-                "\nKept in {}: {SQLITE_FILE}, and in {LEDGER_FILE} every message that the providers took.",
-                folder.display()
-            ))?;
+        match &self.args.keep {
+            None => output.print(NEXT),
+            Some(folder) => output.print(&next_with(&folder.canonicalize()?)),
         }
-        output.print(NEXT)
     }
 
     fn json(&self, object: &impl Serialize) -> Result<(), Failure> {
@@ -238,9 +234,24 @@ impl Told<'_> {
 
 /// What to try next.
 const NEXT: &str = "
-Next:
-  carebell demo --keep DIR     play it again and keep the database and the ledger
-  carebell demo --json         the same as JSON, for programs
-  carebell config default      every key of the configuration, with its meaning
-  carebell check               is this machine fit to run the daemon?
-  tests/all.sh                 every check there is";
+Next (until it is installed, write `cargo run --release --` for `carebell`):
+  carebell demo --keep DIR   keep the database and the ledger, to look around
+  carebell demo --json       the same as JSON, for programs
+  carebell config default    every key of the configuration, with its meaning
+  carebell check             is this machine fit to run the daemon?";
+
+/// What to try next with a kept folder.
+fn next_with(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "
+Kept: {folder}
+  {SQLITE_FILE}, and in {LEDGER_FILE} all that the providers took. Look around
+(until it is installed, write `cargo run --release --` for `carebell`):
+  export STATE_DIRECTORY={folder}
+  carebell status
+  carebell patients list
+  carebell review list
+  carebell explain --patient pat_... --at TIME"
+    )
+}

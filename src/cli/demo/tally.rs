@@ -291,3 +291,115 @@ fn after_stop(ledger: &[Entry], books: &Books, cast: &Cast, scenes: &[Scene]) ->
         })
         .count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::care::ids::{ContactPointId, InstanceId, PatientId};
+    use crate::care::{Class, MessageState};
+    use crate::sandbox::{Channel, Message};
+    use crate::store::attempts::Repeat;
+    use uuid::Uuid;
+
+    const DUE: UtcMs = UtcMs(1_795_392_000_000);
+
+    /// Books with one message that was due at [`DUE`] and its one accepted attempt.
+    fn books(valid_ms: i64) -> Books {
+        let message = MessageRow {
+            id: MessageId(Uuid::from_u128(1)),
+            patient: PatientId(Uuid::nil()),
+            minute: DUE,
+            class_group: "dose".to_owned(),
+            step: 0,
+            part: 0,
+            class: Class::Dose,
+            name: "reminder".to_owned(),
+            state: MessageState::Sent,
+            reason: Reason::Accepted,
+            lane: String::new(),
+            wake_at: None,
+            valid_until: DUE.plus_ms(valid_ms),
+            contact_point: None,
+            tried: Vec::new(),
+            tries: 1,
+            repeats: 0,
+            created_at: DUE,
+            updated_at: DUE,
+        };
+        let attempt = AttemptRow {
+            id: AttemptId(Uuid::from_u128(2)),
+            message: message.id,
+            patient: message.patient,
+            contact_point: ContactPointId(Uuid::nil()),
+            channel: "twilio".to_owned(),
+            number: 1,
+            repeat: Repeat::First,
+            state: AttemptState::Accepted,
+            reason: Reason::Accepted,
+            instance: InstanceId(Uuid::nil()),
+            token: Uuid::nil(),
+            lease_until: DUE,
+            intent_at: DUE,
+            ended_at: None,
+            code: None,
+            provider_id: None,
+            content: Vec::new(),
+            wake_at: None,
+        };
+        Books {
+            reminders: Vec::new(),
+            messages: [(message.id, message)].into(),
+            attempts: [(correlation(&attempt), attempt)].into(),
+            excused: BTreeSet::new(),
+        }
+    }
+
+    fn entry(at: UtcMs, correlation: Option<u128>, body: &str) -> Entry {
+        let correlation = correlation.map(|id| AttemptId(Uuid::from_u128(id)).to_string());
+        let message = Message {
+            channel: Channel::Twilio,
+            from: "+15005550006".to_owned(),
+            to: "+12025550101".to_owned(),
+            correlation,
+            body: Some(body.to_owned()),
+            template: None,
+            subject: None,
+            valid_seconds: None,
+            status_callback: None,
+            provider_id: String::new(),
+        };
+        Entry { seq: 1, at, received_ms: 0, message }
+    }
+
+    #[test]
+    fn p1_a_repeat_shows_by_its_message_and_by_its_words() {
+        let books = books(7_200_000);
+        let (same, later) = (entry(DUE, Some(2), "a"), DUE.plus_ms(MINUTE_MS));
+        for (second, expected) in [
+            (entry(later, Some(2), "b"), 1),
+            (entry(DUE, None, "a"), 1),
+            (entry(DUE, None, "b"), 0),
+            (entry(later, None, "a"), 0),
+        ] {
+            assert_eq!(duplicates(&[same.clone(), second], &books), expected);
+        }
+    }
+
+    #[test]
+    fn p5_late_is_past_validity_or_put_off_without_a_reason() {
+        let mut books = books(7_200_000);
+        let after = |ms| entry(DUE.plus_ms(ms), Some(2), "a");
+        let late = |books: &Books| [59_999, 60_000, 7_200_000].map(|ms| books.is_late(&after(ms)));
+        assert_eq!(late(&books), [false, true, true]);
+        books.excused.insert(MessageId(Uuid::from_u128(1)));
+        assert_eq!(late(&books), [false, false, true]);
+    }
+
+    #[test]
+    fn what_only_one_side_knows_is_unaccounted_for() {
+        let books = books(7_200_000);
+        assert_eq!(books.unaccounted(&[entry(DUE, Some(2), "a")]), 0);
+        assert_eq!(books.unaccounted(&[]), 1);
+        assert_eq!(books.unaccounted(&[entry(DUE, Some(2), "a"), entry(DUE, Some(3), "b")]), 1);
+    }
+}
