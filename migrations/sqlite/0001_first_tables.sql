@@ -479,6 +479,7 @@ CREATE INDEX reminders_by_message ON reminders (message_id);
 CREATE INDEX reminders_by_due ON reminders (due_at_ms);
 CREATE INDEX activities_in_review ON activities (confidence) WHERE confidence = 'review';
 CREATE INDEX attempts_open ON attempts (lease_until_ms) WHERE state = 'intent';
+CREATE INDEX attempts_by_patient ON attempts (patient_id, intent_at_ms);
 CREATE INDEX attempts_by_provider_id ON attempts (provider_id) WHERE provider_id IS NOT NULL;
 CREATE INDEX receipts_parked ON receipts (provider_id) WHERE attempt_id IS NULL;
 CREATE INDEX receipts_by_attempt ON receipts (attempt_id) WHERE attempt_id IS NOT NULL;
