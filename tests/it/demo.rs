@@ -147,7 +147,7 @@ fn ctrl_c_ends_it_cleanly() {
 fn a_folder_that_holds_a_database_is_not_played_over() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("carebell.db"), "").unwrap();
-    let output = demo(&folder, &["--keep", "."]).output().unwrap();
+    let output = demo(&folder, &["--keep", folder.path().to_str().unwrap()]).output().unwrap();
     let talk = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{talk}");
     assert!(talk.contains("holds a database already"), "{talk}");
