@@ -185,14 +185,8 @@ pub async fn insert(
     activities: &[PutActivity<'_>],
     now: UtcMs,
 ) -> Result<()> {
-    if activities.is_empty() {
-        return Ok(());
-    }
     let rows: Vec<_> = activities.iter().map(|put| columns(keys, put, rng, now)).collect();
-    let rows = json!(rows).to_string();
-    let actual =
-        on!(tx, INSERT, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
-    touched("activities::insert", actual, activities.len() as u64)
+    write(tx, ("activities::insert", INSERT), rows).await
 }
 
 /// Writes new revisions of activities that exist.
@@ -203,14 +197,24 @@ pub async fn update(
     activities: &[PutActivity<'_>],
     now: UtcMs,
 ) -> Result<()> {
-    if activities.is_empty() {
+    let rows: Vec<_> = activities.iter().map(|put| columns(keys, put, rng, now)).collect();
+    write(tx, ("activities::update", UPDATE), rows).await
+}
+
+/// Writes rows by a statement that must touch each of them.
+async fn write(
+    tx: &mut Tx,
+    (name, statement): (&'static str, Sql),
+    rows: Vec<serde_json::Value>,
+) -> Result<()> {
+    if rows.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = activities.iter().map(|put| columns(keys, put, rng, now)).collect();
-    let rows = json!(rows).to_string();
+    let expected = rows.len() as u64;
+    let rows = serde_json::Value::from(rows).to_string();
     let actual =
-        on!(tx, UPDATE, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
-    touched("activities::update", actual, activities.len() as u64)
+        on!(tx, statement, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
+    touched(name, actual, expected)
 }
 
 /// Active activities that wait for a person, with their patients.
