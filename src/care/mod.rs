@@ -9,6 +9,7 @@ pub mod contact;
 pub mod delivery;
 pub mod dosage;
 pub mod ids;
+pub mod milestone;
 pub mod patient;
 pub mod phi;
 pub mod plan;

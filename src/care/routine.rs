@@ -27,6 +27,9 @@ pub struct Routine {
     /// Clock times (`HH:MM`) for n times a day, by n as text ("1", "2", ...).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub times_per_day: BTreeMap<String, Vec<String>>,
+    /// What is different on Saturdays and Sundays; keys that are absent there are as on other days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weekend: Option<Box<Self>>,
 }
 
 impl Routine {
@@ -35,6 +38,10 @@ impl Routine {
     pub fn or(&self, fallback: &Self) -> Self {
         let mut times_per_day = fallback.times_per_day.clone();
         times_per_day.extend(self.times_per_day.clone());
+        let weekend = match (&self.weekend, &fallback.weekend) {
+            (Some(own), Some(fallback)) => Some(Box::new(own.or(fallback))),
+            (own, fallback) => own.clone().or_else(|| fallback.clone()),
+        };
         Self {
             wake: self.wake.or(fallback.wake),
             breakfast: self.breakfast.or(fallback.breakfast),
@@ -42,6 +49,7 @@ impl Routine {
             dinner: self.dinner.or(fallback.dinner),
             bed: self.bed.or(fallback.bed),
             times_per_day,
+            weekend,
         }
     }
 }

@@ -36,6 +36,26 @@ pub struct Extension {
     /// `valuePositiveInt`, or `valueInteger` as some write it.
     #[serde(skip_serializing_if = "Option::is_none", alias = "valueInteger")]
     pub value_positive_int: Option<i64>,
+    /// `valueCode`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_code: Option<String>,
+    /// Its parts, where it has several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extension: Vec<Self>,
+}
+
+/// What FHIR cannot say of a timing, as extensions of its `repeat` that are the house's own. They narrow or
+/// spread what the rest of the `repeat` says.
+pub mod native {
+    /// So many days on, so many off, over and over from the start: parts `on` and `off`, each a
+    /// `valuePositiveInt` in days.
+    pub const CYCLE: &str = "urn:carebell:timing-cycle";
+    /// `valueBoolean` true: an interval in hours counts from waking to going to bed, anew each day.
+    pub const WHILE_AWAKE: &str = "urn:carebell:timing-while-awake";
+    /// `valueCode` `skip`: a month without the day is left out, rather than served on its last day (`clamp`).
+    pub const MONTH_END: &str = "urn:carebell:timing-month-end";
+    /// `valuePositiveInt`: slots closer together than so many minutes are for a person to confirm.
+    pub const MINIMUM_SPACING: &str = "urn:carebell:timing-minimum-spacing";
 }
 
 /// FHIR `CodeableConcept`, as far as schedules need it.
@@ -130,6 +150,11 @@ impl Repeat {
     pub fn extensions<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Extension> {
         const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
         self.extension.iter().filter(move |e| e.url.strip_prefix(CORE) == Some(name))
+    }
+
+    /// The house's own extension with this URL (one of [`native`]).
+    pub fn native(&self, url: &str) -> Option<&Extension> {
+        self.extension.iter().find(|extension| extension.url == url)
     }
 
     /// Whether the times are to be kept to the minute (extension timing-exact): no quiet-hour shift, no bundling.

@@ -117,6 +117,7 @@ pub(crate) struct Extension {
     pub(crate) value_boolean: Option<Flag>,
     pub(crate) value_positive_int: Option<Whole>,
     pub(crate) value_integer: Option<Whole>,
+    pub(crate) extension: List<Self>,
 }
 
 impl Extension {

@@ -192,6 +192,8 @@ fn extensions(written: List<Extension>, path: &str, remarks: &mut Remarks) -> Ve
         value_boolean: remarks.take(extension.value_boolean, path),
         value_positive_int: remarks
             .take(extension.value_positive_int.or(extension.value_integer), path),
+        value_code: extension.value_code,
+        extension: extensions(extension.extension, path, remarks),
     });
     carried.collect()
 }
