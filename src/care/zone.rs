@@ -217,6 +217,17 @@ impl Cursor<'_> {
         }
         Resolved::One(utc_ms(wall - self.offset_seconds))
     }
+
+    /// The one offset, in seconds east of UTC, that all wall-clock times from `first` to `last` have, if it is
+    /// plain: no gap and no fold comes near them.
+    pub fn plain_offset(&mut self, first: i64, last: i64) -> Option<i64> {
+        if first < self.from_wall || first >= self.to_wall {
+            let (from, to, offset) = self.zone.plain_stretch(first)?;
+            (self.from_wall, self.to_wall) = (from, to);
+            self.offset_seconds = i64::from(offset);
+        }
+        (last < self.to_wall).then_some(self.offset_seconds)
+    }
 }
 
 const fn utc_ms(utc_seconds: i64) -> UtcMs {

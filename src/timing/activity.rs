@@ -49,7 +49,10 @@ pub fn activity_confidence(
     context: ActivityContext<'_>,
 ) -> (Confidence, Vec<Note>) {
     let (confidence, mut notes) = match &activity.schedule {
-        Schedule::Dosages(dosages) => timing::confidence(dosages, context.timing(activity)),
+        Schedule::Dosages(dosages) => {
+            let compiled = timing::compile(dosages, context.timing(activity));
+            (compiled.confidence(), compiled.notes())
+        }
         Schedule::Appointment { .. } => (Confidence::Exact, Vec::new()),
         Schedule::Unscheduled => (Confidence::None, Vec::new()),
     };
@@ -66,7 +69,7 @@ pub fn activity_slot(
     slot: &Slot,
 ) -> Option<Occurrence> {
     match &activity.schedule {
-        Schedule::Dosages(dosages) => timing::has_slot(dosages, context.timing(activity), slot),
+        Schedule::Dosages(dosages) => timing::compile(dosages, context.timing(activity)).slot(slot),
         Schedule::Appointment { start } => timing::leads(*start, context.leads, context.zone)
             .into_iter()
             .find(|occurrence| occurrence.slot == *slot || occurrence.merged.contains(slot)),
@@ -83,7 +86,7 @@ pub fn next_activity_slot(
 ) -> Option<UtcMs> {
     match &activity.schedule {
         Schedule::Dosages(dosages) => {
-            timing::next_after(dosages, context.timing(activity), after, horizon)
+            timing::compile(dosages, context.timing(activity)).next_after(after, horizon)
         }
         Schedule::Appointment { start } => timing::leads(*start, context.leads, context.zone)
             .into_iter()

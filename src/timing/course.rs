@@ -1,8 +1,10 @@
 //! A rule with its limits: what it is asked, and how its slots become occurrences.
 
-use super::civil::{Civil, Days};
+use super::civil::Civil;
+use super::days::Rhythm;
 use super::moment::{
-    DAY_SECONDS, END_DAY, FIRST_DAY, Start, Wall, instant, wall, wall_at, wall_time,
+    DAY_SECONDS, END_DAY, FIRST_DAY, Start, Wall, date, instant, wall, wall_at, wall_time,
+    wall_time_near,
 };
 use crate::care::slot::Planned;
 use crate::care::zone::Resolved;
@@ -91,7 +93,7 @@ impl Rule {
     /// How often it comes round.
     pub(super) fn rate(&self) -> Rate {
         let (days, times) = match self {
-            Self::Civil(Civil { days, times }) => (*days, times.len() as i64),
+            Self::Civil(civil) => civil.usual(),
             Self::Elapsed { step_ms, .. } => return Rate::PerSeconds(1, step_ms / 1_000),
             Self::Nothing | Self::Events(_) => return Rate::Unknown,
         };
@@ -104,15 +106,9 @@ impl Rule {
         };
         let per_seconds = |(count, of)| Rate::PerSeconds(count, of);
         let per_months = |(count, of)| Rate::PerMonths(count, of);
-        match days {
-            Days::Every { step, .. } => per_seconds(lowest(times, step * DAY_SECONDS)),
-            Days::Weeks { step, offsets, .. } => {
-                per_seconds(lowest(times * i64::from(offsets.count_ones()), 7 * step * DAY_SECONDS))
-            }
-            Days::Months { step, .. } => per_months(lowest(times, step)),
-            Days::OfMonth { step, days, .. } => {
-                per_months(lowest(times * i64::from(days.count_ones()), step))
-            }
+        match days.rhythm() {
+            Rhythm::InDays(days, of) => per_seconds(lowest(times * days, of * DAY_SECONDS)),
+            Rhythm::InMonths(days, of) => per_months(lowest(times * days, of)),
         }
     }
 
@@ -237,16 +233,22 @@ impl Course {
             Rule::Civil(civil) => {
                 let (first, last) = self.wall_window(zone, from, to);
                 let mut cursor = zone.cursor();
-                civil.each(first, last, |wall| {
-                    let resolved = cursor.resolve(wall);
-                    let at = resolved.instant();
-                    if at < self.limits.until {
-                        let planned = wall_time(wall);
-                        let shown = match resolved {
-                            Resolved::Gap(at) => zone.local(at),
-                            Resolved::One(_) | Resolved::Fold(_) => planned,
-                        };
-                        push(Planned::Local(planned), at, shown);
+                civil.each_day(first, last, |midnight, times| {
+                    let day = date(midnight / DAY_SECONDS);
+                    for wall in times.iter().map(|time| midnight + time) {
+                        if wall < first || wall >= last {
+                            continue;
+                        }
+                        let resolved = cursor.resolve(wall);
+                        let at = resolved.instant();
+                        if at < self.limits.until {
+                            let planned = wall_time_near(day, midnight, wall);
+                            let shown = match resolved {
+                                Resolved::Gap(at) => zone.local(at),
+                                Resolved::One(_) | Resolved::Fold(_) => planned,
+                            };
+                            push(Planned::Local(planned), at, shown);
+                        }
                     }
                 });
             }
@@ -261,6 +263,42 @@ impl Course {
                 }
             }
         }
+    }
+
+    /// Writes the instants of its occurrences with `from <= instant < to`, in order of their names: what
+    /// [`Course::expand`] writes, without the names.
+    pub(super) fn instants(&self, zone: &Zone, (from, to): (UtcMs, UtcMs), into: &mut Vec<UtcMs>) {
+        let Rule::Civil(civil) = &self.rule else {
+            let mut named = Vec::new();
+            self.expand(0, zone, (from, to), &mut named);
+            into.extend(named.iter().map(|occurrence| occurrence.at));
+            return;
+        };
+        let (first, last) = self.wall_window(zone, from, to);
+        let to = to.min(self.limits.until);
+        let mut cursor = zone.cursor();
+        civil.each_day(first, last, |midnight, times| {
+            let (Some(earliest), Some(latest)) = (times.first(), times.last()) else { return };
+            let (earliest, latest) = (midnight + earliest, midnight + latest);
+            match cursor.plain_offset(earliest, latest) {
+                // Far from every change and from both ends of the window a day is additions only.
+                Some(offset) if first <= earliest && latest < last => {
+                    let at = |wall: i64| UtcMs((wall - offset) * 1_000);
+                    if from <= at(earliest) && at(latest) < to {
+                        into.extend(times.iter().map(|time| at(midnight + time)));
+                    } else {
+                        let all = times.iter().map(|time| at(midnight + time));
+                        into.extend(all.filter(|at| (from..to).contains(at)));
+                    }
+                }
+                _ => {
+                    let walls = times.iter().map(|time| midnight + time);
+                    let walls = walls.filter(|wall| (first..last).contains(wall));
+                    let all = walls.map(|wall| cursor.resolve(wall).instant());
+                    into.extend(all.filter(|at| (from..to).contains(at)));
+                }
+            }
+        });
     }
 
     /// Its earliest instant with `from <= instant < to`, found without expanding the window.

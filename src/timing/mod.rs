@@ -11,7 +11,9 @@ mod civil;
 mod clock_times;
 mod codes;
 mod course;
+mod days;
 mod elements;
+mod extensions;
 mod invariants;
 mod leads;
 mod moment;
@@ -43,54 +45,96 @@ pub struct Context<'a> {
     pub anchor: &'a str,
 }
 
-/// The due moments of `dosages` with `from <= instant < to`.
-///
-/// Two windows that meet give together what one over both gives. The work is bounded by the answer, whatever
-/// the order says; an answer of more than [`MAX_OCCURRENCES`] is refused: none, `review`, and a note.
-pub fn expand(dosages: &[Dosage], context: Context<'_>, from: UtcMs, to: UtcMs) -> Expansion {
-    let Plan { courses, mut findings } = plan(dosages, context);
-    let mut occurrences = Vec::new();
-    let most = courses.iter().map(|course| course.at_most(context.zone, from, to));
-    if most.fold(0, i64::saturating_add) > MAX_OCCURRENCES {
-        findings.ask(Decision::TooMany);
-    } else {
-        for (dosage, course) in (1_u16..).zip(&courses) {
-            course.expand(dosage, context.zone, (from, to), &mut occurrences);
+/// Dosages read once, to be asked many times. Nothing here is expanded until it is asked for, window by window.
+#[derive(Debug)]
+pub struct Compiled<'a> {
+    plan: Plan,
+    zone: &'a Zone,
+}
+
+/// Reads dosages: what they mean, and how sure that is.
+pub fn compile<'a>(dosages: &[Dosage], context: Context<'a>) -> Compiled<'a> {
+    Compiled { plan: plan(dosages, context), zone: context.zone }
+}
+
+impl Compiled<'_> {
+    /// How sure the expansion of any window is.
+    pub const fn confidence(&self) -> Confidence {
+        self.plan.findings.confidence
+    }
+
+    /// Which rule filled or refused what.
+    pub fn notes(&self) -> Vec<Note> {
+        self.plan.findings.notes()
+    }
+
+    /// The due moments with `from <= instant < to`, by instant, then slot; `None` when they may be more than
+    /// [`MAX_OCCURRENCES`].
+    ///
+    /// Two windows that meet give together what one over both gives. The work is bounded by the answer,
+    /// whatever the order says.
+    pub fn occurrences(&self, from: UtcMs, to: UtcMs) -> Option<Vec<Occurrence>> {
+        let mut occurrences = Vec::with_capacity(self.room(from, to)?);
+        for (dosage, course) in (1_u16..).zip(&self.plan.courses) {
+            course.expand(dosage, self.zone, (from, to), &mut occurrences);
         }
         merge(&mut occurrences);
+        Some(occurrences)
     }
-    Expansion { confidence: findings.confidence, notes: findings.notes, occurrences }
+
+    /// The instants of [`Compiled::occurrences`], without their names; appended to `into` in order. `None`, and
+    /// nothing appended, when they may be more than [`MAX_OCCURRENCES`].
+    pub fn instants(&self, from: UtcMs, to: UtcMs, into: &mut Vec<UtcMs>) -> Option<()> {
+        let begin = into.len();
+        into.reserve(self.room(from, to)?);
+        for course in &self.plan.courses {
+            course.instants(self.zone, (from, to), into);
+        }
+        if !into[begin..].is_sorted_by(|a, b| a < b) {
+            let mut instants = into.split_off(begin);
+            instants.sort_unstable();
+            instants.dedup();
+            into.extend(instants);
+        }
+        Some(())
+    }
+
+    /// The first due moment with `after < instant < horizon`, found without expanding what lies between.
+    pub fn next_after(&self, after: UtcMs, horizon: UtcMs) -> Option<UtcMs> {
+        let next = |course: &course::Course| course.next(self.zone, after.plus_ms(1), horizon);
+        self.plan.courses.iter().filter_map(next).min()
+    }
+
+    /// The occurrence that holds this slot today, or `None` when the dosages have no such slot (any more).
+    ///
+    /// The slot keeps its name while its instant moves with the zone. It may stand in `merged`: then another
+    /// slot announces it.
+    pub fn slot(&self, slot: &Slot) -> Option<Occurrence> {
+        let at = match slot.planned {
+            Planned::Local(local) => self.zone.resolve(local).instant(),
+            Planned::Elapsed(at) => at,
+        };
+        let there = self.occurrences(at, at.plus_ms(1))?;
+        there.into_iter().find(|found| found.slot == *slot || found.merged.contains(slot))
+    }
+
+    /// An upper limit of the occurrences of a window; `None` beyond [`MAX_OCCURRENCES`].
+    fn room(&self, from: UtcMs, to: UtcMs) -> Option<usize> {
+        let most = self.plan.courses.iter().map(|course| course.at_most(self.zone, from, to));
+        let most = most.fold(0, i64::saturating_add);
+        usize::try_from(most).ok().filter(|_| most <= MAX_OCCURRENCES)
+    }
 }
 
-/// The first due moment with `after < instant < horizon`, found without expanding what lies between.
-pub fn next_after(
-    dosages: &[Dosage],
-    context: Context<'_>,
-    after: UtcMs,
-    horizon: UtcMs,
-) -> Option<UtcMs> {
-    let Plan { courses, .. } = plan(dosages, context);
-    let next = |course: &course::Course| course.next(context.zone, after.plus_ms(1), horizon);
-    courses.iter().filter_map(next).min()
-}
-
-/// The occurrence that holds this slot today, or `None` when the dosages have no such slot (any more).
-///
-/// The slot keeps its name while its instant moves with the zone. It may stand in `merged`: then another slot
-/// announces it.
-pub fn has_slot(dosages: &[Dosage], context: Context<'_>, slot: &Slot) -> Option<Occurrence> {
-    let at = match slot.planned {
-        Planned::Local(local) => context.zone.resolve(local).instant(),
-        Planned::Elapsed(at) => at,
-    };
-    let there = expand(dosages, context, at, at.plus_ms(1)).occurrences;
-    there.into_iter().find(|found| found.slot == *slot || found.merged.contains(slot))
-}
-
-/// How sure an expansion is, and why, without expanding.
-pub fn confidence(dosages: &[Dosage], context: Context<'_>) -> (Confidence, Vec<Note>) {
-    let Plan { findings, .. } = plan(dosages, context);
-    (findings.confidence, findings.notes)
+/// The due moments of `dosages` with `from <= instant < to`, with confidence and notes. A window with too many
+/// is refused: none, `review`, and a note.
+pub fn expand(dosages: &[Dosage], context: Context<'_>, from: UtcMs, to: UtcMs) -> Expansion {
+    let mut compiled = compile(dosages, context);
+    let occurrences = compiled.occurrences(from, to).unwrap_or_else(|| {
+        compiled.plan.findings.ask(Decision::TooMany);
+        Vec::new()
+    });
+    Expansion { confidence: compiled.confidence(), notes: compiled.notes(), occurrences }
 }
 
 /// By instant, then slot; slots on one instant become one occurrence (design.md section 5).

@@ -33,6 +33,17 @@ pub(super) fn wall_time(wall: Wall) -> NaiveDateTime {
     date(wall.div_euclid(DAY_SECONDS)).and_time(time)
 }
 
+/// [`wall_time`] when the day of `midnight` is at hand.
+pub(super) fn wall_time_near(day: NaiveDate, midnight: Wall, wall: Wall) -> NaiveDateTime {
+    match u32::try_from(wall - midnight) {
+        Ok(second) if i64::from(second) < DAY_SECONDS => {
+            let time = NaiveTime::from_num_seconds_from_midnight_opt(second, 0);
+            day.and_time(time.unwrap_or_default())
+        }
+        _ => wall_time(wall),
+    }
+}
+
 /// The number of a wall-clock time.
 pub(super) fn wall(local: NaiveDateTime) -> Wall {
     local.and_utc().timestamp()

@@ -1,13 +1,15 @@
 //! Reads a `Timing` into one rule. What the standard leaves open is decided here, each point with its
 //! [`Decision`].
 
-use super::civil::{Civil, Days, weekday};
-use super::clock_times::{listed, origin, per_day, show, stated_per_day};
+use super::civil::{Civil, DayTimes, Times};
+use super::clock_times::{listed, origin, per_day, stated_per_day, while_awake};
 use super::codes;
 use super::course::Rule;
+use super::days::{Days, MonthEnds, weekday};
 use super::elements::{HOUR_SECONDS, Period, frequency, month_days, period, weekdays};
+use super::extensions::{Extensions, InCycle};
 use super::moment::{DAY_SECONDS, Moment, Precision, Start, instant};
-use super::notes::{Decision, Findings};
+use super::notes::{Decision, Findings, show};
 use crate::care::slot::Planned;
 use crate::care::timing::Repeat;
 use crate::care::{Routine, Timing, UtcMs, Zone};
@@ -40,7 +42,8 @@ impl From<Rule> for Reading {
 pub(super) fn read(timing: &Timing, frame: Frame<'_>, findings: &mut Findings) -> Option<Reading> {
     let absent = Repeat::default();
     let repeat = timing.repeat.as_ref().unwrap_or(&absent);
-    let mut reader = Reader { frame, findings };
+    let extensions = Extensions::read(repeat, frame.start.day(), findings);
+    let mut reader = Reader { frame, extensions, findings };
     let coded = timing.code.as_ref().and_then(codes::repeat_of);
     if timing.code.as_ref().is_some_and(|code| coded.is_none() && !code.coding.is_empty()) {
         reader.findings.ask_that(
@@ -56,7 +59,7 @@ pub(super) fn read(timing: &Timing, frame: Frame<'_>, findings: &mut Findings) -
         Some((_, coded)) if has_rule => {
             let reading = reader.repeat(repeat);
             let mut quiet = Findings::default();
-            let stated = Reader { frame, findings: &mut quiet }.repeat(&coded);
+            let stated = Reader { frame, extensions, findings: &mut quiet }.repeat(&coded);
             if reading.rule.rate() != stated.rule.rate() {
                 reader.findings.ask_that(
                     Decision::CodeConflict,
@@ -112,21 +115,24 @@ fn states_a_rate(repeat: &Repeat) -> bool {
 
 struct Reader<'a, 'f> {
     frame: Frame<'a>,
+    extensions: Extensions,
     findings: &'f mut Findings,
 }
 
 impl Reader<'_, '_> {
     fn repeat(&mut self, repeat: &Repeat) -> Reading {
-        if repeat.extensions("timing-daysOfCycle").next().is_some() {
-            self.findings.ask(Decision::DaysOfCycle);
-            return Rule::Nothing.into();
+        let mut period = period(repeat, self.findings);
+        let mut frequency = frequency(repeat, self.findings);
+        match self.extensions.cycle {
+            InCycle::Refused => return Rule::Nothing.into(),
+            // The period was the cycle's length, the frequency the days listed in it.
+            InCycle::OfPeriod(_) => (period, frequency) = (Period::Days(1), None),
+            InCycle::Always | InCycle::Only(_) => {}
         }
-        let period = period(repeat, self.findings);
-        let frequency = frequency(repeat, self.findings);
         let times = listed(repeat, self.frame.routine, self.findings);
         let weekdays = weekdays(repeat, self.findings);
         let month_days = month_days(repeat, self.findings);
-        if period == Period::Unusable || times.as_ref().is_some_and(Vec::is_empty) {
+        if period == Period::Unusable || times.as_ref().is_some_and(DayTimes::is_empty) {
             return Rule::Nothing.into();
         }
         if let Some(days) = month_days {
@@ -148,6 +154,10 @@ impl Reader<'_, '_> {
     /// Nothing but bounds, a count or less.
     fn unstated(&mut self, repeat: &Repeat) -> Option<Reading> {
         match repeat.count {
+            _ if self.extensions.say_something() => {
+                self.findings.ask(Decision::NoPeriod);
+                Some(Rule::Nothing.into())
+            }
             Some(count) if count > 1 => {
                 self.findings.ask(Decision::NoPeriod);
                 Some(Rule::Nothing.into())
@@ -170,11 +180,11 @@ impl Reader<'_, '_> {
         self.findings.assume(Decision::Once);
         let opens = repeat.bounds_period.as_ref().is_some_and(|period| period.start.is_some());
         let times = match self.frame.start.time_of_day() {
-            Some(time) if opens => vec![time],
+            Some(time) if opens => Times::from_slice(&[time]).into(),
             _ => per_day(1, self.frame.routine, self.findings),
         };
         let days = Days::every(self.frame.start.day(), 1);
-        Reading { rule: Rule::Civil(Civil { days, times }), once: Some(Once) }
+        Reading { rule: self.civil(days, times), once: Some(Once) }
     }
 
     /// `event`: dates and date-times, each once.
@@ -189,8 +199,8 @@ impl Reader<'_, '_> {
                 }
                 Some(Moment::Days { first, end }) if end == first + 1 => {
                     self.findings.assume(Decision::EventDay);
-                    let time = per_day(1, self.frame.routine, self.findings)[0];
-                    let wall = first * DAY_SECONDS + time;
+                    let times = per_day(1, self.frame.routine, self.findings);
+                    let wall = first * DAY_SECONDS + times.on(first)[0];
                     planned.push(Planned::Local(super::moment::wall_time(wall)));
                 }
                 Some(Moment::Days { .. }) => self.findings.ask(Decision::EventDay),
@@ -209,7 +219,7 @@ impl Reader<'_, '_> {
         mask: u8,
         period: Period,
         frequency: Option<i64>,
-        times: Option<Vec<i64>>,
+        times: Option<DayTimes>,
     ) -> Rule {
         let first = self.frame.start.day();
         let offsets = (0..7).filter(|day| mask & (1 << day) != 0).map(|day| day - weekday(first));
@@ -218,12 +228,12 @@ impl Reader<'_, '_> {
                 let Some(times) = self.daily_times(times, period, frequency) else {
                     return Rule::Nothing;
                 };
-                Rule::Civil(Civil { days: Days::weeks(first, 1, offsets), times })
+                self.civil(Days::weeks(first, 1, offsets), times)
             }
             Period::Weeks(n) => {
                 let times = self.times_or_one(times);
-                self.expect(frequency, i64::from(mask.count_ones()) * times.len() as i64);
-                Rule::Civil(Civil { days: Days::weeks(first, n, offsets), times })
+                self.expect(frequency, i64::from(mask.count_ones()) * times.len());
+                self.civil(Days::weeks(first, n, offsets), times)
             }
             Period::Interval(_) => self.refuse(Decision::IntervalConflict),
             _ => self.refuse(Decision::DayConflict),
@@ -236,21 +246,22 @@ impl Reader<'_, '_> {
         weekdays: Option<u8>,
         period: Period,
         frequency: Option<i64>,
-        times: Option<Vec<i64>>,
+        times: Option<DayTimes>,
     ) -> Rule {
         let first = self.frame.start.day();
-        let of = |step: i64| Days::OfMonth { first, step, days, weekdays: weekdays.unwrap_or(127) };
+        let ends = self.extensions.month_ends.unwrap_or(MonthEnds::Skip);
+        let of = |step| Days::of_month(first, step, days, weekdays.unwrap_or(127), ends);
         match period.in_days() {
             Period::Absent | Period::Days(1) => {
                 let Some(times) = self.daily_times(times, period, frequency) else {
                     return Rule::Nothing;
                 };
-                Rule::Civil(Civil { days: of(1), times })
+                self.civil(of(1), times)
             }
             Period::Months(n) if weekdays.is_none() => {
                 let times = self.times_or_one(times);
-                self.expect(frequency, i64::from(days.count_ones()) * times.len() as i64);
-                Rule::Civil(Civil { days: of(n), times })
+                self.expect(frequency, i64::from(days.count_ones()) * times.len());
+                self.civil(of(n), times)
             }
             Period::Interval(_) => self.refuse(Decision::IntervalConflict),
             _ => self.refuse(Decision::DayConflict),
@@ -260,29 +271,31 @@ impl Reader<'_, '_> {
     /// The times of a listed day when the frequency counts within it.
     fn daily_times(
         &mut self,
-        times: Option<Vec<i64>>,
+        times: Option<DayTimes>,
         period: Period,
         frequency: Option<i64>,
-    ) -> Option<Vec<i64>> {
+    ) -> Option<DayTimes> {
         let times = match (times, period) {
             (Some(times), _) => {
-                self.expect(frequency, times.len() as i64);
+                self.expect(frequency, times.len());
                 times
             }
-            (None, Period::Interval(_)) if frequency.is_none_or(|f| f == 1) => vec![self.origin()],
+            (None, Period::Interval(_)) if frequency.is_none_or(|f| f == 1) => {
+                Times::from_slice(&[self.origin()]).into()
+            }
             (None, _) => per_day(frequency.unwrap_or(1), self.frame.routine, self.findings),
         };
         (!times.is_empty()).then_some(times)
     }
 
-    fn times_or_one(&mut self, times: Option<Vec<i64>>) -> Vec<i64> {
+    fn times_or_one(&mut self, times: Option<DayTimes>) -> DayTimes {
         times.unwrap_or_else(|| per_day(1, self.frame.routine, self.findings))
     }
 
     /// Clock times without a day filter; `stated` is how many times a day the order names.
     fn at_times(
         &mut self,
-        times: Vec<i64>,
+        times: DayTimes,
         stated: i64,
         period: Period,
         frequency: Option<i64>,
@@ -297,18 +310,18 @@ impl Reader<'_, '_> {
             },
             Period::Days(n) => Days::every(first, n),
             Period::Weeks(n) => Days::every(first, n.saturating_mul(7)),
-            Period::Months(n) => Days::months(first, n),
+            Period::Months(n) => Days::months(first, n, self.month_ends()),
             Period::Interval(seconds) => {
                 let fits = seconds.checked_mul(stated) == Some(DAY_SECONDS);
                 if !fits || frequency.is_some_and(|f| f != 1) {
                     self.findings.ask(Decision::IntervalConflict);
                 }
-                return Rule::Civil(Civil { days: Days::every(first, 1), times });
+                return self.civil(Days::every(first, 1), times);
             }
             Period::Absent | Period::Unusable => Days::every(first, 1),
         };
         self.expect(frequency, stated);
-        Rule::Civil(Civil { days, times })
+        self.civil(days, times)
     }
 
     fn without_times(&mut self, period: Period, frequency: i64) -> Rule {
@@ -324,7 +337,7 @@ impl Reader<'_, '_> {
                 return if times.is_empty() {
                     Rule::Nothing
                 } else {
-                    Rule::Civil(Civil { days: Days::every(first, 1), times })
+                    self.civil(Days::every(first, 1), times)
                 };
             }
             (Period::Weeks(1), 2..=7) => {
@@ -336,14 +349,15 @@ impl Reader<'_, '_> {
             }
             (Period::Days(n), 1) => Days::every(first, n),
             (Period::Weeks(n), 1) => Days::every(first, n.saturating_mul(7)),
-            (Period::Months(n), 1) => Days::months(first, n),
+            (Period::Months(n), 1) => Days::months(first, n, self.month_ends()),
             _ => return self.refuse(Decision::TimesPerPeriod),
         };
-        Rule::Civil(Civil { days, times: self.times_or_one(None) })
+        let times = self.times_or_one(None);
+        self.civil(days, times)
     }
 
     /// n days a week from the start's weekday, by the table of offsets.
-    fn days_of_week(&mut self, n: i64, times: Vec<i64>) -> Rule {
+    fn days_of_week(&mut self, n: i64, times: DayTimes) -> Rule {
         const OFFSETS: [&[i64]; 7] = [
             &[0],
             &[0, 3],
@@ -359,22 +373,28 @@ impl Reader<'_, '_> {
             format!("{n} a week: {offsets:?} days after the start's weekday"),
         );
         let days = Days::weeks(self.frame.start.day(), 1, offsets.iter().copied());
-        Rule::Civil(Civil { days, times })
+        self.civil(days, times)
     }
 
     /// Every so many seconds: days, a grid on the wall clock, or elapsed time.
     fn interval(&mut self, seconds: i64) -> Rule {
-        let origin = self.origin();
         let first = self.frame.start.day();
+        if self.extensions.awake.is_some() {
+            let times = while_awake(seconds, self.frame.routine, self.findings);
+            return self.civil(Days::every(first, 1), times);
+        }
+        let origin = self.origin();
         if let Period::Days(n) = Period::Interval(seconds).in_days() {
-            return Rule::Civil(Civil { days: Days::every(first, n), times: vec![origin] });
+            return self.civil(Days::every(first, n), Times::from_slice(&[origin]).into());
         }
         if seconds % HOUR_SECONDS == 0 && DAY_SECONDS % seconds == 0 {
-            let mut times: Vec<i64> = (0..DAY_SECONDS / seconds)
-                .map(|index| (origin + index * seconds).rem_euclid(DAY_SECONDS))
-                .collect();
+            let on_the_clock = |index: i64| (origin + index * seconds).rem_euclid(DAY_SECONDS);
+            let mut times: Times = (0..DAY_SECONDS / seconds).map(on_the_clock).collect();
             times.sort_unstable();
-            return Rule::Civil(Civil { days: Days::every(first, 1), times });
+            return self.civil(Days::every(first, 1), times.into());
+        }
+        if !matches!(self.extensions.cycle, InCycle::Always) {
+            return self.refuse(Decision::Cycle);
         }
         let first = match self.frame.start.precision {
             Precision::Time => self.frame.start.at,
@@ -382,6 +402,22 @@ impl Reader<'_, '_> {
         };
         let step_ms = seconds.saturating_mul(1_000).min(UtcMs::MAX.0);
         Rule::Elapsed { first, step_ms }
+    }
+
+    /// Clock times on days, within the cycle if there is one.
+    fn civil(&mut self, days: Days, times: DayTimes) -> Rule {
+        let days = match self.extensions.cycle {
+            InCycle::Only(cycle) | InCycle::OfPeriod(cycle) => days.only_in(cycle),
+            InCycle::Always | InCycle::Refused => Some(days),
+        };
+        match days {
+            Some(days) => Rule::Civil(Civil::new(days, times)),
+            None => self.refuse(Decision::Cycle),
+        }
+    }
+
+    fn month_ends(&self) -> MonthEnds {
+        self.extensions.month_ends.unwrap_or(MonthEnds::Clamp)
     }
 
     /// The time of day from which an interval counts.

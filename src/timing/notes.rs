@@ -1,6 +1,9 @@
 //! The table of decisions: what FHIR leaves open, how it is decided, and the notes an expansion gives of it.
 
+use super::civil::Times;
+use super::moment::DAY_SECONDS;
 use crate::care::{Confidence, Note};
+use smallvec::SmallVec;
 
 macro_rules! decisions {
     ($($(#[$doc:meta])* $name:ident = $rule:literal : $text:literal;)+) => {
@@ -77,7 +80,19 @@ decisions! {
     /// Day filters beside other periods.
     DayConflict = "day-conflict": "Days of the week go with a day or with weeks, days of the month with a day or with months.";
     /// Days of a cycle.
-    DaysOfCycle = "days-of-cycle": "Days of a cycle of unknown length cannot be placed.";
+    DaysOfCycle = "days-of-cycle": "Days of a cycle are placed where the order says how long the cycle is; a period in days beside them is read as its length, and a person decides.";
+    /// Days on and off.
+    Cycle = "cycle": "Days on and off count from the start, and go with days and weeks; a cycle has at most 366 days.";
+    /// While awake.
+    WhileAwake = "while-awake": "An interval while awake counts from the routine's wake time to its bed time, else from 07:00 to 22:00, anew each day.";
+    /// Ends of months.
+    MonthEnd = "month-end": "A day that a month does not have is its last day, unless the order says skip.";
+    /// Close together.
+    MinimumSpacing = "minimum-spacing": "Slots closer together than the order's own minimum are confirmed by a person.";
+    /// Too much.
+    MaximumDose = "maximum-dose": "More than the order's own maximum within its period is confirmed by a person.";
+    /// Milestones.
+    Milestones = "milestones": "A milestone counts from the moment the one before it was met, the first from the anchor; what is met or over has no more alerts.";
     /// Codes of `when`.
     When = "when": "Meal and sleep codes are at the routine's times, else at 07:00 wake, 08:00, 13:00, 19:00 meals, 22:00 bed; parts of the day at fixed times.";
     /// Meal codes without a meal.
@@ -102,39 +117,66 @@ decisions! {
     TooMany = "too-many": "A window with more than a million occurrences is refused: ask for a shorter one.";
 }
 
-/// What was decided on the way, and how sure that leaves the whole.
+/// What was decided on the way, and how sure that leaves the whole. Put into words only when somebody asks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings {
     pub(super) confidence: Confidence,
-    pub(super) notes: Vec<Note>,
+    found: SmallVec<[(Decision, Told); 2]>,
+}
+
+/// What a finding says beyond its decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// What the decision says.
+    Decision,
+    /// Something fixed.
+    Text(&'static str),
+    /// So many times a day, at these clock times.
+    PerDay(i64, Times),
+    /// A code, at these clock times.
+    At(&'static str, Times),
+    /// Anything else.
+    Words(Box<str>),
+}
+
+impl From<&'static str> for Told {
+    fn from(text: &'static str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<String> for Told {
+    fn from(text: String) -> Self {
+        Self::Words(text.into())
+    }
 }
 
 impl Findings {
     /// Worth saying; changes nothing.
     pub(super) fn mention(&mut self, decision: Decision) {
-        self.note(decision, decision.text().to_owned());
+        self.find(decision, Told::Decision);
     }
 
     /// A table or a default filled something.
     pub(super) fn assume(&mut self, decision: Decision) {
-        self.assume_that(decision, decision.text());
+        self.assume_that(decision, Told::Decision);
     }
 
     /// A table or a default filled something, told in its own words.
-    pub(super) fn assume_that(&mut self, decision: Decision, text: impl Into<String>) {
+    pub(super) fn assume_that(&mut self, decision: Decision, told: impl Into<Told>) {
         self.confidence = self.confidence.max(Confidence::Defaulted);
-        self.note(decision, text.into());
+        self.find(decision, told.into());
     }
 
     /// A person must confirm.
     pub(super) fn ask(&mut self, decision: Decision) {
-        self.ask_that(decision, decision.text());
+        self.ask_that(decision, Told::Decision);
     }
 
     /// A person must confirm, told in its own words.
-    pub(super) fn ask_that(&mut self, decision: Decision, text: impl Into<String>) {
+    pub(super) fn ask_that(&mut self, decision: Decision, told: impl Into<Told>) {
         self.confidence = self.confidence.max(Confidence::Review);
-        self.note(decision, text.into());
+        self.find(decision, told.into());
     }
 
     /// Nothing of this part is scheduled; a question that is open stays open.
@@ -145,16 +187,40 @@ impl Findings {
         self.mention(decision);
     }
 
-    /// Takes in another part's notes, each once.
-    pub(super) fn take_notes(&mut self, notes: Vec<Note>) {
-        for note in notes {
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
-            }
+    /// Takes in what another part found, each once.
+    pub(super) fn take(&mut self, other: Self) {
+        for (decision, told) in other.found {
+            self.find(decision, told);
         }
     }
 
-    fn note(&mut self, decision: Decision, text: String) {
-        self.take_notes(vec![Note { rule: decision.rule().to_owned(), text }]);
+    /// What was found, in words.
+    pub(super) fn notes(&self) -> Vec<Note> {
+        let note = |(decision, told): &(Decision, Told)| Note {
+            rule: decision.rule().to_owned(),
+            text: match told {
+                Told::Decision => decision.text().to_owned(),
+                Told::Text(text) => (*text).to_owned(),
+                Told::PerDay(n, times) => format!("{n} a day: {}", show(times)),
+                Told::At(code, times) => format!("{code}: {}", show(times)),
+                Told::Words(text) => text.to_string(),
+            },
+        };
+        self.found.iter().map(note).collect()
     }
+
+    fn find(&mut self, decision: Decision, told: Told) {
+        if !self.found.iter().any(|(other, what)| *other == decision && *what == told) {
+            self.found.push((decision, told));
+        }
+    }
+}
+
+/// Clock times for a note: `08:00, 20:00`.
+pub(super) fn show(times: &[i64]) -> String {
+    let clock = |time: &i64| {
+        let of_day = time.rem_euclid(DAY_SECONDS);
+        format!("{:02}:{:02}", of_day / 3_600, of_day % 3_600 / 60)
+    };
+    times.iter().map(clock).collect::<Vec<_>>().join(", ")
 }

@@ -46,7 +46,7 @@ pub(super) fn plan(dosages: &[Dosage], context: Context<'_>) -> Plan {
     findings.confidence = sureness.unwrap_or(Confidence::None);
     for part in parts {
         courses.push(part.course);
-        findings.take_notes(part.findings.notes);
+        findings.take(part.findings);
     }
     Plan { courses, findings }
 }

@@ -8,7 +8,7 @@ use Confidence::{Exact, Review};
 use carebell::care::programme::AppointmentLead;
 use carebell::care::slot::Planned;
 use carebell::care::{Confidence, Dosage, Expansion, Routine, Slot, UtcMs, ZoneRules};
-use carebell::timing::{Context, confidence, expand, has_slot, leads, next_after};
+use carebell::timing::{Compiled, Context, compile, expand, leads};
 use carebell::zones::Zones;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,8 +58,12 @@ impl Case {
         expansion.occurrences.iter().map(|o| o.local.format("%m-%dT%H:%M").to_string()).collect()
     }
 
+    fn compiled(&self) -> Compiled<'_> {
+        compile(&self.dosages, self.context())
+    }
+
     fn confidence(&self) -> Confidence {
-        confidence(&self.dosages, self.context()).0
+        self.compiled().confidence()
     }
 }
 
@@ -162,11 +166,11 @@ fn p1_a_slot_keeps_its_name_when_the_patient_moves() {
     let away = Case::new(dosages, "America/New_York", "2025-01-01");
     let slot = |text: &str| Slot { dosage: 1, planned: Planned::Local(local(text)) };
     let plain = slot("2025-03-10T02:30:00");
-    let here = has_slot(&home.dosages, home.context(), &plain).unwrap();
-    let there = has_slot(&away.dosages, away.context(), &plain).unwrap();
+    let here = home.compiled().slot(&plain).unwrap();
+    let there = away.compiled().slot(&plain).unwrap();
     assert_eq!((here.at, there.at), (utc("2025-03-10T01:30:00Z"), utc("2025-03-10T06:30:00Z")));
     // In the gap it stands with the slot that it meets, under the earlier name.
-    let gap = has_slot(&home.dosages, home.context(), &slot("2025-03-30T03:30:00")).unwrap();
+    let gap = home.compiled().slot(&slot("2025-03-30T03:30:00")).unwrap();
     assert_eq!(
         (gap.slot, gap.merged),
         (slot("2025-03-30T02:30:00"), vec![slot("2025-03-30T03:30:00")])
@@ -174,7 +178,7 @@ fn p1_a_slot_keeps_its_name_when_the_patient_moves() {
     for gone in
         [slot("2025-03-10T02:31:00"), slot("2024-12-31T02:30:00"), Slot { dosage: 2, ..plain }]
     {
-        assert_eq!(has_slot(&home.dosages, home.context(), &gone), None, "{gone:?}");
+        assert_eq!(home.compiled().slot(&gone), None, "{gone:?}");
     }
 }
 
@@ -185,7 +189,7 @@ fn p7_a_gap_may_bring_the_later_name_first() {
     let (from, to) = (utc("2025-03-30T00:00:00Z"), utc("2025-03-31T00:00:00Z"));
     let got = case.expand(from, to).occurrences;
     assert_eq!((got[0].at, got[1].at), (utc("2025-03-30T01:15:00Z"), utc("2025-03-30T01:30:00Z")));
-    assert_eq!(next_after(&case.dosages, case.context(), from, to), Some(got[0].at));
+    assert_eq!(case.compiled().next_after(from, to), Some(got[0].at));
 }
 
 #[test]

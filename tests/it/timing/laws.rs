@@ -4,7 +4,6 @@ use super::Case;
 use crate::zones::utc;
 use carebell::care::slot::Planned;
 use carebell::care::{Occurrence, UtcMs};
-use carebell::timing::{has_slot, next_after};
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -280,7 +279,7 @@ proptest! {
             prop_assert_eq!(occurrence.local, case.zone.local(occurrence.at));
             prop_assert_eq!(Planned::parse(&occurrence.slot.planned.to_string()), Some(occurrence.slot.planned));
             for slot in std::iter::once(&occurrence.slot).chain(&occurrence.merged) {
-                let found = has_slot(&case.dosages, case.context(), slot);
+                let found = case.compiled().slot(slot);
                 prop_assert_eq!(found.as_ref(), Some(occurrence));
             }
         }
@@ -290,7 +289,16 @@ proptest! {
     fn the_next_instant_is_the_first_of_the_expansion(case in any_case(), a in any_moment(), length in 1_i64..2_000) {
         let (after, horizon) = (a, hours(a, length));
         let first = case.expand(after.plus_ms(1), horizon).occurrences.first().map(|o| o.at);
-        prop_assert_eq!(next_after(&case.dosages, case.context(), after, horizon), first);
+        prop_assert_eq!(case.compiled().next_after(after, horizon), first);
+    }
+
+    #[test]
+    fn instants_are_those_of_the_occurrences(case in any_case(), a in any_moment(), length in 1_i64..2_000) {
+        let named: Vec<UtcMs> = case.expand(a, hours(a, length)).occurrences.iter().map(|o| o.at).collect();
+        let mut bare = vec![UtcMs(7)];
+        prop_assert_eq!(case.compiled().instants(a, hours(a, length), &mut bare), Some(()));
+        prop_assert_eq!(bare.remove(0), UtcMs(7));
+        prop_assert_eq!(bare, named);
     }
 
     #[test]

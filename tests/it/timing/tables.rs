@@ -4,7 +4,7 @@
 use super::Case;
 use Confidence::{Defaulted, Exact, Review};
 use carebell::care::{Confidence, UtcMs};
-use carebell::timing::{Decision, confidence, next_after};
+use carebell::timing::Decision;
 use serde_json::{Value, json};
 
 /// Repeat, anchor, window, confidence, expected wall-clock times (UTC).
@@ -14,7 +14,8 @@ fn check(rows: &[Row<'_>]) {
     for (repeat, anchor, (from, to), sure, expected) in rows {
         let case = Case::repeat(repeat, anchor);
         assert_eq!(case.shown(from, to), *expected, "{repeat} from {anchor}");
-        let (confidence, notes) = confidence(&case.dosages, case.context());
+        let compiled = case.compiled();
+        let (confidence, notes) = (compiled.confidence(), compiled.notes());
         assert_eq!(confidence, *sure, "{repeat} from {anchor}: {notes:?}");
         if confidence != Confidence::Exact {
             assert!(!notes.is_empty(), "{repeat}: a default or a question is said");
@@ -287,7 +288,7 @@ fn whole_dosages() {
             case.confidence(),
             sure,
             "{dosages}: {:?}",
-            confidence(&case.dosages, case.context()).1
+            case.compiled().notes()
         );
     }
 }
@@ -324,6 +325,6 @@ fn absurd_sizes_cost_bounded_time() {
         {"url": "http://hl7.org/fhir/StructureDefinition/timing-dayOfMonth", "valuePositiveInt": 31}]}),
         "2025-02-01",
     );
-    assert_eq!(next_after(&never.dosages, never.context(), UtcMs(0), UtcMs::MAX), None);
+    assert_eq!(never.compiled().next_after(UtcMs(0), UtcMs::MAX), None);
     assert!(never.expand(UtcMs::MIN, UtcMs::MAX).occurrences.is_empty());
 }
