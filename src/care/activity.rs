@@ -1,5 +1,6 @@
 //! One line of a care plan.
 
+use crate::care::milestone::Facts;
 use crate::care::{Dosage, Phi, Timing, UtcMs, phi};
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +148,13 @@ pub enum Schedule {
     Appointment {
         /// When the appointment starts.
         start: UtcMs,
+    },
+    /// The alerts of a protocol's milestones; the protocol is the programme's.
+    Protocol {
+        /// The protocol's name.
+        name: String,
+        /// What is already met.
+        facts: Facts,
     },
     /// Never on its own.
     Unscheduled,

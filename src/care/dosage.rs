@@ -1,10 +1,10 @@
 //! FHIR R4 `Dosage`, as far as a reminder needs it.
 
-use crate::care::timing::{Code, Extension, Timing};
+use crate::care::timing::{Code, Extension, Quantity, QuantityRange, Ratio, Timing};
 use serde::{Deserialize, Serialize};
 
-/// FHIR R4 `Dosage` (<https://hl7.org/fhir/R4/dosage.html>). The dose itself is only ever *said*, never
-/// computed (design.md P12), so it stays text.
+/// FHIR R4 `Dosage` (<https://hl7.org/fhir/R4/dosage.html>). The dose itself is only ever *said* and held against
+/// the order's own maximum, never computed (design.md P12).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Dosage {
@@ -26,9 +26,38 @@ pub struct Dosage {
     /// Take as needed for this reason: implies as needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_needed_codeable_concept: Option<Code>,
+    /// How much is taken each time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dose_and_rate: Vec<DoseAndRate>,
+    /// The most that may be taken in a period (a list since R5).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub max_dose_per_period: Vec<Ratio>,
     /// What changes the meaning of the rest; must not be ignored (FHIR R4, extensibility).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub modifier_extension: Vec<Extension>,
+}
+
+/// FHIR R4 `Dosage.doseAndRate`, without rates.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DoseAndRate {
+    /// Ordered or calculated.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Code>,
+    /// So much,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dose_quantity: Option<Quantity>,
+    /// or from so much to so much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dose_range: Option<QuantityRange>,
+}
+
+impl DoseAndRate {
+    /// Whether it was calculated rather than ordered.
+    pub fn is_calculated(&self) -> bool {
+        let codes = self.kind.iter().flat_map(|kind| &kind.coding);
+        codes.filter_map(|coding| coding.code.as_deref()).any(|code| code == "calculated")
+    }
 }
 
 impl Dosage {

@@ -67,6 +67,9 @@ pub struct Alert {
     pub past: Past,
 }
 
+/// An alert has at most this many reminders.
+pub const MAX_ALERT_COUNT: u16 = 366;
+
 /// What happens to alerts that are already past when they become known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,6 +1,7 @@
 //! A care programme: its defaults and policies, as `schedules/programmes/<name>/programme.toml` has them.
 
 use crate::care::Routine;
+use crate::care::milestone::Milestone;
 use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,9 +36,12 @@ pub struct Programme {
     /// Channels in order of preference.
     #[serde(default = "default_channels")]
     pub channels: Vec<crate::care::ChannelKind>,
-    /// When to remind of an appointment.
+    /// When to remind of an appointment, and when to ask after it.
     #[serde(default = "default_leads")]
     pub appointment_leads: Vec<AppointmentLead>,
+    /// Follow-up protocols by name: milestones in order.
+    #[serde(default)]
+    pub protocols: BTreeMap<String, Vec<Milestone>>,
     /// Quiet hours by the patient's clock.
     #[serde(default)]
     pub quiet_hours: QuietHours,
@@ -60,7 +64,7 @@ pub enum Permission {
     Allowed,
 }
 
-/// A moment before an appointment.
+/// A moment before or after an appointment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum AppointmentLead {
@@ -68,6 +72,13 @@ pub enum AppointmentLead {
     DayBefore {
         /// Calendar days before the appointment's local date.
         days: u16,
+        /// Local time, `HH:MM`.
+        at: String,
+    },
+    /// So many calendar days after, at a local time.
+    DayAfter {
+        /// Calendar days after the appointment's local date.
+        days_after: u16,
         /// Local time, `HH:MM`.
         at: String,
     },

@@ -202,6 +202,18 @@ pub struct QuantityRange {
     pub high: Option<Quantity>,
 }
 
+/// FHIR `Ratio`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ratio {
+    /// So much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numerator: Option<Quantity>,
+    /// For so much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denominator: Option<Quantity>,
+}
+
 /// A FHIR decimal, kept as the number that was written. Decisions use its exact value, never floating point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -286,7 +286,7 @@ fn next_due(
     (zone, programme): (&Zone, &Programme),
     activity: &crate::store::activities::ActivityRow,
 ) -> Option<UtcMs> {
-    let context = ActivityContext { zone, routine, leads: &programme.appointment_leads };
+    let context = ActivityContext { zone, routine, programme };
     let after = now.max(activity.reminders_from).plus_ms(-1);
     next_activity_slot(&activity.activity, context, after, now.plus_ms(LOOK_AHEAD_MS))
 }

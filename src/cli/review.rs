@@ -154,8 +154,7 @@ async fn show(args: &Show, app: &App, context: &Context) -> Result<(), Failure> 
     let row = in_standing(&standing, args.id)?;
     let (programme, zone) = rules(app, &standing)?;
     let routine = standing.row.patient.routine.or(&programme.routine);
-    let timing =
-        ActivityContext { zone: &zone, routine: &routine, leads: &programme.appointment_leads };
+    let timing = ActivityContext { zone: &zone, routine: &routine, programme };
     let (confidence, notes) = activity_confidence(&row.activity, timing);
     let now = app.clock.now();
     let occurrences =

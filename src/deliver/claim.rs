@@ -245,8 +245,7 @@ impl Step<'_> {
         reminders: &'r [ReminderRow],
     ) -> StillDue<'r> {
         let routine = standing.row.patient.routine.or(&programme.routine);
-        let context =
-            ActivityContext { zone, routine: &routine, leads: &programme.appointment_leads };
+        let context = ActivityContext { zone, routine: &routine, programme };
         let activities: BTreeMap<ActivityId, &ActivityRow> =
             standing.activities.iter().map(|activity| (activity.id, activity)).collect();
         let mut held = Vec::new();

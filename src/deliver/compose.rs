@@ -88,6 +88,13 @@ impl Composition<'_> {
                 .find(|name| name.word() == self.message.name)
                 .ok_or(NotRenderable::Empty { what: "the answer's name" });
         }
+        let is_over = |(reminder, row): &(&ReminderRow, &ActivityRow)| match row.activity.schedule {
+            Schedule::Appointment { start } => start <= reminder.due_at,
+            _ => false,
+        };
+        if !self.reminders.is_empty() && self.reminders.iter().all(is_over) {
+            return Ok(MessageName::AppointmentAfter);
+        }
         let kinds: Vec<_> = self.reminders.iter().map(|(_, row)| row.activity.kind).collect();
         MessageName::announcing(&kinds).ok_or(NotRenderable::NotTogether)
     }
@@ -99,7 +106,7 @@ impl Composition<'_> {
         };
         match row.activity.schedule {
             Schedule::Appointment { start } => self.zone.local(start),
-            Schedule::Dosages(_) | Schedule::Unscheduled => {
+            Schedule::Dosages(_) | Schedule::Protocol { .. } | Schedule::Unscheduled => {
                 match Planned::parse(&reminder.local_time) {
                     Some(Planned::Local(local)) => local,
                     Some(Planned::Elapsed(_)) | None => self.zone.local(reminder.due_at),

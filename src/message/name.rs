@@ -16,6 +16,8 @@ pub enum MessageName {
     CheckIn,
     /// An appointment.
     Appointment,
+    /// After an appointment.
+    AppointmentAfter,
     /// Education.
     Education,
     /// A habit.
@@ -34,12 +36,13 @@ pub enum MessageName {
 
 impl MessageName {
     /// Every message.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Dose,
         Self::Measurement,
         Self::Refill,
         Self::CheckIn,
         Self::Appointment,
+        Self::AppointmentAfter,
         Self::Education,
         Self::Lifestyle,
         Self::Notice,
@@ -57,6 +60,7 @@ impl MessageName {
             Self::Refill => "refill",
             Self::CheckIn => "check-in",
             Self::Appointment => "appointment",
+            Self::AppointmentAfter => "appointment-after",
             Self::Education => "education",
             Self::Lifestyle => "lifestyle",
             Self::Notice => "notice",
@@ -106,7 +110,7 @@ impl MessageName {
         if self.is_reminder() {
             said.push("time");
         }
-        if self == Self::Appointment {
+        if matches!(self, Self::Appointment | Self::AppointmentAfter) {
             said.push("date");
         }
         if style == TextStyle::Overt {

@@ -4,16 +4,19 @@ use super::Catalogue;
 use super::files::{self, CatalogueProblem, FileKind, GENERAL, nearest};
 use super::render::{Variables, allowed};
 use super::template::known_keys;
+use crate::care::milestone::{MAX_ALERT_COUNT, Milestone, Window};
 use crate::care::programme::{AppointmentLead, WhatsappTemplate};
 use crate::care::{Programme, ZoneRules};
 use chrono::NaiveTime;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// Meta's limits of `message_send_ttl_seconds` for utility templates, in seconds
 /// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/time-to-live>).
 const TEMPLATE_TTL_SECONDS: RangeInclusive<u32> = 30..=43_200;
+/// Most alerts of a milestone.
+const MOST_ALERTS: usize = 16;
 /// Longest lead of an appointment, in days.
 const MOST_LEAD_DAYS: u32 = 60;
 
@@ -149,6 +152,18 @@ fn check(
             problem("appointment_leads", "a lead is not usable", fix);
         }
     }
+    for (name, protocol) in &programme.protocols {
+        let mut names = BTreeSet::new();
+        for milestone in protocol {
+            let place = format!("protocols.{name}");
+            if let Some((what, fix)) = milestone_fault(milestone) {
+                problem(&place, what, fix.to_owned());
+            }
+            if !names.insert(&milestone.name) {
+                problem(&place, "two milestones have one name", "rename one".to_owned());
+            }
+        }
+    }
     for times in programme.routine.times_per_day.values().flatten() {
         if NaiveTime::parse_from_str(times, "%H:%M").is_err() {
             let fix = "write HH:MM, from 00:00 to 23:59".to_owned();
@@ -175,6 +190,31 @@ fn check(
     problems
 }
 
+/// What makes a milestone of no use.
+fn milestone_fault(milestone: &Milestone) -> Option<(&'static str, &'static str)> {
+    let has = |window| match window {
+        Window::Earliest => milestone.earliest.is_some(),
+        Window::Due => milestone.due.is_some(),
+        Window::Late => milestone.late.is_some(),
+        Window::Max => milestone.max.is_some(),
+    };
+    let readable = |at: &String| NaiveTime::parse_from_str(at, "%H:%M").is_ok();
+    if milestone.name.trim().is_empty() || milestone.name.contains([';', '=', ',']) {
+        Some(("a milestone's name is not usable", "give it one without ; , and ="))
+    } else if milestone.alerts.len() > MOST_ALERTS {
+        Some(("a milestone has more than 16 alerts", "repeat one with every and count"))
+    } else if milestone.alerts.iter().any(|alert| !has(alert.window)) {
+        Some(("an alert's window has no length", "give the milestone that window"))
+    } else if milestone.alerts.iter().filter_map(|alert| alert.at.as_ref()).any(|at| !readable(at))
+    {
+        Some(("an alert's time is not readable", "write at = \"HH:MM\", from 00:00 to 23:59"))
+    } else if milestone.alerts.iter().any(|alert| !(1..=MAX_ALERT_COUNT).contains(&alert.count)) {
+        Some(("an alert's count is not usable", "give 1 to 366"))
+    } else {
+        None
+    }
+}
+
 /// What Meta would refuse of a template, or what must not be handed to it.
 fn template_fault(template: &WhatsappTemplate, allowed: &[&str]) -> Option<(&'static str, String)> {
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -197,7 +237,8 @@ fn template_fault(template: &WhatsappTemplate, allowed: &[&str]) -> Option<(&'st
 
 fn is_usable(lead: &AppointmentLead) -> bool {
     match lead {
-        AppointmentLead::DayBefore { days, at } => {
+        AppointmentLead::DayBefore { days, at }
+        | AppointmentLead::DayAfter { days_after: days, at } => {
             u32::from(*days) <= MOST_LEAD_DAYS && NaiveTime::parse_from_str(at, "%H:%M").is_ok()
         }
         AppointmentLead::MinutesBefore { minutes } => {

@@ -14,8 +14,8 @@ const ANSWER_MS: i64 = HOUR_MS;
 /// The first instant at which a message of this class, due at `due`, is of no use any more.
 ///
 /// Half the gap to the next dose keeps two doses from being announced close together. An appointment is
-/// announced until it starts; should the start be unknown, as long as a dose. A measurement lasts to the end of
-/// the patient's own day.
+/// announced until it starts; should the start be unknown, as long as a dose. What asks after an appointment and a
+/// measurement last to the end of the patient's own day.
 pub fn valid_until(
     class: Class,
     due: UtcMs,
@@ -29,7 +29,11 @@ pub fn valid_until(
             let gap = next_due.map(|next| next.since(due)).filter(|gap| *gap > 0);
             due.plus_ms(gap.map_or(DOSE_MS, |gap| DOSE_MS.min(gap / 2)))
         }
-        Class::Appointment => appointment_start.unwrap_or(due.plus_ms(DOSE_MS)),
+        Class::Appointment => match appointment_start {
+            Some(start) if start > due => start,
+            Some(_) => end_of_day(due, zone),
+            None => due.plus_ms(DOSE_MS),
+        },
         Class::Measurement => end_of_day(due, zone),
         Class::Education | Class::Notice => due.plus_ms(DAY_MS),
         Class::Answer => due.plus_ms(ANSWER_MS),
@@ -65,6 +69,7 @@ mod tests {
             (Class::Dose, Some("2026-03-04T05:30"), None, "2026-03-04T04:00"),
             (Class::Dose, Some("2026-03-04T02:30"), None, "2026-03-04T04:30"),
             (Class::Appointment, None, Some("2026-03-05T05:00"), "2026-03-05T05:00"),
+            (Class::Appointment, None, Some("2026-03-03T05:00"), "2026-03-04T18:30"),
             (Class::Appointment, None, None, "2026-03-04T04:30"),
             (Class::Measurement, None, None, "2026-03-04T18:30"),
             (Class::Education, None, None, "2026-03-05T02:30"),

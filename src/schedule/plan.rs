@@ -123,7 +123,7 @@ pub fn has_slots(row: &PatientRow, activity: &ActivityRow) -> bool {
 }
 
 fn context<'a>(wake: &Wake<'a>, routine: &'a Routine) -> ActivityContext<'a> {
-    ActivityContext { zone: wake.zone, routine, leads: &wake.programme.appointment_leads }
+    ActivityContext { zone: wake.zone, routine, programme: wake.programme }
 }
 
 pub(super) fn due_slots<'a>(
@@ -151,7 +151,7 @@ pub(super) fn due_slots<'a>(
             let after = instants.get(index + 1).copied().or(next);
             let start = match activity.activity.schedule {
                 Schedule::Appointment { start } => Some(start),
-                Schedule::Dosages(_) | Schedule::Unscheduled => None,
+                Schedule::Dosages(_) | Schedule::Protocol { .. } | Schedule::Unscheduled => None,
             };
             due.slots.push(DueSlot {
                 activity,

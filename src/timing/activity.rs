@@ -1,10 +1,10 @@
-//! When an activity is due, whatever its schedule is made of: dosages, or leads before an appointment.
+//! When an activity is due, whatever its schedule is made of: dosages, an appointment, a protocol.
 
-use crate::care::programme::AppointmentLead;
 use crate::care::{
-    Activity, Confidence, Expansion, Note, Occurrence, Routine, Schedule, Slot, UtcMs, Zone,
+    Activity, Confidence, Expansion, Note, Occurrence, Programme, Routine, Schedule, Slot, UtcMs,
+    Zone,
 };
-use crate::timing::{self, Context};
+use crate::timing::{self, Context, Decision};
 
 /// What an activity's expansion needs of patient and programme.
 #[derive(Clone, Copy, Debug)]
@@ -13,13 +13,40 @@ pub struct ActivityContext<'a> {
     pub zone: &'a Zone,
     /// The patient's routine, the programme's filled in.
     pub routine: &'a Routine,
-    /// The programme's leads before an appointment.
-    pub leads: &'a [AppointmentLead],
+    /// The programme: its leads before and after appointments, its protocols.
+    pub programme: &'a Programme,
 }
 
 impl<'a> ActivityContext<'a> {
-    const fn timing(self, activity: &'a Activity) -> Context<'a> {
+    const fn timing<'b>(self, activity: &'b Activity) -> Context<'b>
+    where
+        'a: 'b,
+    {
         Context { zone: self.zone, routine: self.routine, anchor: activity.anchor.as_str() }
+    }
+
+    /// All moments of an activity that dosages do not expand: there are few.
+    fn moments(self, activity: &Activity) -> Expansion {
+        match &activity.schedule {
+            Schedule::Appointment { start } => Expansion {
+                occurrences: timing::leads(*start, &self.programme.appointment_leads, self.zone),
+                ..Expansion::default()
+            },
+            Schedule::Protocol { name, facts } => match self.programme.protocols.get(name) {
+                Some(protocol) => timing::milestones(protocol, facts, self.timing(activity)),
+                None => Expansion {
+                    confidence: Confidence::Review,
+                    notes: vec![Note {
+                        rule: Decision::Milestones.rule().to_owned(),
+                        text: "the programme has no protocol of this name".to_owned(),
+                    }],
+                    occurrences: Vec::new(),
+                },
+            },
+            Schedule::Dosages(_) | Schedule::Unscheduled => {
+                Expansion { confidence: Confidence::None, ..Expansion::default() }
+            }
+        }
     }
 }
 
@@ -30,17 +57,12 @@ pub fn expand_activity(
     from: UtcMs,
     to: UtcMs,
 ) -> Expansion {
-    match &activity.schedule {
-        Schedule::Dosages(dosages) => timing::expand(dosages, context.timing(activity), from, to),
-        Schedule::Appointment { start } => Expansion {
-            occurrences: timing::leads(*start, context.leads, context.zone)
-                .into_iter()
-                .filter(|occurrence| from <= occurrence.at && occurrence.at < to)
-                .collect(),
-            ..Expansion::default()
-        },
-        Schedule::Unscheduled => Expansion { confidence: Confidence::None, ..Expansion::default() },
+    if let Schedule::Dosages(dosages) = &activity.schedule {
+        return timing::expand(dosages, context.timing(activity), from, to);
     }
+    let mut expansion = context.moments(activity);
+    expansion.occurrences.retain(|occurrence| from <= occurrence.at && occurrence.at < to);
+    expansion
 }
 
 /// How sure an activity's expansion is, and why.
@@ -48,13 +70,12 @@ pub fn activity_confidence(
     activity: &Activity,
     context: ActivityContext<'_>,
 ) -> (Confidence, Vec<Note>) {
-    let (confidence, mut notes) = match &activity.schedule {
-        Schedule::Dosages(dosages) => {
-            let compiled = timing::compile(dosages, context.timing(activity));
-            (compiled.confidence(), compiled.notes())
-        }
-        Schedule::Appointment { .. } => (Confidence::Exact, Vec::new()),
-        Schedule::Unscheduled => (Confidence::None, Vec::new()),
+    let (confidence, mut notes) = if let Schedule::Dosages(dosages) = &activity.schedule {
+        let compiled = timing::compile(dosages, context.timing(activity));
+        (compiled.confidence(), compiled.notes())
+    } else {
+        let Expansion { confidence, notes, .. } = context.moments(activity);
+        (confidence, notes)
     };
     notes.extend(
         activity.review.iter().map(|why| Note { rule: "import".to_owned(), text: why.clone() }),
@@ -68,13 +89,11 @@ pub fn activity_slot(
     context: ActivityContext<'_>,
     slot: &Slot,
 ) -> Option<Occurrence> {
-    match &activity.schedule {
-        Schedule::Dosages(dosages) => timing::compile(dosages, context.timing(activity)).slot(slot),
-        Schedule::Appointment { start } => timing::leads(*start, context.leads, context.zone)
-            .into_iter()
-            .find(|occurrence| occurrence.slot == *slot || occurrence.merged.contains(slot)),
-        Schedule::Unscheduled => None,
+    if let Schedule::Dosages(dosages) = &activity.schedule {
+        return timing::compile(dosages, context.timing(activity)).slot(slot);
     }
+    let mut moments = context.moments(activity).occurrences.into_iter();
+    moments.find(|occurrence| occurrence.slot == *slot || occurrence.merged.contains(slot))
 }
 
 /// The first due moment after `after` and before `horizon`.
@@ -84,15 +103,9 @@ pub fn next_activity_slot(
     after: UtcMs,
     horizon: UtcMs,
 ) -> Option<UtcMs> {
-    match &activity.schedule {
-        Schedule::Dosages(dosages) => {
-            timing::compile(dosages, context.timing(activity)).next_after(after, horizon)
-        }
-        Schedule::Appointment { start } => timing::leads(*start, context.leads, context.zone)
-            .into_iter()
-            .map(|occurrence| occurrence.at)
-            .filter(|at| *at > after && *at < horizon)
-            .min(),
-        Schedule::Unscheduled => None,
+    if let Schedule::Dosages(dosages) = &activity.schedule {
+        return timing::compile(dosages, context.timing(activity)).next_after(after, horizon);
     }
+    let moments = context.moments(activity).occurrences;
+    moments.iter().map(|moment| moment.at).filter(|at| *at > after && *at < horizon).min()
 }

@@ -160,6 +160,45 @@ impl Course {
         .filter(|planned| !self.limits.are_empty() && self.may_hold(*planned, zone))
     }
 
+    /// Its first slot by the patient's clock.
+    pub(super) fn first_wall(&self, zone: &Zone) -> Option<Wall> {
+        self.first(zone).map(|planned| planned_wall(planned, zone))
+    }
+
+    /// Appends its slots with `from <= wall < to` by the patient's clock, at most so many.
+    pub(super) fn walls(
+        &self,
+        zone: &Zone,
+        (from, to): (Wall, Wall),
+        most: usize,
+        into: &mut Vec<Wall>,
+    ) {
+        match &self.rule {
+            Rule::Nothing => {}
+            Rule::Events(events) => {
+                let walls = events.iter().map(|event| planned_wall(*event, zone));
+                into.extend(walls.filter(|wall| (from..to).contains(wall)).take(most));
+            }
+            Rule::Civil(civil) => {
+                let from = from.max(self.limits.from_wall);
+                let walls = std::iter::successors(civil.next(from), |wall| civil.next(wall + 1));
+                let within = |wall: &Wall| {
+                    *wall < to.min(self.limits.until_wall)
+                        && instant(zone, *wall) < self.limits.until
+                };
+                into.extend(walls.take_while(within).take(most));
+            }
+            Rule::Elapsed { first, step_ms } => {
+                let passed = instant(zone, from).since(*first).max(0) / step_ms;
+                let begin = first.plus_ms(passed.saturating_mul(*step_ms));
+                let instants = std::iter::successors(Some(begin), |at| Some(at.plus_ms(*step_ms)));
+                let instants = instants.take(most).take_while(|at| *at < self.elapsed_until());
+                let walls = instants.map(|at| wall_at(zone, at));
+                into.extend(walls.skip_while(|wall| *wall < from).take_while(|wall| *wall < to));
+            }
+        }
+    }
+
     /// Events know no limits; everything else ends.
     fn may_hold(&self, planned: Planned, zone: &Zone) -> bool {
         match (&self.rule, planned) {

@@ -3,7 +3,8 @@
 //! What the standard leaves open is decided here and nowhere else ([`Decision`], printed by `carebell timing
 //! --explain`). Called by `schedule`, `deliver` (to re-read a slot before it is sent), `cli preview` and the
 //! watch. The way in: `plan` (steps and numbers), `normal` (a timing becomes a rule), `bounds` (its limits),
-//! `course` and `civil` (occurrences in closed form).
+//! `course`, `civil` and `days` (occurrences in closed form), `guards` (what the order itself forbids). Beside them
+//! `leads` (appointments) and `milestones` (follow-up visits); `activity` asks whichever an activity has.
 
 mod activity;
 mod bounds;
@@ -14,8 +15,10 @@ mod course;
 mod days;
 mod elements;
 mod extensions;
+mod guards;
 mod invariants;
 mod leads;
+mod milestones;
 mod moment;
 mod normal;
 mod notes;
@@ -25,6 +28,7 @@ pub use activity::{
     ActivityContext, activity_confidence, activity_slot, expand_activity, next_activity_slot,
 };
 pub use leads::leads;
+pub use milestones::milestones;
 pub use notes::Decision;
 
 use crate::care::slot::Planned;

@@ -157,6 +157,11 @@ impl Findings {
         self.find(decision, Told::Decision);
     }
 
+    /// Worth saying in its own words; changes nothing.
+    pub(super) fn mention_that(&mut self, decision: Decision, told: impl Into<Told>) {
+        self.find(decision, told.into());
+    }
+
     /// A table or a default filled something.
     pub(super) fn assume(&mut self, decision: Decision) {
         self.assume_that(decision, Told::Decision);

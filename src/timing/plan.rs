@@ -3,16 +3,17 @@
 use super::Context;
 use super::bounds::{limits, own_start};
 use super::course::{Course, Limits, Rule};
-use super::invariants;
 use super::moment::{Moment, Start, Wall};
 use super::normal::{Frame, Reading, anchor_event, read};
 use super::notes::{Decision, Findings};
+use super::{guards, invariants};
 use crate::care::{Confidence, Dosage, Timing, Zone};
+use smallvec::SmallVec;
 
 /// An activity's courses, numbered from 1 in this order.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) courses: Vec<Course>,
+    pub(super) courses: SmallVec<[Course; 1]>,
     pub(super) findings: Findings,
 }
 
@@ -22,6 +23,8 @@ struct Part<'a> {
     course: Course,
     findings: Findings,
 }
+
+type Parts<'a> = SmallVec<[Part<'a>; 1]>;
 
 /// Reads all dosages of an activity.
 pub(super) fn plan(dosages: &[Dosage], context: Context<'_>) -> Plan {
@@ -38,7 +41,8 @@ pub(super) fn plan(dosages: &[Dosage], context: Context<'_>) -> Plan {
             (part.dosage.sequence, first.is_none(), first, part.dosage.canonical())
         });
     }
-    let mut courses = Vec::with_capacity(parts.len());
+    guard(&parts, context.zone, &mut findings);
+    let mut courses = SmallVec::with_capacity(parts.len());
     let mut sureness = parts.iter().map(|part| part.findings.confidence).reduce(Confidence::with);
     if findings.confidence == Confidence::Review {
         sureness = Some(Confidence::Review);
@@ -49,6 +53,14 @@ pub(super) fn plan(dosages: &[Dosage], context: Context<'_>) -> Plan {
         findings.take(part.findings);
     }
     Plan { courses, findings }
+}
+
+/// What the order itself forbids.
+fn guard(parts: &[Part<'_>], zone: &Zone, findings: &mut Findings) {
+    let parts: SmallVec<[(&Dosage, &Course); 1]> =
+        parts.iter().map(|part| (part.dosage, &part.course)).collect();
+    guards::spacing(&parts, zone, findings);
+    guards::maximum(&parts, zone, findings);
 }
 
 /// Where counting starts for whatever brings no start of its own.
@@ -65,17 +77,16 @@ fn steps<'a>(
     dosages: &'a [Dosage],
     anchor: Option<Start>,
     context: Context<'_>,
-) -> Option<Vec<Part<'a>>> {
+) -> Option<Parts<'a>> {
     let mut numbers: Vec<i64> = dosages.iter().filter_map(|dosage| dosage.sequence).collect();
     numbers.sort_unstable();
     numbers.dedup();
     let without_number = dosages.iter().filter(|dosage| dosage.sequence.is_none());
-    let mut parts: Vec<Part<'_>> =
-        without_number.map(|dosage| part(dosage, anchor, context)).collect();
+    let mut parts: Parts<'_> = without_number.map(|dosage| part(dosage, anchor, context)).collect();
     let mut start = anchor;
     for (index, number) in numbers.iter().enumerate() {
         let same = dosages.iter().filter(|dosage| dosage.sequence == Some(*number));
-        let step: Vec<Part<'_>> = same.map(|dosage| part(dosage, start, context)).collect();
+        let step: Parts<'_> = same.map(|dosage| part(dosage, start, context)).collect();
         if index + 1 < numbers.len() {
             let ends: Option<Vec<Wall>> =
                 step.iter().map(|part| part.course.limits.end(context.zone)).collect();

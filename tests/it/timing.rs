@@ -1,6 +1,8 @@
 //! The time engine: outside schedules, the traps that real plans set, and its laws.
 
 mod laws;
+mod milestones;
+mod native;
 mod tables;
 
 use crate::zones::{data, local, utc};

@@ -59,6 +59,12 @@ appointment-overt =
     { $items }
     If you cannot come, please tell us.
 
+appointment-after = { $sender }: you had an appointment on { $date } at { $time }. If you could not come, or have a question, please tell us.
+appointment-after-overt =
+    { $sender }: you had an appointment on { $date } at { $time }:
+    { $items }
+    If you could not come, or have a question, please tell us.
+
 education = { $sender }, { $time }: your care team has something for you to read or watch. Please ask them if you cannot find it.
 education-overt =
     { $sender }, { $time }: your care team has something for you to read or watch:

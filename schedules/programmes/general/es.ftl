@@ -52,6 +52,12 @@ appointment-overt =
     { $items }
     Si no puede venir, avísenos.
 
+appointment-after = { $sender }: tenía una cita el { $date } a las { $time }. Si no pudo venir o tiene una pregunta, avísenos.
+appointment-after-overt =
+    { $sender }: tenía una cita el { $date } a las { $time }:
+    { $items }
+    Si no pudo venir o tiene una pregunta, avísenos.
+
 education = { $sender }, { $time }: su equipo de salud tiene algo para que usted lea o vea. Pregunte si no lo encuentra.
 education-overt =
     { $sender }, { $time }: su equipo de salud tiene algo para que usted lea o vea:

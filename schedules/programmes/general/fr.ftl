@@ -52,6 +52,12 @@ appointment-overt =
     { $items }
     Si vous ne pouvez pas venir, prévenez-nous.
 
+appointment-after = { $sender } : vous aviez rendez-vous le { $date } à { $time }. Si vous n'avez pas pu venir ou si vous avez une question, dites-le-nous.
+appointment-after-overt =
+    { $sender } : vous aviez rendez-vous le { $date } à { $time } :
+    { $items }
+    Si vous n'avez pas pu venir ou si vous avez une question, dites-le-nous.
+
 education = { $sender }, { $time } : votre équipe de soins a quelque chose à vous faire lire ou regarder. Demandez-lui si vous ne le trouvez pas.
 education-overt =
     { $sender }, { $time } : votre équipe de soins a quelque chose à vous faire lire ou regarder :

@@ -55,6 +55,12 @@ appointment-overt =
     { $items }
     Se não puder vir, avise a clínica.
 
+appointment-after = { $sender }: tinha uma consulta: { $date }, às { $time }. Se não pôde vir ou tem uma pergunta, avise a clínica.
+appointment-after-overt =
+    { $sender }: tinha uma consulta: { $date }, às { $time }:
+    { $items }
+    Se não pôde vir ou tem uma pergunta, avise a clínica.
+
 education = { $sender }, { $time }: a sua clínica tem algo para ler ou ver. Pergunte se não encontrar.
 education-overt =
     { $sender }, { $time }: a sua clínica tem algo para ler ou ver:

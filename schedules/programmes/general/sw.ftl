@@ -55,6 +55,12 @@ appointment-overt =
     { $items }
     Ikiwa huwezi kuja, tafadhali tujulishe.
 
+appointment-after = { $sender }: ulikuwa na miadi { $date }, { $time } (saa ya simu). Ikiwa hukuweza kuja, au una swali, tafadhali tujulishe.
+appointment-after-overt =
+    { $sender }: ulikuwa na miadi { $date }, { $time } (saa ya simu):
+    { $items }
+    Ikiwa hukuweza kuja, au una swali, tafadhali tujulishe.
+
 education = { $sender }, { $time } (saa ya simu): wahudumu wako wana kitu cha kusoma au kutazama kwa ajili yako. Waulize usipokipata.
 education-overt =
     { $sender }, { $time } (saa ya simu): wahudumu wako wana kitu cha kusoma au kutazama kwa ajili yako:

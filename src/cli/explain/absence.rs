@@ -130,7 +130,7 @@ pub(super) async fn around(
     let ids: Vec<ActivityId> = standing.activities.iter().map(|activity| activity.id).collect();
     let gaps = reminders::gaps_of(tx, &ids).await?;
     let routine = row.patient.routine.or(&programme.routine);
-    let context = ActivityContext { zone, routine: &routine, leads: &programme.appointment_leads };
+    let context = ActivityContext { zone, routine: &routine, programme };
     let now = app.clock.now();
     let minute = at.minute();
     let has_one = |activity: &&ActivityRow| {

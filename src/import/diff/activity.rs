@@ -210,8 +210,7 @@ impl Diff<'_> {
     ) -> (Confidence, Vec<crate::care::Note>) {
         let programme = self.programme_of(patient);
         let routine = patient.record.routine.or(&programme.routine);
-        let context =
-            ActivityContext { zone, routine: &routine, leads: &programme.appointment_leads };
+        let context = ActivityContext { zone, routine: &routine, programme };
         activity_confidence(record, context)
     }
 

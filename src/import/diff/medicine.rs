@@ -33,8 +33,7 @@ impl Diff<'_> {
         let Some(zone) = self.zone_of(patient) else { return true };
         let programme = self.programme_of(patient);
         let routine = patient.record.routine.or(&programme.routine);
-        let context =
-            ActivityContext { zone: &zone, routine: &routine, leads: &programme.appointment_leads };
+        let context = ActivityContext { zone: &zone, routine: &routine, programme };
         let horizon = self.now.plus_ms(HORIZON_MS);
         let next = |record, after: UtcMs| next_activity_slot(record, context, after, horizon);
         let (Some(a), Some(b)) = (next(one, self.now), next(other, self.now)) else { return false };

@@ -121,9 +121,9 @@ pub(crate) struct Extension {
 }
 
 impl Extension {
-    /// The last part of its URL.
+    /// The last part of its URL or URN.
     pub(crate) fn name(&self) -> &str {
-        self.url.as_deref().and_then(|url| url.rsplit('/').next()).unwrap_or_default()
+        self.url.as_deref().and_then(|url| url.rsplit(['/', ':']).next()).unwrap_or_default()
     }
 }
 

@@ -4,9 +4,10 @@
 use super::datatypes::{Concept, Extension, Quantity, QuantityRange};
 use super::json::{Flag, List, Number, Remarks, Text, Whole};
 use crate::care::Dosage as CareDosage;
+use crate::care::dosage::DoseAndRate as CareDose;
 use crate::care::timing::{
     Extension as CareExtension, Period, Quantity as CareQuantity, QuantityRange as CareRange,
-    Repeat as CareRepeat, Timing as CareTiming,
+    Ratio as CareRatio, Repeat as CareRepeat, Timing as CareTiming,
 };
 use crate::import::text;
 use serde::Deserialize;
@@ -25,8 +26,10 @@ pub(super) struct Dosage {
     as_needed: Option<Flag>,
     as_needed_for: List<Concept>,
     dose_and_rate: List<DoseAndRate>,
+    max_dose_per_period: List<Ratio>,
     // STU3.
     dose_quantity: Option<Quantity>,
+    dose_range: Option<QuantityRange>,
     modifier_extension: List<Extension>,
 }
 
@@ -36,6 +39,14 @@ struct DoseAndRate {
     #[serde(rename = "type")]
     kind: Option<Concept>,
     dose_quantity: Option<Quantity>,
+    dose_range: Option<QuantityRange>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Ratio {
+    numerator: Option<Quantity>,
+    denominator: Option<Quantity>,
 }
 
 #[derive(Default, Deserialize)]
@@ -85,13 +96,19 @@ impl Dosage {
             (at(self.text, "text"), at(self.patient_instruction, "patientInstruction"));
         let as_needed = self.as_needed_boolean.or(self.as_needed).map(|flag| flag.value);
         let reason = self.as_needed_codeable_concept.or(self.as_needed_for.0.into_iter().next());
+        let mut doses = self.dose_and_rate.0;
+        if self.dose_quantity.is_some() || self.dose_range.is_some() {
+            let (dose_quantity, dose_range) = (self.dose_quantity, self.dose_range);
+            doses.push(DoseAndRate { kind: None, dose_quantity, dose_range });
+        }
+        let dose_and_rate: Vec<CareDose> = doses.into_iter().map(DoseAndRate::into_care).collect();
         let additional: Vec<&str> =
             self.additional_instruction.iter().filter_map(Concept::name).collect();
         let told = patient_instruction
             .clone()
             .or_else(|| (!additional.is_empty()).then(|| additional.join("; ")))
             .or_else(|| text.clone())
-            .or_else(|| dose(self.dose_and_rate.0, self.dose_quantity))
+            .or_else(|| dose(&dose_and_rate))
             .and_then(|told| text::block(&told));
         let dosage = CareDosage {
             sequence: remarks.take(self.sequence, &format!("{path}.sequence")),
@@ -100,6 +117,13 @@ impl Dosage {
             timing: self.timing.map(|timing| timing.into_care(&format!("{path}.timing"), remarks)),
             as_needed_boolean: as_needed,
             as_needed_codeable_concept: reason.map(Concept::into_care),
+            max_dose_per_period: self
+                .max_dose_per_period
+                .0
+                .into_iter()
+                .map(Ratio::into_care)
+                .collect(),
+            dose_and_rate,
             modifier_extension: extensions(self.modifier_extension, path, remarks),
         };
         (dosage, told)
@@ -107,14 +131,30 @@ impl Dosage {
 }
 
 /// The ordered dose as it is written; a calculated one beside it is not what to say.
-fn dose(doses: Vec<DoseAndRate>, stu3: Option<Quantity>) -> Option<String> {
-    let calculated = |dose: &DoseAndRate| {
-        dose.kind.as_ref().is_some_and(|kind| kind.codes().any(|(_, code)| code == "calculated"))
-    };
-    let ordered = doses.into_iter().find(|dose| !calculated(dose));
-    let quantity = ordered.and_then(|dose| dose.dose_quantity).or(stu3)?;
-    let unit = quantity.unit.or(quantity.code).map(|unit| unit.value).unwrap_or_default();
-    Some(format!("{} {unit}", quantity.value?.value.0).trim().to_owned())
+fn dose(doses: &[CareDose]) -> Option<String> {
+    let ordered = doses.iter().find(|dose| !dose.is_calculated());
+    let quantity = ordered?.dose_quantity.as_ref()?;
+    let unit = quantity.unit.as_deref().or(quantity.code.as_deref()).unwrap_or_default();
+    Some(format!("{} {unit}", quantity.value.as_ref()?.0).trim().to_owned())
+}
+
+impl DoseAndRate {
+    fn into_care(self) -> CareDose {
+        CareDose {
+            kind: self.kind.map(Concept::into_care),
+            dose_quantity: self.dose_quantity.map(quantity),
+            dose_range: self.dose_range.map(range),
+        }
+    }
+}
+
+impl Ratio {
+    fn into_care(self) -> CareRatio {
+        CareRatio {
+            numerator: self.numerator.map(quantity),
+            denominator: self.denominator.map(quantity),
+        }
+    }
 }
 
 impl Timing {
@@ -154,10 +194,7 @@ impl Repeat {
         CareRepeat {
             bounds_period: self.bounds_period,
             bounds_duration: self.bounds_duration.map(quantity),
-            bounds_range: self.bounds_range.map(|range| CareRange {
-                low: range.low.map(quantity),
-                high: range.high.map(quantity),
-            }),
+            bounds_range: self.bounds_range.map(range),
             count: whole(self.count, "count", remarks),
             count_max: whole(self.count_max, "countMax", remarks),
             duration: number(self.duration, "duration", remarks),
@@ -183,6 +220,10 @@ fn quantity(quantity: Quantity) -> CareQuantity {
         unit: quantity.unit.map(|unit| unit.value),
         code: quantity.code.map(|code| code.value),
     }
+}
+
+fn range(range: QuantityRange) -> CareRange {
+    CareRange { low: range.low.map(quantity), high: range.high.map(quantity) }
 }
 
 /// Extensions as they are; `timing` knows which it must heed.

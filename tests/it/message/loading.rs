@@ -15,7 +15,7 @@ fn the_binary_holds_every_file_of_the_schedules() {
         let programme = programmes.get(name).unwrap_or_else(|| panic!("{name} is not built in"));
         assert_eq!(catalogue().languages(name), LANGUAGES);
         // What a programme does not say, general says.
-        assert_eq!(programme.whatsapp_templates.len(), 15, "{name}");
+        assert_eq!(programme.whatsapp_templates.len(), 17, "{name}");
     }
     assert_eq!(programmes.iter().count(), names.len());
     assert_eq!(programmes.get("linden").unwrap().sender_name, "Linden");
