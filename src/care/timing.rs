@@ -222,6 +222,9 @@ pub struct Decimal(pub serde_json::Number);
 impl Decimal {
     /// Numerator and denominator (a power of ten), or `None` beyond 18 digits before or after the point.
     fn ratio(&self) -> Option<(i128, i128)> {
+        if let Some(whole) = self.0.as_i64().filter(|whole| whole.abs() < 10_i64.pow(18)) {
+            return Some((i128::from(whole), 1));
+        }
         let text = self.0.to_string();
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
@@ -242,6 +245,9 @@ impl Decimal {
 
     /// This value times `factor`, when that is a whole number that fits.
     pub fn whole_times(&self, factor: i64) -> Option<i64> {
+        if let Some(whole) = self.0.as_i64() {
+            return whole.checked_mul(factor);
+        }
         let (numerator, denominator) = self.ratio()?;
         let product = numerator.checked_mul(i128::from(factor))?;
         if product % denominator == 0 { i64::try_from(product / denominator).ok() } else { None }
@@ -267,6 +273,9 @@ impl Decimal {
 
     /// How it compares to zero: the sign and the digits say it, whatever the size.
     fn sign(&self) -> std::cmp::Ordering {
+        if let Some(whole) = self.0.as_i64() {
+            return whole.cmp(&0);
+        }
         let text = self.0.to_string();
         let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
         match (mantissa.contains(|c| matches!(c, '1'..='9')), mantissa.starts_with('-')) {

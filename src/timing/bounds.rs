@@ -1,6 +1,6 @@
 //! Where a rule ends: bounds, count, and a duration that is a course length in disguise.
 
-use super::course::{Limits, Rule};
+use super::course::{Limits, Rule, WallEnd};
 use super::moment::{DAY_SECONDS, Moment, Start, Wall, instant, plus_months, wall};
 use super::normal::{Frame, Once, is_bounded};
 use super::notes::{Decision, Findings};
@@ -66,11 +66,10 @@ pub(super) fn limits(
         }
         (None, None) => None,
     };
-    let first = rule.first(&limits, frame.zone).unwrap_or(frame.start.wall);
     if let Some(Quantity { value, code, unit }) = length {
         let value_and_unit = value.as_ref().zip(code.as_deref().or(unit.as_deref()));
         let fits = value_and_unit
-            .is_some_and(|(value, unit)| lasting(value, unit, first, frame, &mut limits));
+            .is_some_and(|(value, unit)| lasting(value, unit, rule, frame, &mut limits));
         if !fits {
             findings.ask_that(
                 Decision::BadBounds,
@@ -78,7 +77,7 @@ pub(super) fn limits(
             );
         }
     } else if let Some((value, unit)) = course_in_duration(repeat)
-        && lasting(value, unit, first, frame, &mut limits)
+        && lasting(value, unit, rule, frame, &mut limits)
     {
         findings.assume(Decision::DurationAsCourse);
     }
@@ -107,9 +106,9 @@ fn end_of_period(period: &Period, frame: Frame<'_>, findings: &mut Findings, lim
     let Some(text) = &period.end else { return };
     let zone = frame.zone;
     let (end, at) = match Moment::parse(text) {
-        Some(Moment::Days { end, .. }) => (end * DAY_SECONDS, instant(zone, end * DAY_SECONDS)),
-        Some(Moment::Local(end)) => (end + 1, instant(zone, end).plus_ms(1_000)),
-        Some(Moment::At(end)) => (wall(zone.local(end)) + 1, end.plus_ms(1_000)),
+        Some(Moment::Days { end, .. }) => (end * DAY_SECONDS, WallEnd::Inclusive),
+        Some(Moment::Local(end)) => (end + 1, WallEnd::Inclusive),
+        Some(Moment::At(end)) => (wall(zone.local(end)) + 1, WallEnd::At(end.plus_ms(1_000))),
         None => {
             findings
                 .ask_that(Decision::BadValue, "the end of boundsPeriod is no date or date-time");
@@ -126,13 +125,14 @@ fn end_of_period(period: &Period, frame: Frame<'_>, findings: &mut Findings, lim
 fn lasting(
     value: &Decimal,
     unit: &str,
-    first: Wall,
+    rule: &Rule,
     frame: Frame<'_>,
     limits: &mut Limits,
 ) -> bool {
     if !value.is_positive() {
         return false;
     }
+    let first = rule.first(limits, frame.zone).unwrap_or(frame.start.wall);
     let days = |day_seconds: i64| value.whole_times(day_seconds).map(|s| first.saturating_add(s));
     let months = |months: i64| {
         let later = plus_months(first.div_euclid(DAY_SECONDS), value.whole_times(months)?);
@@ -146,7 +146,7 @@ fn lasting(
         _ => None,
     };
     if let Some(end) = calendar {
-        limits.end_at_wall(end, instant(frame.zone, end));
+        limits.end_at_wall(end, WallEnd::Exclusive);
         return true;
     }
     let elapsed = match unit {

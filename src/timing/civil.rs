@@ -73,6 +73,11 @@ impl Civil {
         (&self.parts[0].days, self.parts[0].times.len() as i64)
     }
 
+    /// At most so many slots share a base day.
+    pub(super) fn most_a_day(&self) -> i64 {
+        self.parts.iter().map(|part| part.times.len() as i64).max().unwrap_or(0)
+    }
+
     /// The first slot that is not before `from`.
     pub(super) fn next(&self, from: Wall) -> Option<Wall> {
         let on = |days: &Days, time: &i64| {

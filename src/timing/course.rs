@@ -10,6 +10,9 @@ use crate::care::slot::Planned;
 use crate::care::zone::Resolved;
 use crate::care::{Occurrence, Slot, UtcMs, Zone};
 
+/// Up to here a rough upper limit does.
+const ROUGHLY: i64 = 100_000;
+
 /// When something is due, before limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
@@ -33,15 +36,26 @@ pub(super) enum Rate {
     PerMonths(i64, i64),
 }
 
+/// How an end by the wall clock is resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WallEnd {
+    /// The first second no more.
+    Exclusive,
+    /// The second before it is the last one.
+    Inclusive,
+    /// It was given as this instant, the first no more.
+    At(UtcMs),
+}
+
 /// From when to when a rule holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
     /// First wall-clock time.
     from_wall: Wall,
-    /// First wall-clock time no more: the limit of rules by the wall clock,
+    /// First wall-clock time no more,
     until_wall: Wall,
-    /// and the same resolved: the limit of elapsed rules.
-    until_resolved: UtcMs,
+    /// and how elapsed rules, which live in instants, read it.
+    until_as: WallEnd,
     /// First instant no more, for either (lengths in hours).
     until: UtcMs,
 }
@@ -51,17 +65,18 @@ impl From<Start> for Limits {
         Self {
             from_wall: start.wall,
             until_wall: Wall::MAX,
-            until_resolved: UtcMs::MAX,
+            until_as: WallEnd::Exclusive,
             until: UtcMs::MAX,
         }
     }
 }
 
 impl Limits {
-    /// Ends at a wall-clock time that is the instant `at`; an earlier end stays.
-    pub(super) fn end_at_wall(&mut self, wall: Wall, at: UtcMs) {
-        self.until_wall = self.until_wall.min(wall);
-        self.until_resolved = self.until_resolved.min(at);
+    /// Ends at a wall-clock time; an earlier end stays.
+    pub(super) fn end_at_wall(&mut self, wall: Wall, read_as: WallEnd) {
+        if wall < self.until_wall {
+            (self.until_wall, self.until_as) = (wall, read_as);
+        }
     }
 
     /// Ends at an instant; an earlier end stays.
@@ -128,7 +143,7 @@ impl Rule {
             Self::Nothing | Self::Events(_) => {}
             Self::Civil(civil) => {
                 if let Some(next) = civil.nth(limits.from_wall, count) {
-                    limits.until_wall = limits.until_wall.min(next);
+                    limits.end_at_wall(next, WallEnd::Exclusive);
                 }
             }
             Self::Elapsed { first, step_ms } => {
@@ -192,7 +207,7 @@ impl Course {
                 let passed = instant(zone, from).since(*first).max(0) / step_ms;
                 let begin = first.plus_ms(passed.saturating_mul(*step_ms));
                 let instants = std::iter::successors(Some(begin), |at| Some(at.plus_ms(*step_ms)));
-                let instants = instants.take(most).take_while(|at| *at < self.elapsed_until());
+                let instants = instants.take(most).take_while(|at| *at < self.elapsed_until(zone));
                 let walls = instants.map(|at| wall_at(zone, at));
                 into.extend(walls.skip_while(|wall| *wall < from).take_while(|wall| *wall < to));
             }
@@ -207,12 +222,21 @@ impl Course {
                 let wall = wall(local);
                 wall < self.limits.until_wall && instant(zone, wall) < self.limits.until
             }
-            (_, Planned::Elapsed(at)) => at < self.elapsed_until(),
+            (_, Planned::Elapsed(at)) => at < self.elapsed_until(zone),
         }
     }
 
-    fn elapsed_until(&self) -> UtcMs {
-        self.limits.until.min(self.limits.until_resolved)
+    /// Where elapsed rules end.
+    fn elapsed_until(&self, zone: &Zone) -> UtcMs {
+        let Limits { until_wall, until_as, until, .. } = self.limits;
+        if until_wall == Wall::MAX {
+            return until;
+        }
+        until.min(match until_as {
+            WallEnd::Exclusive => instant(zone, until_wall),
+            WallEnd::Inclusive => instant(zone, until_wall - 1).plus_ms(1_000),
+            WallEnd::At(at) => at,
+        })
     }
 
     /// The wall-clock times that can name an instant of the window, cut by the limits.
@@ -224,18 +248,23 @@ impl Course {
         (calendar(first).max(self.limits.from_wall), calendar(last).min(self.limits.until_wall))
     }
 
-    /// An upper limit of how many slots the window holds; costs nothing.
+    /// An upper limit of how many slots the window holds; a rough one, at no cost, where that is enough.
     pub(super) fn at_most(&self, zone: &Zone, from: UtcMs, to: UtcMs) -> i64 {
         match &self.rule {
             Rule::Nothing => 0,
             Rule::Events(events) => events.len() as i64,
             Rule::Civil(civil) => {
+                let days = to.since(from).max(0) / (DAY_SECONDS * 1_000) + 4;
+                let rough = days.saturating_mul(civil.most_a_day());
+                if rough <= ROUGHLY {
+                    return rough;
+                }
                 let (first, last) = self.wall_window(zone, from, to);
                 if first < last { civil.before(last) - civil.before(first) } else { 0 }
             }
             Rule::Elapsed { first, step_ms } => {
                 let from = from.max(*first);
-                to.min(self.elapsed_until()).since(from).max(0) / step_ms + 1
+                to.min(self.elapsed_until(zone)).since(from).max(0) / step_ms + 1
             }
         }
     }
@@ -295,7 +324,7 @@ impl Course {
                 let passed = from.since(*first).max(0);
                 let skipped = passed / step_ms + i64::from(passed % step_ms != 0);
                 let mut at = first.plus_ms(skipped.saturating_mul(*step_ms));
-                let end = to.min(self.elapsed_until()).min(calendar_end());
+                let end = to.min(self.elapsed_until(zone)).min(calendar_end());
                 while at < end {
                     push(Planned::Elapsed(at), at, zone.local(at));
                     at = at.plus_ms(*step_ms);
@@ -354,7 +383,7 @@ impl Course {
                 let passed = from.since(*first).max(0);
                 let skipped = passed / step_ms + i64::from(passed % step_ms != 0);
                 let at = first.plus_ms(skipped.saturating_mul(*step_ms));
-                (at < to.min(self.elapsed_until()).min(calendar_end())).then_some(at)
+                (at < to.min(self.elapsed_until(zone)).min(calendar_end())).then_some(at)
             }
             Rule::Nothing | Rule::Events(_) => {
                 let mut events = Vec::new();

@@ -38,6 +38,9 @@ use plan::{Plan, plan};
 /// A window with more occurrences than this is refused.
 pub const MAX_OCCURRENCES: i64 = 1_000_000;
 
+/// Room made at once for the answer; beyond it the list grows as it fills.
+const RESERVED: usize = 64;
+
 /// What an expansion needs besides the dosages.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -78,7 +81,7 @@ impl Compiled<'_> {
     /// Two windows that meet give together what one over both gives. The work is bounded by the answer,
     /// whatever the order says.
     pub fn occurrences(&self, from: UtcMs, to: UtcMs) -> Option<Vec<Occurrence>> {
-        let mut occurrences = Vec::with_capacity(self.room(from, to)?);
+        let mut occurrences = Vec::with_capacity(self.room(from, to)?.min(RESERVED));
         for (dosage, course) in (1_u16..).zip(&self.plan.courses) {
             course.expand(dosage, self.zone, (from, to), &mut occurrences);
         }
@@ -90,7 +93,7 @@ impl Compiled<'_> {
     /// nothing appended, when they may be more than [`MAX_OCCURRENCES`].
     pub fn instants(&self, from: UtcMs, to: UtcMs, into: &mut Vec<UtcMs>) -> Option<()> {
         let begin = into.len();
-        into.reserve(self.room(from, to)?);
+        into.reserve(self.room(from, to)?.min(RESERVED));
         for course in &self.plan.courses {
             course.instants(self.zone, (from, to), into);
         }

@@ -144,8 +144,8 @@ fn offset_seconds(text: &str) -> Option<i64> {
 pub(super) struct Start {
     /// By the patient's clock.
     pub(super) wall: Wall,
-    /// As an instant.
-    pub(super) at: UtcMs,
+    /// As an instant, where it was given as one.
+    at: Option<UtcMs>,
     /// Whether a time of day was given; a date means 00:00 without saying so.
     pub(super) precision: Precision,
 }
@@ -165,16 +165,21 @@ impl Start {
     pub(super) fn of(moment: Moment, zone: &Zone) -> Self {
         match moment {
             Moment::Days { first, .. } => {
-                Self { precision: Precision::Day, ..Self::at_wall(first * DAY_SECONDS, zone) }
+                Self { precision: Precision::Day, ..Self::at_wall(first * DAY_SECONDS) }
             }
-            Moment::Local(wall) => Self::at_wall(wall, zone),
-            Moment::At(at) => Self { wall: wall(zone.local(at)), at, precision: Precision::Time },
+            Moment::Local(wall) => Self::at_wall(wall),
+            Moment::At(at) => Self { at: Some(at), ..Self::at_wall(wall(zone.local(at))) },
         }
     }
 
     /// A start with a time, by the patient's clock.
-    pub(super) fn at_wall(wall: Wall, zone: &Zone) -> Self {
-        Self { wall, at: instant(zone, wall), precision: Precision::Time }
+    pub(super) const fn at_wall(wall: Wall) -> Self {
+        Self { wall, at: None, precision: Precision::Time }
+    }
+
+    /// As an instant.
+    pub(super) fn instant(&self, zone: &Zone) -> UtcMs {
+        self.at.unwrap_or_else(|| instant(zone, self.wall))
     }
 
     /// The day from which days, weeks and months are counted.

@@ -397,7 +397,7 @@ impl Reader<'_, '_> {
             return self.refuse(Decision::Cycle);
         }
         let first = match self.frame.start.precision {
-            Precision::Time => self.frame.start.at,
+            Precision::Time => self.frame.start.instant(self.frame.zone),
             Precision::Day => instant(self.frame.zone, first * DAY_SECONDS + origin),
         };
         let step_ms = seconds.saturating_mul(1_000).min(UtcMs::MAX.0);

@@ -91,7 +91,7 @@ fn steps<'a>(
             let ends: Option<Vec<Wall>> =
                 step.iter().map(|part| part.course.limits.end(context.zone)).collect();
             let end = ends?.into_iter().max()?;
-            start = Some(Start::at_wall(end, context.zone));
+            start = Some(Start::at_wall(end));
         }
         parts.extend(step);
     }
