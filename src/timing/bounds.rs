@@ -1,7 +1,7 @@
 //! Where a rule ends: bounds, count, and a duration that is a course length in disguise.
 
 use super::course::{Limits, Rule, WallEnd};
-use super::moment::{DAY_SECONDS, Moment, Start, Wall, instant, plus_months, wall};
+use super::moment::{DAY_SECONDS, Moment, Start, instant, plus_months, wall};
 use super::normal::{Frame, Once, is_bounded};
 use super::notes::{Decision, Findings};
 use crate::care::Zone;
@@ -76,10 +76,15 @@ pub(super) fn limits(
                 "the length of the bounds is no positive number with a unit",
             );
         }
-    } else if let Some((value, unit)) = course_in_duration(repeat)
+    } else if *rule != Rule::Nothing
+        && let Some((value, unit)) = course_in_duration(repeat)
         && lasting(value, unit, rule, frame, &mut limits)
     {
         findings.assume(Decision::DurationAsCourse);
+        if repeat.count.is_some_and(|count| !rule.has_room(count, &limits)) {
+            let told = "a duration that ends the course leaves no room for the count";
+            findings.ask_that(Decision::DurationAsCourse, told);
+        }
     }
     if let Some(count) = count(repeat, once, findings) {
         rule.stop_after(count, &mut limits);

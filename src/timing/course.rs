@@ -137,6 +137,13 @@ impl Rule {
         }
     }
 
+    /// Whether the limits end after so many slots by the wall clock, not before.
+    pub(super) fn has_room(&self, count: i64, limits: &Limits) -> bool {
+        let Self::Civil(civil) = self else { return true };
+        let last = civil.nth(limits.from_wall, count.saturating_sub(1).max(0));
+        last.is_none_or(|last| last < limits.until_wall)
+    }
+
     /// Ends the limits where slot number `count` + 1 would be.
     pub(super) fn stop_after(&self, count: i64, limits: &mut Limits) {
         match self {

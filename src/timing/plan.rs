@@ -122,6 +122,17 @@ fn course(
     let start = own(timing, context.zone, findings).or(start);
     let frame =
         Frame { zone: context.zone, routine: context.routine, start: start.unwrap_or_default() };
+    if dosage.is_as_needed() {
+        *findings = Findings::default();
+        findings.nothing(Decision::AsNeeded);
+        // As a step it ends where its bounds end: nobody knows when a count of it is reached.
+        let bounds = timing
+            .repeat
+            .as_ref()
+            .map(|repeat| limits(repeat, &Rule::Nothing, None, frame, &mut Findings::default()));
+        let limits = bounds.unwrap_or_else(|| Limits::from(frame.start));
+        return Course { rule: Rule::Nothing, limits };
+    }
     let reading = read(timing, frame, findings);
     let Reading { rule, once } = reading.unwrap_or_else(|| {
         if timing.code.is_some() || dosage.text.is_some() || dosage.patient_instruction.is_some() {
@@ -140,11 +151,6 @@ fn course(
         Some(repeat) => limits(repeat, &rule, once, frame, findings),
         None => Limits::from(frame.start),
     };
-    if dosage.is_as_needed() {
-        *findings = Findings::default();
-        findings.nothing(Decision::AsNeeded);
-        return Course { rule: Rule::Nothing, limits };
-    }
     Course { rule, limits }
 }
 

@@ -280,6 +280,15 @@ fn whole_dosages() {
         (json!([{}]), Confidence::None, vec![]),
         (json!([]), Confidence::None, vec![]),
         (json!([{"asNeededBoolean": true}, {"timing": daily}]), Exact, vec!["03-07T08:00"]),
+        // NHS complex4-alt2: a first step that is taken as needed ends nobody knows when.
+        (json!([{"sequence": 1, "asNeededBoolean": true, "timing": {"repeat": {"count": 1}}}, {"sequence": 2, "timing": daily}]), Review,
+            vec!["03-07T08:00"]),
+        (json!([{"sequence": 1, "asNeededBoolean": true, "timing": {"repeat": {"boundsPeriod": {"end": "2025-03-07"}}}}, {"sequence": 2, "timing": daily}]), Exact,
+            vec![]),
+        // fhircore's antenatal visits: each lasts its month, eight of them do not fit into one.
+        (json!([{"timing": {"repeat": {"count": 8, "duration": 1, "durationUnit": "mo", "period": 1, "periodUnit": "mo"}}}]), Review,
+            vec!["03-07T08:00"]),
+        (json!([{"timing": {"repeat": {"duration": 3, "durationUnit": "d"}}}]), Confidence::None, vec![]),
         (json!([{"timing": daily, "modifierExtension": [{"url": "urn:x"}]}]), Review, vec!["03-07T08:00"]),
     ] {
         let case = Case::new(dosages.clone(), "UTC", "2025-03-07");
