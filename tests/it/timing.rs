@@ -2,6 +2,7 @@
 
 mod laws;
 mod tables;
+mod text;
 
 use crate::zones::{data, local, utc};
 use Confidence::{Exact, Review};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! schedules = schedule *( ";" schedule )          side by side
-//!           | schedule *( [","] "then" schedule ) one after the other: steps 1, 2, ...; all but the last end
+//!           | schedule *( [","|";"] "then" schedule )  one after the other: steps 1, 2, ...; all but the last end
 //! schedule  = [ "step" n ":" ] phrase *( [","] phrase )          in any order, each kind once
 //!
 //! phrase = rate | days | month-days | times | events | dates | limit | condition

@@ -24,11 +24,13 @@ pub fn parse(text: &str) -> Result<Vec<Dosage>, TextFault> {
         if parser.peek(0).is_none() {
             break;
         }
-        let found = if parser.eat(&Lexeme::Semicolon) { Joint::SideBySide } else { Joint::Then };
+        let between = parser.at;
+        parser.eat(&Lexeme::Semicolon);
+        let found = if parser.eat_word(&["then"]) { Joint::Then } else { Joint::SideBySide };
         if joint != Joint::None && joint != found {
+            parser.at = between;
             return Err(parser.fault(FaultKind::Ambiguous, NUMBERED));
         }
-        parser.eat_word(&["then"]);
         joint = found;
     }
     if joint == Joint::Then {
