@@ -2,7 +2,7 @@
 
 /// Why a text is no timing. It names a place, a kind and the fix; of the text itself it holds one word at most.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("column {column}: {}{kind}; {expected}", .word.as_ref().map(|word| format!("`{word}` ")).unwrap_or_default())]
+#[error("column {column}: {} {kind}; {expected}", .word.as_ref().map_or_else(|| "this".to_owned(), |word| format!("`{word}`")))]
 pub struct TextFault {
     /// Where, in characters from 1.
     pub column: usize,

@@ -6,7 +6,7 @@
 //! schedule  = [ "step" n ":" ] phrase *( [","] phrase )          in any order, each kind once
 //!
 //! phrase = rate | days | month-days | times | events | dates | limit | condition
-//! rate   = n times a [m] unit | once, twice a unit | n x/unit | every [other | m] unit | daily, weekly, ...
+//! rate   = n times a [m] unit | once, twice a unit | n x/unit | every [other | m] unit | daily, weekly, quarterly, ...
 //!        | QD OD BID BD TID TDS QID QDS QOD QnH               never "m" alone: min or months?
 //! days   = Mon Wed Fri | Mon-Fri | weekdays | weekends        never "MO": Monday or monthly?
 //! month-days = on the 1st and 15th | on 31 | on the last day [ "or skip" | "or the last day" ]
@@ -27,6 +27,8 @@
 //!   schedules).
 //! - A day of the month that a month lacks is served on the month's last day, `or skip` leaves it out. FHIR's
 //!   timing-dayOfMonth only filters, so days after the 28th carry [`native::MONTH_END`] beside it.
+//! - Both `;` and `then` in one text are refused: does what stands before the `;` go on beside the steps? Numbers
+//!   say it (`step 1: ...; step 1: ...; step 2: ...`); equal ones run side by side, none stands beside them all.
 //! - `until` is inclusive. `from` a date `for` a length becomes `boundsPeriod`, a length alone `boundsDuration`,
 //!   for FHIR has one `bounds[x]`. `from 2026-01-05T10:00` starts at that time.
 //! - `n times` is a total where it cannot be anything else: beside a rate with its own number or in hours, or

@@ -71,6 +71,7 @@ pub(super) fn adverb(word: &str) -> Option<(u32, Unit)> {
         "weekly" => (1, Unit::Week),
         "fortnightly" => (2, Unit::Week),
         "monthly" => (1, Unit::Month),
+        "quarterly" => (3, Unit::Month),
         "yearly" | "annually" => (1, Unit::Year),
         _ => return None,
     })
@@ -149,6 +150,7 @@ pub(super) fn code(word: &str) -> Option<usize> {
         "am" => "morn",
         "pm" => "aft",
         "bed" | "qhs" => "hs",
+        "nightly" => "night",
         word => word,
     };
     EVENTS.iter().position(|event| event.code.replace('.', "").eq_ignore_ascii_case(word))
