@@ -239,6 +239,16 @@ pub enum Why {
         /// What is understood.
         expected: String,
     },
+    /// A text of the timing column that is no timing.
+    #[error("character {character} {found}; {expected}")]
+    Phrase {
+        /// Where, in characters from 1.
+        character: usize,
+        /// What is wrong there.
+        found: String,
+        /// What to write, with an example.
+        expected: String,
+    },
     /// A date that could be read two ways.
     #[error("could be day/month or month/day; write YYYY-MM-DD")]
     AmbiguousDate,

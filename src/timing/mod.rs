@@ -23,6 +23,7 @@ mod moment;
 mod normal;
 mod notes;
 mod plan;
+pub mod text;
 
 pub use activity::{
     ActivityContext, activity_confidence, activity_slot, expand_activity, next_activity_slot,

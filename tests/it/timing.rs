@@ -4,6 +4,7 @@ mod laws;
 mod milestones;
 mod native;
 mod tables;
+mod text;
 
 use crate::zones::{data, local, utc};
 use Confidence::{Exact, Review};

@@ -7,6 +7,7 @@ mod cells;
 mod columns;
 mod order;
 mod patient;
+mod phrase;
 
 use crate::import::Settings;
 use crate::import::change::{Change, Identity, Item, Key, PatientChange, Reading, Revision};

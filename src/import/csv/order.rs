@@ -2,7 +2,7 @@
 
 use super::cells::{date, flag, not_understood, number, parts, time, word};
 use super::columns::{Column, Row};
-use super::patient_identity;
+use super::{patient_identity, phrase};
 use crate::care::timing::{Decimal, Period, Repeat, Timing};
 use crate::care::{Activity, ActivityKind, ActivityStatus, Class, Dosage, Phi, Schedule};
 use crate::import::change::{ActivityChange, AnchorFrom, Identity, Key, Reference, fingerprint};
@@ -120,8 +120,20 @@ fn schedule(
     remarks: &mut Remarks,
 ) -> Result<When, Remark> {
     let as_needed = flag(row, Column::Prn)?;
-    let repeat = repeat(row, start)?;
     let of = |schedule| When { kind, schedule, local_start: None };
+    if let Some(dosages) = phrase::read(row, start)? {
+        if let (ActivityKind::Appointment, Some(at)) = (kind, phrase::only_date(&dosages)) {
+            return Ok(When { local_start: Some(at), ..of(Schedule::Unscheduled) });
+        }
+        let kind = if kind == ActivityKind::Appointment { ActivityKind::CheckIn } else { kind };
+        let dosages = dosages.into_iter().map(|dosage| Dosage {
+            text: told.map(str::to_owned),
+            as_needed_boolean: dosage.as_needed_boolean.or(as_needed.then_some(true)),
+            ..dosage
+        });
+        return Ok(When { kind, ..of(Schedule::Dosages(dosages.collect())) });
+    }
+    let repeat = repeat(row, start)?;
     let Some(repeat) = repeat else {
         return Ok(match (kind, start) {
             (ActivityKind::Appointment, Some((_, Date::Instant(start)))) => {

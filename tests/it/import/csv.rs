@@ -94,6 +94,107 @@ fn what_a_spreadsheet_damaged_is_refused_with_its_column() {
     assert!(why(&items)[1].contains("scientific notation"), "{:?}", why(&items));
 }
 
+/// The dosages of an order whose row has these further columns.
+fn dosages_of(columns: &str, cells: &str) -> Vec<Value> {
+    let items =
+        csv_items(&format!("patient_id,order_id,type,title,{columns}\nP,1,medication,X,{cells}\n"));
+    match &activity(&items).activity.schedule {
+        Schedule::Dosages(dosages) => {
+            dosages.iter().map(|dosage| serde_json::to_value(dosage).unwrap()).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Every day at 08:00, with more in the `repeat`.
+fn at_eight(more: &Value) -> Value {
+    let mut repeat = json!({"timeOfDay": ["08:00:00"]});
+    repeat.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({"repeat": repeat})
+}
+
+#[test]
+fn a_timing_is_read_as_text_and_bounded_by_start_and_end() {
+    let (first, last) = ("2026-01-05", "2026-03-01");
+    let from = json!({"boundsPeriod": {"start": first}});
+    let until = json!({"boundsPeriod": {"end": last}});
+    let both = json!({"boundsPeriod": {"start": first, "end": last}});
+    let week = json!({"boundsDuration": {"value": 7, "code": "d"}});
+    let twice = json!({"boundsPeriod": {"start": first}, "count": 2});
+    let told = json!({"text": "One", "asNeededBoolean": true, "timing": at_eight(&both)});
+    let rows = [
+        ("08:00,,,,", json!([{"timing": at_eight(&json!({}))}])),
+        ("08:00,2026-01-05,,,", json!([{"timing": at_eight(&from)}])),
+        ("08:00 from 2026-01-05,2026-01-05,2026-03-01,,", json!([{"timing": at_eight(&both)}])),
+        ("08:00 until 2026-03-01,2026-01-05,,,", json!([{"timing": at_eight(&both)}])),
+        // Several: each is bounded and told; steps start with the first and end with the last.
+        ("08:00; 08:00,2026-01-05,2026-03-01,One,yes", json!([told, told])),
+        (
+            "\"08:00 x2, then 08:00\",2026-01-05,2026-03-01,,",
+            json!([
+                {"sequence": 1, "timing": at_eight(&twice)},
+                {"sequence": 2, "timing": at_eight(&until)},
+            ]),
+        ),
+        // A length counts from the first slot after the start, which is the order's anchor.
+        ("08:00 for 7 days,2026-01-05,,,", json!([{"timing": at_eight(&week)}])),
+        ("2026-03-01 09:00,2026-01-05,,,", json!([{"timing": {"event": ["2026-03-01T09:00:00"]}}])),
+    ];
+    for (cells, expected) in rows {
+        let got = dosages_of("timing,start,end,dose_text,prn", cells);
+        assert_eq!(json!(got), expected, "{cells}");
+    }
+    for alias in ["schedule", "When"] {
+        assert_eq!(
+            dosages_of(alias, "08:00"),
+            [json!({"timing": at_eight(&json!({}))})],
+            "{alias}"
+        );
+    }
+    // One date with a time is an appointment's start, as in the column start; several are visits.
+    let visit = |timing: &str| {
+        let table = format!("patient_id,order_id,type,timing\nP,1,visit,\"{timing}\"\n");
+        let items = csv_items(&table);
+        let read = activity(&items);
+        (read.activity.kind, read.local_start.map(|start| start.to_string()))
+    };
+    let start = Some("2026-03-05 09:30:00".to_owned());
+    assert_eq!(visit("2026-03-05 09:30"), (ActivityKind::Appointment, start));
+    assert_eq!(visit("2026-03-05 09:30, 2026-04-05 09:30"), (ActivityKind::CheckIn, None));
+}
+
+#[test]
+#[rustfmt::skip] // a row a line
+fn a_timing_that_is_none_or_contradicts_its_row_is_refused() {
+    let phrase = Why::Phrase {
+        character: 9,
+        found: "could be read two ways".to_owned(),
+        expected: "write `min` or `months`, such as `every 90 min`".to_owned(),
+    };
+    let understood = |expected: &str| Why::NotUnderstood { expected: expected.to_owned() };
+    let apart = understood("either timing, or times, days, every, times_per_day and count");
+    let (start, end) = (understood("one start, here or in timing"), understood("one end, here or in timing"));
+    let order = understood("a date not before start");
+    let cases = [
+        ("timing", "every 5 m", "timing", &phrase),
+        ("timing,times", "08:00,09:00", "timing", &apart),
+        ("timing,days", "08:00,mon", "timing", &apart),
+        ("timing,every", "08:00,2d", "timing", &apart),
+        ("timing,times_per_day", "08:00,2", "timing", &apart),
+        ("timing,count", "08:00,3", "timing", &apart),
+        ("timing,start", "08:00 from 2026-01-05,2026-01-06", "start", &start),
+        ("timing,end", "08:00 until 2026-01-05,2026-01-06", "end", &end),
+        ("timing,end", "08:00 for 7 days,2026-01-06", "end", &end),
+        ("timing,end", "2026-03-01 09:00,2026-01-06", "end", &understood("no end beside dates")),
+        ("timing,end", "08:00 from 2026-01-05,2026-01-04", "end", &order),
+        ("timing,start", "08:00 until 2026-01-05,2026-01-06", "end", &order),
+    ];
+    for (columns, cells, column, expected) in cases {
+        let items = csv_items(&format!("patient_id,order_id,type,title,{columns}\nP,1,medication,X,{cells}\n"));
+        assert_eq!(rejected(&items), [(column, expected)], "{cells}: {:?}", why(&items));
+    }
+}
+
 #[test]
 fn rows_are_checked_against_header_and_each_other() {
     let table = "patient_id,name,phone\n1,Ann\n2,\"Ben\nB\",0712000002\n3,C,0712000003,,\n4,D,0712000004,x\n,E,0712000005\n";
@@ -182,6 +283,7 @@ fn p10_no_cell_stands_in_a_report() {
         "title",
         "start",
         "end",
+        "timing",
         "times",
         "days",
         "every",
