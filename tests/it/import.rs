@@ -21,6 +21,7 @@ mod apply;
 mod command;
 mod csv;
 mod fhir;
+mod protocol;
 
 /// Zones by name only: reading checks names and resolves nothing.
 struct Names;

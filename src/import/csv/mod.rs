@@ -8,6 +8,7 @@ mod columns;
 mod order;
 mod patient;
 mod phrase;
+mod protocol;
 
 use crate::import::Settings;
 use crate::import::change::{Change, Identity, Item, Key, PatientChange, Reading, Revision};

@@ -2,7 +2,7 @@
 
 use super::cells::{date, flag, not_understood, number, parts, time, word};
 use super::columns::{Column, Row};
-use super::{patient_identity, phrase};
+use super::{patient_identity, phrase, protocol};
 use crate::care::timing::{Decimal, Period, Repeat, Timing};
 use crate::care::{Activity, ActivityKind, ActivityStatus, Class, Dosage, Phi, Schedule};
 use crate::import::change::{ActivityChange, AnchorFrom, Identity, Key, Reference, fingerprint};
@@ -121,6 +121,11 @@ fn schedule(
 ) -> Result<When, Remark> {
     let as_needed = flag(row, Column::Prn)?;
     let of = |schedule| When { kind, schedule, local_start: None };
+    if let Some(schedule) = protocol::read(row)? {
+        // A milestone is a day to come on, not an appointment with a time.
+        let kind = if kind == ActivityKind::Appointment { ActivityKind::CheckIn } else { kind };
+        return Ok(When { kind, ..of(schedule) });
+    }
     if let Some(dosages) = phrase::read(row, start)? {
         if let (ActivityKind::Appointment, Some(at)) = (kind, phrase::only_date(&dosages)) {
             return Ok(When { local_start: Some(at), ..of(Schedule::Unscheduled) });

@@ -2,6 +2,7 @@
 
 use super::{Diff, Located, Stop, Taken, apart};
 use crate::care::ids::{ActivityId, PatientId};
+use crate::care::milestone::Facts;
 use crate::care::{Activity, ActivityStatus, Confidence, Schedule, UtcMs, Zone};
 use crate::import::change::{ActivityChange, AnchorFrom, Identity, Revision};
 use crate::import::date::Date;
@@ -157,6 +158,9 @@ impl Diff<'_> {
         {
             record.status = ended;
         }
+        if let Schedule::Protocol { facts, .. } = &mut record.schedule {
+            learn(facts, stored.map(|stored| &stored.record.schedule), self.now);
+        }
         let mut remarks = Vec::new();
         if self.has_rival(patient, id, &record) {
             record.review.push(Why::SameMedicine.to_string());
@@ -236,6 +240,21 @@ impl Diff<'_> {
 struct Made {
     fresh: HeldActivity,
     remarks: Vec<Remark>,
+}
+
+/// Fills in when the house learnt of the enrolment and of what is met: now, unless it is known already.
+fn learn(facts: &mut Facts, stored: Option<&Schedule>, now: UtcMs) {
+    let known = match stored {
+        Some(Schedule::Protocol { facts, .. }) => Some(facts),
+        _ => None,
+    };
+    let enrolled = known.and_then(|known| known.enrolled.clone());
+    facts.enrolled = enrolled.or_else(|| Some(now.rfc3339()));
+    for (milestone, met) in &mut facts.met {
+        let same = known.and_then(|known| known.met.get(milestone)).filter(|k| k.at == met.at);
+        let recorded = same.and_then(|known| known.recorded.clone());
+        met.recorded = recorded.or_else(|| Some(now.rfc3339()));
+    }
 }
 
 /// Its own date, else its plan's start, else the date it was written, else the first import's.

@@ -51,16 +51,16 @@ async fn fhir(house: &House, resources: &[Value]) -> Vec<ResourceReport> {
     run(house, documents.into_iter(), Mode::Write, None).await.0
 }
 
-async fn csv(house: &House, table: &str) -> Vec<ResourceReport> {
+pub(super) async fn csv(house: &House, table: &str) -> Vec<ResourceReport> {
     let document = Document { source: "a.csv".to_owned(), body: Ok(Body::Csv(table.to_owned())) };
     run(house, std::iter::once(document), Mode::Write, None).await.0
 }
 
-fn outcomes(reports: &[ResourceReport]) -> Vec<&'static str> {
+pub(super) fn outcomes(reports: &[ResourceReport]) -> Vec<&'static str> {
     reports.iter().map(|report| report.outcome.word()).collect()
 }
 
-fn reasons(reports: &[ResourceReport]) -> String {
+pub(super) fn reasons(reports: &[ResourceReport]) -> String {
     let all = reports.iter().flat_map(|report| report.reasons.iter().map(ToString::to_string));
     all.collect::<Vec<_>>().join("\n")
 }

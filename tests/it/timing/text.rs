@@ -7,7 +7,6 @@ use FaultKind::{
 };
 use carebell::care::timing::native::{CYCLE, MINIMUM_SPACING, MONTH_END, WHILE_AWAKE};
 use carebell::care::{Confidence, Dosage, Timing};
-use carebell::timing::confidence;
 use carebell::timing::text::{FORMS, FaultKind, parse, say};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -412,7 +411,8 @@ fn what_is_read_leaves_the_engine_no_question() {
     for (text, _) in SAID {
         let model = serde_json::to_value(parse(text).unwrap()).unwrap();
         let case = super::Case::new(model, "Europe/Berlin", "2026-01-05");
-        let (confidence, notes) = confidence(&case.dosages, case.context());
+        let compiled = case.compiled();
+        let (confidence, notes) = (compiled.confidence(), compiled.notes());
         assert_ne!(confidence, Confidence::Review, "{text}: {notes:?}");
         assert_eq!(confidence == Confidence::None, say(&case.dosages).contains("needed"), "{text}");
     }
