@@ -1,6 +1,8 @@
 //! The time engine: outside schedules, the traps that real plans set, and its laws.
 
 mod laws;
+mod oracle;
+mod sweep;
 mod tables;
 
 use crate::zones::{data, local, utc};
