@@ -1,5 +1,6 @@
 //! The time engine: outside schedules, the traps that real plans set, and its laws.
 
+mod corpus;
 mod laws;
 mod oracle;
 mod sweep;
