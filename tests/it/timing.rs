@@ -3,6 +3,7 @@
 mod corpus;
 mod laws;
 mod oracle;
+mod outside;
 mod sweep;
 mod tables;
 

@@ -8,7 +8,7 @@ arithmetic in UTC. Nothing here follows the engine's code; it follows the projec
 Pinned: Python 3.11, python-dateutil 2.9.0.post0, tzdata 2026.6 (IANA 2026f). Another release of the zone rules is
 refused, for the expectations would be others.
 
-    timings.py --seed 2026 --count 3000 --most 9 --out tests/data/timing/oracle.ndjson
+    timings.py --seed 2026 --count 3000 --most 7 --out tests/data/timing/oracle.ndjson
 
 Each line: id, dosages, zone, anchor, from, to, routine (where there is one), and `expected`: occurrences (slot,
 local, utc, merged) and confidence. `local` is left out where the slot's name says it; `a|b` as confidence leaves
@@ -60,6 +60,11 @@ class Rejected(Exception):
 
 
 # --- clocks ---------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=None)
+def every_zone():
+    return sorted(zoneinfo.available_timezones() - {"Factory", "localtime"})
 
 
 @lru_cache(maxsize=None)
@@ -318,8 +323,8 @@ class Course:
         hours = {"min": 1 / 60, "h": 1, "d": 24, "wk": 168}[unit] * value
         self.end = self.meaning.instant(self.first, self.zone) + timedelta(seconds=round(hours * 3600))
 
-    def within(self, slot):
-        at = self.meaning.instant(slot, self.zone)
+    def within(self, found):
+        at, slot = found
         if self.end and at >= self.end:
             return False
         if isinstance(self.meaning, Elapsed):
@@ -331,14 +336,15 @@ class Course:
         # Where a gap puts instants out of order, a name two days later cannot come back.
         ends = [until, self.end, self.resolved_end]
         past = min(end for end in ends if end) + timedelta(days=2)
-        all_slots = self.meaning.slots(self.start, self.zone)
-        before = itertools.takewhile(lambda slot: self.meaning.instant(slot, self.zone) < past, all_slots)
+        slots = ((self.meaning.instant(slot, self.zone), slot) for slot in self.meaning.slots(self.start, self.zone))
+        before = itertools.takewhile(lambda found: found[0] < past, slots)
         return itertools.islice(filter(self.within, before), self.count)
 
-    def slots(self, until):
-        """(instant, name) up to an instant, and perhaps a little further."""
-        for slot in self.kept(until):
-            yield self.meaning.instant(slot, self.zone), self.meaning.name(slot)
+    def slots(self, low, high):
+        """(instant, name) of those in a window."""
+        for at, slot in self.kept(high):
+            if low <= at < high:
+                yield at, self.meaning.name(slot)
 
     def rank(self):
         """By the first slot's name. Names by the wall clock come first: beside an instant they have no order that
@@ -347,7 +353,7 @@ class Course:
         first = next(self.kept(far), None)
         if first is None:
             raise Rejected
-        return isinstance(self.meaning, Elapsed), first
+        return isinstance(self.meaning, Elapsed), first[1]
 
     def after(self):
         """The local date-time at which the next step starts; None without an end."""
@@ -367,7 +373,7 @@ class Nothing:
 
     sure = "none"
 
-    def slots(self, _until):
+    def slots(self, _low, _high):
         return []
 
     def rank(self):
@@ -387,8 +393,8 @@ class Events:
         if len({at for at, _ in self.found}) < len(self.found) and len({n[-1] == "Z" for _, n in self.found}) > 1:
             raise Rejected
 
-    def slots(self, _until):
-        return sorted(self.found)
+    def slots(self, low, high):
+        return [(at, name) for at, name in self.found if low <= at < high]
 
     def rank(self):
         return ()
@@ -402,8 +408,7 @@ class Draw:
 
     def __init__(self, chance):
         self.chance = chance
-        every = sorted(zoneinfo.available_timezones() - {"Factory", "localtime"})
-        self.zone = chance.choice(every) if chance.random() < 0.08 else chance.choice(ZONES)
+        self.zone = chance.choice(every_zone()) if chance.random() < 0.08 else chance.choice(ZONES)
         moves = changes(self.zone)
         if moves and chance.random() < 0.7:
             self.focus = chance.choice(moves)
@@ -1036,8 +1041,7 @@ def case(name, draw, most):
     found = []
     for number, (_, course, _) in enumerate(ranked, 1):
         suffix = "" if number == 1 else "#%d" % number
-        found += [(at, number, slot, slot + suffix) for at, slot in course.slots(draw.high)
-                  if draw.low <= at < draw.high]
+        found += [(at, number, slot, slot + suffix) for at, slot in course.slots(draw.low, draw.high)]
     occurrences = []
     for at, together in itertools.groupby(sorted(found), key=lambda one: one[0]):
         first, *others = [name for _, _, _, name in together]

@@ -6,9 +6,7 @@
 
 use super::Case;
 use crate::zones::{data, utc};
-use carebell::care::{
-    Dosage, Occurrence, Programme, Routine, Schedule, UtcMs, ZoneRules,
-};
+use carebell::care::{Dosage, Occurrence, Programme, Routine, Schedule, UtcMs, ZoneRules};
 use carebell::import::{Body, Change, Document, Settings, read};
 use carebell::timing::confidence;
 use carebell::zones::Zones;
@@ -30,7 +28,8 @@ struct Order {
 /// Every order in a file. A file without a resource is dosages and nothing else.
 fn orders(json: &Value) -> Vec<Order> {
     let mut found = Vec::new();
-    let is_fragment = |json: &Value| json.get("resourceType").is_none() && json.get("items").is_none();
+    let is_fragment =
+        |json: &Value| json.get("resourceType").is_none() && json.get("items").is_none();
     match json {
         Value::Array(dosages) => {
             found.push(Order { path: "dosages".to_owned(), dosages: dosages.clone() });
@@ -100,15 +99,14 @@ fn imported(order: &Order) -> (Vec<Dosage>, Vec<String>) {
         Document { source: "order.json".to_owned(), body: Ok(Body::Fhir(request.to_string())) };
     let items = read(&document, &settings);
     let remarks = items.iter().flat_map(|item| item.remarks.iter().map(ToString::to_string));
-    let dosages = items.iter().flat_map(carebell::import::Item::changes).find_map(|change| {
-        match change {
+    let dosages =
+        items.iter().flat_map(carebell::import::Item::changes).find_map(|change| match change {
             Change::Activity(change) => match &change.activity.schedule {
                 Schedule::Dosages(dosages) => Some(dosages.clone()),
                 _ => None,
             },
             _ => None,
-        }
-    });
+        });
     (dosages.unwrap_or_default(), remarks.collect())
 }
 

