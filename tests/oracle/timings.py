@@ -428,12 +428,15 @@ class Draw:
         shift = timedelta(days=self.chance.uniform(-1.5, 1) - back)
         return wall(self.low, self.zone) + shift
 
-    def moment(self, local, whole, partial=0.0):
-        """A FHIR date or dateTime at about a local time."""
+    def moment(self, local, whole, partial=0.0, exactly=None):
+        """A FHIR date or dateTime at about a local time, or at exactly that time of its day."""
         chance = self.chance
-        local = local.replace(microsecond=0, second=0 if chance.random() < 0.9 else chance.randrange(60))
-        if chance.random() < 0.6:
-            local = local.replace(minute=local.minute // 15 * 15)
+        if exactly is not None:
+            local = datetime.combine(local.date(), exactly)
+        else:
+            local = local.replace(microsecond=0, second=0 if chance.random() < 0.9 else chance.randrange(60))
+            if chance.random() < 0.6:
+                local = local.replace(minute=local.minute // 15 * 15)
         if chance.random() < partial:
             return local.strftime(chance.choice(["%Y-%m", "%Y"]))
         if chance.random() < whole:
@@ -514,6 +517,16 @@ class Draw:
         """One routine for several dosages, drawn before them."""
         self.chance.choice([self.tables, self.meals])()
         self.settled = True
+
+    def slot_time(self, rule):
+        """A time of day at which a rule has a slot; for an interval one that its start makes likely."""
+        if "timeOfDay" in rule.repeat:
+            return clock(self.chance.choice(rule.repeat["timeOfDay"]))
+        start = Start.read(self.anchor, self.zone)
+        if isinstance(rule.meaning, Elapsed):
+            step = rule.meaning.step * self.chance.randrange(5)
+            return wall(start.at + step, self.zone).time()
+        return self.chance.choice([start.local.time(), time(8), time(20)])
 
     def days(self):
         return sorted(self.chance.sample(range(7), self.chance.choice([1, 1, 2, 2, 3, 5, 7])))
@@ -878,13 +891,20 @@ def bounded(draw, rule, forms=("end", "both", "start", "duration", "duration"), 
     repeat, chance = rule.repeat, draw.chance
     form = chance.choice(forms)
     near = wall(draw.focus, draw.zone)
+
+    def limit(local, partial):
+        """Often at the very second of a slot."""
+        if chance.random() < 0.4:
+            return draw.moment(local, 0, exactly=draw.slot_time(rule))
+        return draw.moment(local, whole=0.4, partial=partial)
+
     if form in ("end", "both", "start"):
         period = {}
         if form != "end":
-            period["start"] = draw.moment(draw.some_start(), whole=0.4, partial=0.15)
+            period["start"] = limit(draw.some_start(), 0.15)
         if form != "start":
             later = near + timedelta(hours=chance.choice([-2, 0, 1, 5, 24, 50, 200]) * chance.random())
-            period["end"] = draw.moment(later, whole=0.4, partial=0.1)
+            period["end"] = limit(later, 0.1)
         repeat["boundsPeriod"] = period
     elif form == "duration":
         value, unit = chance.choice([
