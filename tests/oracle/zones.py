@@ -14,12 +14,10 @@ each year, noon on 1 January and on 1 July. A gap is shifted forward, of a fold 
 import hashlib
 import sys
 import zoneinfo
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
-import tzdata
+from clocks import IANA, UTC, every_zone
 
-IANA = "2026f"
-UTC = timezone.utc
 FROM, TO = datetime(2020, 1, 1, tzinfo=UTC), datetime(2038, 1, 1, tzinfo=UTC)
 
 
@@ -60,13 +58,9 @@ def sequence(zone):
 
 
 def main():
-    zoneinfo.reset_tzpath(to=[])
-    if tzdata.IANA_VERSION != IANA:
-        raise SystemExit("tzdata is %s, the file is for %s" % (tzdata.IANA_VERSION, IANA))
-    names = sorted(zoneinfo.available_timezones() - {"Factory", "localtime"})
     with open(sys.argv[1], "w", encoding="utf-8") as out:
         out.write("IANA %s\n" % IANA)
-        for name in names:
+        for name in every_zone():
             number, found = sequence(zoneinfo.ZoneInfo(name))
             text = "".join("%d\n" % at for at in found)
             out.write("%s %d %s\n" % (name, number, hashlib.sha256(text.encode()).hexdigest()[:16]))

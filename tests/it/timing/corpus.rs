@@ -37,12 +37,12 @@ fn orders(json: &Value) -> Vec<Order> {
         fragment if is_fragment(fragment) => {
             found.push(Order { path: "dosage".to_owned(), dosages: vec![fragment.clone()] });
         }
-        resource => gather(resource, String::new(), &mut found),
+        resource => gather(resource, "", &mut found),
     }
     found
 }
 
-fn gather(json: &Value, path: String, found: &mut Vec<Order>) {
+fn gather(json: &Value, path: &str, found: &mut Vec<Order>) {
     let timing = |timing: &Value| json!({"timing": timing});
     let inside = |name: &str| {
         if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
@@ -61,7 +61,7 @@ fn gather(json: &Value, path: String, found: &mut Vec<Order>) {
                         vec![timing(member)]
                     }
                     _ => {
-                        gather(member, inside(name), found);
+                        gather(member, &inside(name), found);
                         continue;
                     }
                 };
@@ -72,7 +72,7 @@ fn gather(json: &Value, path: String, found: &mut Vec<Order>) {
         }
         Value::Array(members) => {
             for (index, member) in members.iter().enumerate() {
-                gather(member, format!("{path}[{index}]"), found);
+                gather(member, &format!("{path}[{index}]"), found);
             }
         }
         _ => {}

@@ -82,9 +82,9 @@ fn daily(vector: &Replan, release: &str) -> Case {
 /// Every slot of a window with its instant; those that are announced together count each.
 fn slots(case: &Case, from: UtcMs, to: UtcMs) -> BTreeMap<Slot, UtcMs> {
     let occurrences = case.expand(from, to).occurrences;
-    let named = occurrences.iter().flat_map(|o| {
-        std::iter::once(&o.slot).chain(&o.merged).map(|slot| (slot.clone(), o.at))
-    });
+    let named = occurrences
+        .iter()
+        .flat_map(|o| std::iter::once(&o.slot).chain(&o.merged).map(|slot| (slot.clone(), o.at)));
     named.collect()
 }
 

@@ -121,7 +121,7 @@ fn compare(file: &Path) -> usize {
     for (row, (all, wrong)) in rows {
         println!("{row:24} {all:8} {wrong:6} different");
     }
-    println!("{} read, {different} different", read);
+    println!("{read} read, {different} different");
     assert_eq!(different, 0, "of {read} cases {different} differ:\n{shown}");
     read
 }

@@ -67,7 +67,7 @@ impl Row {
         if let Some(confidence) = &self.confidence {
             assert_eq!(expansion.confidence.word(), confidence, "{told}");
         }
-        let after = self.after.as_deref().map(local).unwrap_or(NaiveDateTime::MIN);
+        let after = self.after.as_deref().map_or(NaiveDateTime::MIN, local);
         let due: Vec<&Occurrence> =
             expansion.occurrences.iter().filter(|o| o.local > after).collect();
         if let Some(theirs) = &self.expected {

@@ -12,7 +12,6 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::sync::Arc;
 
 /// Slots of a day.
 const QUARTERS: i64 = 96;
@@ -69,10 +68,10 @@ fn round(case: &mut Case, tz: &TimeZone, first: NaiveDate) -> Vec<UtcMs> {
 }
 
 /// A zone's line: how often its clocks change, and the digest of its doses.
-fn line(zone: Arc<Zone>) -> String {
+fn line(zone: &Zone) -> String {
     let name = zone.name().to_owned();
     let tz = TimeZone::get(&name).unwrap();
-    let openings = openings(&zone);
+    let openings = openings(zone);
     let times: Vec<String> =
         (0..QUARTERS).map(|q| format!("{:02}:{:02}", q / 4, q % 4 * 15)).collect();
     let repeat = json!([{"timing": {"repeat": {"timeOfDay": times}}}]);
@@ -115,7 +114,7 @@ fn p7_every_dose_round_every_change_in_every_zone_is_due_once() {
     let got: String = std::thread::scope(|scope| {
         let parts = names.chunks(names.len().div_ceil(4));
         let sweep = |part: &[&str]| -> String {
-            part.iter().map(|name| line(zones.zone(name).unwrap()) + "\n").collect()
+            part.iter().map(|name| line(&zones.zone(name).unwrap()) + "\n").collect()
         };
         let running: Vec<_> = parts.map(|part| scope.spawn(move || sweep(part))).collect();
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
