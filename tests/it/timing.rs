@@ -1,8 +1,13 @@
 //! The time engine: outside schedules, the traps that real plans set, and its laws.
 
+mod corpus;
+mod dst;
 mod laws;
 mod milestones;
 mod native;
+mod oracle;
+mod outside;
+mod sweep;
 mod tables;
 mod text;
 
@@ -76,8 +81,10 @@ struct DailyTimes {
     times: Vec<String>,
     start_date: String,
     days: u32,
+    local_occurrences: usize,
     expected_utc: Vec<String>,
     merged: Vec<Vec<String>>,
+    min_separation_minutes: i64,
     note: String,
 }
 
@@ -95,6 +102,11 @@ fn p7_daily_times_over_gaps_and_folds() {
         let got: Vec<String> = expansion.occurrences.iter().map(|o| o.at.rfc3339()).collect();
         assert_eq!(got, case.expected_utc, "{} ({})", case.zone, case.note);
         assert_eq!(expansion.confidence, Confidence::Exact);
+        let slots = expansion.occurrences.iter().map(|o| 1 + o.merged.len()).sum::<usize>();
+        assert_eq!(slots, case.local_occurrences, "{} ({})", case.zone, case.note);
+        let apart = expansion.occurrences.windows(2).map(|pair| pair[1].at.since(pair[0].at));
+        let closest = apart.min().map(|apart| apart / 60_000);
+        assert_eq!(closest, Some(case.min_separation_minutes), "{} ({})", case.zone, case.note);
         let merged: Vec<Vec<Planned>> = expansion
             .occurrences
             .iter()
