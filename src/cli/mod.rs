@@ -3,6 +3,7 @@
 //! code.
 
 pub mod app;
+mod calendar;
 mod check;
 mod completions;
 mod config;
@@ -26,6 +27,7 @@ mod run;
 mod sandbox;
 pub mod stage;
 mod status;
+mod timing;
 
 pub use exit::{Exit, Failure};
 pub use output::{Color, Output, Tone, printable, wrapped};
@@ -74,6 +76,8 @@ enum Command {
     /// Decide about activities that a person must confirm first
     #[command(subcommand)]
     Review(review::Action),
+    /// Work out when an order is due, with the reasons; no patients needed
+    Timing(Box<timing::Args>),
     /// Show what a patient will be sent, when and why
     Preview(preview::Args),
     /// Tell the whole story of a reminder, sent or not
@@ -166,6 +170,7 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Status(args) => status::run(args, context),
         Command::Patients(action) => patients::run(action, context),
         Command::Review(action) => review::run(action, context),
+        Command::Timing(args) => timing::run(args, context),
         Command::Preview(args) => preview::run(args, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Jobs(action) => jobs::run(action, context),
