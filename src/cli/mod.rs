@@ -10,6 +10,7 @@ mod config;
 pub mod daemon;
 mod db;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
 mod import;
@@ -68,6 +69,8 @@ enum Command {
     Demo(demo::Args),
     /// Check the installation and say how to put right what is wrong
     Check(check::Args),
+    /// Look for what will go wrong although everything runs: zone rules that disagree
+    Doctor(doctor::Args),
     /// Show how the installation stands, in numbers
     Status(status::Args),
     /// List patients, or show one
@@ -167,6 +170,7 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Import(args) => import::run(args, context),
         Command::Demo(args) => demo::run(args, context),
         Command::Check(args) => check::run(args, context),
+        Command::Doctor(args) => doctor::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Patients(action) => patients::run(action, context),
         Command::Review(action) => review::run(action, context),
