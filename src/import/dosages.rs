@@ -93,22 +93,22 @@ pub struct Found {
 /// When the document is no JSON, nests too deep or has a key twice.
 pub fn all_of_resource(json: &str) -> Result<Vec<Found>, Remark> {
     let document: &RawValue = strict(json)?;
-    let whole = |kind| vec![element(".", document, kind)];
-    Ok(match kind_of(document) {
-        Some(kind) => whole(kind),
-        None => {
-            let elements: Vec<&RawValue> = serde_json::from_str(document.get()).unwrap_or_default();
-            let kinds: Option<Vec<Kind>> = elements.iter().map(|one| kind_of(one)).collect();
-            match kinds {
-                Some(kinds) if !kinds.is_empty() => vec![mixed(&elements, &kinds)],
-                _ => {
-                    let mut found = Vec::new();
-                    walk("", document, &mut found);
-                    found
-                }
-            }
-        }
-    })
+    if let Some(kind) = kind_of(document) {
+        return Ok(vec![element(".", document, kind)]);
+    }
+    let elements = elements(document);
+    let kinds: Option<Vec<Kind>> = elements.iter().map(|one| kind_of(one)).collect();
+    if let Some(kinds) = kinds.filter(|kinds| !kinds.is_empty()) {
+        return Ok(vec![mixed(&elements, &kinds)]);
+    }
+    let mut found = Vec::new();
+    walk("", document, &mut found);
+    Ok(found)
+}
+
+/// The elements of a list; none of anything else.
+fn elements(raw: &RawValue) -> Vec<&RawValue> {
+    serde_json::from_str(raw.get()).unwrap_or_default()
 }
 
 /// What an element is.
@@ -182,8 +182,7 @@ fn kind_of(raw: &RawValue) -> Option<Kind> {
 /// Looks for elements that say when, and into everything else.
 fn walk(path: &str, raw: &RawValue, found: &mut Vec<Found>) {
     if raw.get().starts_with('[') {
-        let elements: Vec<&RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
-        for (index, one) in elements.iter().enumerate() {
+        for (index, one) in elements(raw).into_iter().enumerate() {
             walk(&format!("{path}[{index}]"), one, found);
         }
         return;
@@ -211,12 +210,9 @@ fn says_when(name: &str, value: &RawValue) -> bool {
     if !is_compound(value) {
         return false;
     }
-    let elements: Vec<&RawValue> = match value.get().starts_with('[') {
-        true => serde_json::from_str(value.get()).unwrap_or_default(),
-        false => vec![value],
-    };
+    let timings = if value.get().starts_with('[') { elements(value) } else { vec![value] };
     let all_are =
-        || !elements.is_empty() && elements.iter().all(|one| kind_of(one) == Some(Kind::Timing));
+        || !timings.is_empty() && timings.iter().all(|one| kind_of(one) == Some(Kind::Timing));
     name.ends_with("Timing") || (matches!(name, "timing" | "schedule") && all_are())
 }
 

@@ -108,12 +108,15 @@ fn text(answer: &Answer, context: &Context) -> String {
             Weight::Attention => (Tone::Bad, "attention"),
         };
         let place = printable(&finding.place);
-        text += &format!("{}  {place}\n", context.output.paint(tone, word));
+        text += &context.output.paint(tone, word);
+        text += "  ";
+        text += wrapped(&place, 11).trim_start();
         text += &wrapped(&printable(&finding.what), 11);
         text += &wrapped(&printable(&format!("fix: {}", finding.fix)), 13);
     }
     if answer.findings.is_empty() {
-        text += &format!("{}  the sources agree\n", context.output.paint(Tone::Good, "ok       "));
+        text += &context.output.paint(Tone::Good, "ok       ");
+        text += "  the sources agree\n";
     }
     text
 }

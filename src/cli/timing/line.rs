@@ -241,7 +241,7 @@ fn unanchored<'a>(
 
 /// The id of a line that cannot be read, if it stands there once and whole.
 fn id_of(line: &[u8]) -> Option<&RawValue> {
-    struct Object<'i, 'a>(&'i mut Ids<'a>);
+    struct Object<'i, 'a>(&'i mut Vec<&'a RawValue>);
 
     impl<'a> Visitor<'a> for Object<'_, 'a> {
         type Value = ();
@@ -252,36 +252,21 @@ fn id_of(line: &[u8]) -> Option<&RawValue> {
 
         fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
             while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-                self.0.settle();
                 if key == "id" {
-                    self.0.open = Some(map.next_value()?);
+                    self.0.push(map.next_value()?);
                 } else {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
-            self.0.settle();
             Ok(())
         }
     }
 
-    let mut ids = Ids::default();
+    let mut ids = Vec::new();
     // Whatever comes after the fault does not matter.
     let _ = serde_json::Deserializer::from_slice(line).deserialize_map(Object(&mut ids));
-    match ids.whole.as_slice() {
-        [id] => Some(id),
-        _ => None,
-    }
-}
-
-/// Ids that were met. A number is whole only when something follows it.
-#[derive(Default)]
-struct Ids<'a> {
-    open: Option<&'a RawValue>,
-    whole: Vec<&'a RawValue>,
-}
-
-impl Ids<'_> {
-    fn settle(&mut self) {
-        self.whole.extend(self.open.take());
-    }
+    let [id] = ids.as_slice() else { return None };
+    // A number at the very end may go on where the line was cut.
+    let number = id.get().ends_with(|c: char| c.is_ascii_digit());
+    (!number || !line.ends_with(id.get().as_bytes())).then_some(*id)
 }

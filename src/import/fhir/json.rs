@@ -33,6 +33,9 @@ fn join(path: &str, key: &str) -> String {
     if path == "." { key.to_owned() } else { format!("{path}.{key}") }
 }
 
+/// What [`Found`] calls the primitives.
+const OWN: [&str; 3] = ["a number", "text", "true or false"];
+
 /// The kind of a fault. serde's own text quotes the value it met, so only its fixed parts are taken: the word
 /// before the value, and what was expected, which comes last.
 fn fault(error: &serde_json::Error) -> Why {
@@ -40,14 +43,16 @@ fn fault(error: &serde_json::Error) -> Why {
     match error.classify() {
         Category::Data if text.starts_with("duplicate field") => Why::DuplicateKey,
         Category::Data => {
-            let found = text
-                .strip_prefix("invalid type: ")
-                .and_then(|rest| rest.split([' ', ',']).next())
-                .unwrap_or("of another form");
+            let rest = text.strip_prefix("invalid type: ");
+            let own = |rest: &&str| OWN.iter().find(|name| rest.starts_with(**name)).copied();
+            let word = |rest: &'_ str| rest.split([' ', ',']).next().map(str::to_owned);
+            let found = rest
+                .and_then(|rest| own(&rest).map(str::to_owned).or_else(|| word(rest)))
+                .unwrap_or_else(|| "of another form".to_owned());
             let expected =
                 text.rsplit_once(", expected ").map_or("a FHIR element", |(_, rest)| rest);
             let expected = expected.split(" at line ").next().unwrap_or(expected);
-            Why::WrongType { found: found.to_owned(), expected: expected.to_owned() }
+            Why::WrongType { found, expected: expected.to_owned() }
         }
         category => Why::Syntax {
             kind: match category {

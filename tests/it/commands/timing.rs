@@ -8,12 +8,17 @@ use std::process::Stdio;
 
 /// Answers to a batch, given as bytes.
 fn batch(home: &Home, input: &[u8]) -> (Said, Vec<Value>) {
+    let said = said(home, input);
+    let answers = said.answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (said, answers)
+}
+
+fn said(home: &Home, input: &[u8]) -> Said {
     let file = home.folder().join("batch.ndjson");
     std::fs::write(&file, input).unwrap();
     let said = home.run(&["timing", "--batch", file.to_str().unwrap()]);
     assert_eq!((said.code, said.talk.as_str()), (0, ""));
-    let answers = said.answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    (said, answers)
+    said
 }
 
 /// A day in New York around the gap of 2026-03-08, with these keys over it.
@@ -222,7 +227,8 @@ fn an_id_comes_back_byte_by_byte() {
         ids.map(|id| line(&json!({})).to_string().replacen("\"id\":1", &format!("\"id\":{id}"), 1));
     let faulty = ids.map(|id| format!("{{\"id\":{id},\"zone\":5}}"));
     for lines in [whole, faulty] {
-        let (said, _) = batch(&home, lines.join("\n").as_bytes());
+        let said = said(&home, lines.join("\n").as_bytes());
+        assert_eq!(said.answer.lines().count(), ids.len());
         for (answer, id) in said.answer.lines().zip(ids) {
             assert!(answer.starts_with(&format!("{{\"id\":{id},\"confidence\":")), "{answer}");
         }
@@ -430,7 +436,7 @@ fn every_timing_of_a_resource_is_found_and_named() {
     assert_eq!((&said["anchor"], &said["anchor_from"]), (&json!("2026-03-01"), &json!("given")));
     let text = asked(&home, &[&file, "--explain"]).answer;
     assert!(text.contains("entry[1].resource.occurrenceTiming: exact"), "{text}");
-    assert!(text.contains("times-per-day: 2 a day: 08:00 20:00"), "{text}");
+    assert!(text.contains("times-per-day: 2 a day: 08:00, 20:00"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
 }
 
