@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// A longer line is not read.
 pub(super) const MAX_LINE_BYTES: usize = 4 << 20;
 
+/// More dosages are no order.
+const MOST_DOSAGES: usize = 1_000;
+
 /// So many different routines are kept in mind.
 const ROUTINES_KEPT: usize = 1_024;
 
@@ -214,6 +217,11 @@ fn dosages(
     };
     if read.dosages.is_empty() {
         return Err("nothing to expand: give one of timing, dosage, dosages and text".into());
+    }
+    if read.dosages.len() > MOST_DOSAGES {
+        return Err(
+            format!("more than {MOST_DOSAGES} dosages are no order: give it in parts").into()
+        );
     }
     Ok(read)
 }

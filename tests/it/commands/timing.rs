@@ -132,6 +132,11 @@ fn what_a_line_lacks_or_has_too_much_is_said() {
         // Rule 24: absurd sizes are answered or refused.
         (json!({"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T00:00:00Z"}), To("review", 0)),
         (json!({"anchor": "0001-01-01"}), To("exact", 1)),
+        (json!({"timing": null, "dosages": vec![json!({}); 1_000]}), To("none", 0)),
+        (
+            json!({"timing": null, "dosages": vec![json!({}); 1_001]}),
+            Error("more than 1000 dosages"),
+        ),
         (
             json!({"timing": {"repeat": {"count": 1_000_000_000_000_i64, "timeOfDay": ["08:00:00"]}}}),
             To("exact", 1),
