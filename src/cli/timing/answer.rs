@@ -165,7 +165,15 @@ mod tests {
 
     #[test]
     fn times_are_written_as_chrono_writes_them() {
-        let moments = [-62_135_596_800_000, -1, 0, 78, 951_782_400_000, 253_402_300_799_000];
+        let moments = [
+            -62_135_596_800_000,
+            -1,
+            0,
+            78,
+            1_795_366_759_000,
+            951_782_400_000,
+            253_402_300_799_000,
+        ];
         for at in moments.map(UtcMs) {
             let slot = Slot { dosage: 12, planned: Planned::Elapsed(at) };
             let (planned, local) = (slot.planned.to_string(), at.at_offset(0));
