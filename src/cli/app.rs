@@ -97,7 +97,7 @@ impl App {
         let store = open_store(loaded, &sources.rng).await?;
         store.migrate().await.context("failed to bring the database up to date")?;
         let hold = stamp_or_compare(&store, &config, &sources, stamp).await?;
-        let zones = Zones::open(None).context("failed to read the zone rules")?;
+        let zones = Zones::open(config.zones.folder()).context("failed to read the zone rules")?;
         let overlay = Some(config.schedules.dir.as_path()).filter(|dir| dir.exists());
         let catalogue = Catalogue::load(overlay).map_err(|p| catalogue_failure(&p))?;
         let programmes =

@@ -104,9 +104,16 @@ fn text(finding: &Finding, context: &Context) -> String {
 fn programmes(loaded: &Loaded) -> Vec<Problem> {
     let folder = loaded.config.schedules.dir.as_path();
     let overlay = Some(folder).filter(|dir| dir.exists());
-    let zones = match Zones::open(None) {
+    let zones = match Zones::open(loaded.config.zones.folder()) {
         Ok(zones) => zones,
-        Err(fault) => return vec![Problem::new("zone rules", fault.to_string(), "install tzdata")],
+        Err(fault) => {
+            let place = format!("{}: zones.folder", loaded.origin("zones.folder"));
+            return vec![Problem::new(
+                place,
+                fault.to_string(),
+                "write the file, or leave the key out",
+            )];
+        }
     };
     let read = Catalogue::load(overlay)
         .and_then(|catalogue| Programmes::load(overlay, &zones, &catalogue));

@@ -3,12 +3,14 @@
 //! code.
 
 pub mod app;
+mod calendar;
 mod check;
 mod completions;
 mod config;
 pub mod daemon;
 mod db;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
 mod import;
@@ -26,6 +28,7 @@ mod run;
 mod sandbox;
 pub mod stage;
 mod status;
+mod timing;
 
 pub use exit::{Exit, Failure};
 pub use output::{Color, Output, Tone, printable, wrapped};
@@ -66,6 +69,8 @@ enum Command {
     Demo(demo::Args),
     /// Check the installation and say how to put right what is wrong
     Check(check::Args),
+    /// Look for what will go wrong although everything runs: zone rules that disagree
+    Doctor(doctor::Args),
     /// Show how the installation stands, in numbers
     Status(status::Args),
     /// List patients, or show one
@@ -74,6 +79,8 @@ enum Command {
     /// Decide about activities that a person must confirm first
     #[command(subcommand)]
     Review(review::Action),
+    /// Work out when an order is due, with the reasons; no patients needed
+    Timing(Box<timing::Args>),
     /// Show what a patient will be sent, when and why
     Preview(preview::Args),
     /// Tell the whole story of a reminder, sent or not
@@ -163,9 +170,11 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Import(args) => import::run(args, context),
         Command::Demo(args) => demo::run(args, context),
         Command::Check(args) => check::run(args, context),
+        Command::Doctor(args) => doctor::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Patients(action) => patients::run(action, context),
         Command::Review(action) => review::run(action, context),
+        Command::Timing(args) => timing::run(args, context),
         Command::Preview(args) => preview::run(args, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Jobs(action) => jobs::run(action, context),

@@ -1,16 +1,23 @@
 //! `carebell preview`: what a patient will be sent, by the very expansion and decisions of the scheduler.
 
 use super::app::App;
+use super::calendar::{self, Event};
 use super::installation::{When, opened, rules, standing_of};
 use super::patients::Names;
-use super::{Context, Failure, Form};
+use super::{Context, Failure, Form, printable, wrapped};
 use crate::care::ids::{ActivityId, PatientId};
 use crate::care::time::DAY_MS;
-use crate::care::{ChannelKind, Confidence, Reason, UtcMs, Zone};
+use crate::care::{ChannelKind, Confidence, Note, Programme, Reason, UtcMs, Zone};
 use crate::schedule::{Fate, Foreseen, foresee, why_silent};
 use crate::store::activities::ActivityRow;
 use crate::store::standing::Standing;
+use crate::timing::{ActivityContext, activity_confidence};
 use serde::Serialize;
+
+/// The fate of a slot that leaves at its instant.
+const LEAVES: &str = "sent";
+/// And of one that leaves later.
+const WAITS: &str = "waits";
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -25,6 +32,9 @@ pub(super) struct Args {
     /// How many days from now
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=400))]
     days: u16,
+    /// Print a calendar (iCalendar) that a phone can subscribe to; what is taken stays unsaid without --names
+    #[arg(long, conflicts_with = "json")]
+    ics: bool,
     #[command(flatten)]
     names: Names,
     #[command(flatten)]
@@ -40,13 +50,31 @@ struct Preview {
     language: String,
     hold: Option<String>,
     slots: Vec<Line>,
+    activities: Vec<Sureness>,
     silent: Vec<Silent>,
+    #[serde(skip)]
+    sender: String,
+    #[serde(skip)]
+    now: UtcMs,
+}
+
+/// How sure an activity's expansion is, and why.
+#[derive(Debug, Serialize)]
+struct Sureness {
+    activity: ActivityId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    kind: &'static str,
+    confidence: Confidence,
+    notes: Vec<Note>,
 }
 
 /// A slot to come.
 #[derive(Debug, Serialize)]
 struct Line {
     due: When,
+    #[serde(skip)]
+    at: UtcMs,
     slot: String,
     dosage: u16,
     activity: ActivityId,
@@ -77,7 +105,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let mut tx = app.store.read().await?;
         let standing = standing_of(app, &mut tx, args.patient).await?;
         let preview = preview(args, app, &standing)?;
-        if args.form.json { context.output.json(&preview) } else { print(&preview, context) }
+        if args.ics {
+            context.output.print(&ics(&preview))
+        } else if args.form.json {
+            context.output.json(&preview)
+        } else {
+            print(&preview, context)
+        }
     })
 }
 
@@ -104,16 +138,55 @@ fn preview(args: &Args, app: &App, standing: &Standing) -> Result<Preview, Failu
         language: standing.row.patient.language.clone(),
         hold: app.hold.clone(),
         slots: slots.iter().filter_map(line).collect(),
+        activities: sureness(standing, programme, &zone, args.names),
         silent: silent.collect(),
+        sender: programme.sender_name.clone(),
+        now,
     })
+}
+
+/// The notes of every activity that is not silent, in the order in which it is stored.
+fn sureness(
+    standing: &Standing,
+    programme: &Programme,
+    zone: &Zone,
+    names: Names,
+) -> Vec<Sureness> {
+    let routine = standing.row.patient.routine.or(&programme.routine);
+    let leads = &programme.appointment_leads;
+    let context = ActivityContext { zone, routine: &routine, leads };
+    let speaks = |row: &&ActivityRow| why_silent(&standing.row, row).is_none();
+    let one = |row: &ActivityRow| {
+        let (confidence, notes) = activity_confidence(&row.activity, context);
+        Sureness {
+            activity: row.id,
+            title: names.names.then(|| row.activity.title.expose().clone()),
+            kind: row.activity.kind.word(),
+            confidence,
+            notes,
+        }
+    };
+    standing.activities.iter().filter(speaks).map(one).collect()
+}
+
+/// What would leave, as a calendar.
+fn ics(preview: &Preview) -> String {
+    let leaves = |line: &&Line| matches!(line.fate, LEAVES | WAITS);
+    let event = |line: &Line| Event {
+        identity: format!("{} {} {} {}", preview.patient, line.activity, line.dosage, line.slot),
+        at: line.at,
+        summary: line.title.clone().unwrap_or_else(|| preview.sender.clone()),
+    };
+    let events: Vec<Event> = preview.slots.iter().filter(leaves).map(event).collect();
+    calendar::calendar(&preview.sender, preview.now, &events)
 }
 
 fn line(slot: &Foreseen, activity: &ActivityRow, zone: &Zone, names: Names) -> Line {
     let when = |at: UtcMs| When::new(at, Some(zone));
     let (fate, reason, why) = match &slot.fate {
-        Fate::Leaves => ("sent", None, "due by the plan".to_owned()),
+        Fate::Leaves => (LEAVES, None, "due by the plan".to_owned()),
         Fate::Waits { until, because } => (
-            "waits",
+            WAITS,
             Some(because.clone()),
             format!("waits until {}: quiet hours", when(*until).local_minute()),
         ),
@@ -121,6 +194,7 @@ fn line(slot: &Foreseen, activity: &ActivityRow, zone: &Zone, names: Names) -> L
     };
     Line {
         due: when(slot.occurrence.at),
+        at: slot.occurrence.at,
         slot: slot.occurrence.slot.planned.to_string(),
         dosage: slot.occurrence.slot.dosage,
         activity: activity.id,
@@ -148,6 +222,17 @@ fn print(preview: &Preview, context: &Context) -> Result<(), Failure> {
     } else {
         let rows: Vec<_> = preview.slots.iter().map(cells).collect();
         output.table(&["local", "UTC", "activity", "sure", "over", "what and why"], &rows)?;
+    }
+    for Sureness { activity, title, kind, confidence, notes } in &preview.activities {
+        if notes.is_empty() {
+            continue;
+        }
+        let name = title.clone().unwrap_or_else(|| short(kind, *activity));
+        let mut told = wrapped(&printable(&format!("{name}: {}", confidence.word())), 0);
+        for Note { rule, text } in notes {
+            told += &wrapped(&printable(&format!("{rule}: {text}")), 2);
+        }
+        output.print(&told)?;
     }
     for silent in &preview.silent {
         let id = silent.activity;

@@ -2,6 +2,7 @@
 
 use super::{Context, Exit, Failure};
 use crate::clock::SystemClock;
+use crate::config::Config;
 use crate::message::{Catalogue, Programmes};
 use crate::sandbox::{Sandbox, SandboxConfig, Template};
 use crate::zones::Zones;
@@ -78,7 +79,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     args.places.lay_over(&mut config);
     config.ledger = args.ledger.clone().or(config.ledger);
-    add_templates(&mut config, &context.load()?.config.schedules.dir)?;
+    add_templates(&mut config, &context.load()?.config)?;
     context.block_on(serve(config, args, context))
 }
 
@@ -120,9 +121,9 @@ fn settings(file: &Path) -> Result<SandboxConfig, Failure> {
 }
 
 /// The templates that the programmes name count as approved, unless the settings say more of them.
-fn add_templates(config: &mut SandboxConfig, schedules: &Path) -> Result<(), Failure> {
-    let zones = Zones::open(None).context("failed to read the zone rules")?;
-    let overlay = Some(schedules).filter(|dir| dir.exists());
+fn add_templates(config: &mut SandboxConfig, house: &Config) -> Result<(), Failure> {
+    let zones = Zones::open(house.zones.folder()).context("failed to read the zone rules")?;
+    let overlay = Some(house.schedules.dir.as_path()).filter(|dir| dir.exists());
     let programmes = Catalogue::load(overlay)
         .and_then(|catalogue| Programmes::load(overlay, &zones, &catalogue))
         .map_err(|problems| super::app::catalogue_failure(&problems))?;

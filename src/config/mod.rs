@@ -14,6 +14,7 @@ mod problem;
 mod schedules;
 mod schema;
 mod secret;
+mod zones;
 
 pub use channels::{ChannelsConfig, EmailConfig, TwilioConfig, WhatsappConfig};
 pub use database::{DatabaseConfig, Engine, RefusedTls, UnverifiedTls, connect_options_policy};
@@ -27,6 +28,7 @@ pub use problem::{ConfigProblems, Problem};
 pub use schedules::SchedulesConfig;
 pub use schema::DEFAULT_FILE;
 pub use secret::Secret;
+pub use zones::ZonesConfig;
 
 use problem::Report;
 use serde::{Deserialize, Serialize};
@@ -49,6 +51,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Programmes and jobs.
     pub schedules: SchedulesConfig,
+    /// Rules of time zones.
+    pub zones: ZonesConfig,
     /// Sending.
     pub deliver: DeliverConfig,
     /// The channels.
@@ -68,6 +72,7 @@ impl Config {
         );
         self.database.validate(report);
         self.http.validate(report);
+        self.zones.validate(report);
         self.deliver.validate(report);
         self.channels.validate(report);
         self.log.validate(report);

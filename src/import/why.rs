@@ -58,6 +58,15 @@ pub enum Why {
     /// A key given twice.
     #[error("the key is given twice, and which one holds cannot be known; keep one")]
     DuplicateKey,
+    /// Objects and lists within each other without end.
+    #[error("more than {limit} objects and lists within each other; FHIR has no use for so many")]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+    },
+    /// Text, a list or whatever else.
+    #[error("is no JSON object")]
+    NotAnObject,
     /// Another type than the standard's.
     #[error("is {found}, not {expected}")]
     WrongType {

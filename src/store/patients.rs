@@ -126,6 +126,8 @@ statements! {
     PAGE = Sql::both("-- patients::page\nSELECT id FROM patients WHERE id > $1 ORDER BY id LIMIT $2");
     COUNT = Sql::both("-- patients::count\nSELECT status, count(*) AS patients FROM patients GROUP BY status ORDER BY status");
     ZONES = Sql::both("-- patients::zones\nSELECT DISTINCT zone, zone_hash FROM patients");
+    ZONE_COUNTS = Sql::both("-- patients::zone_counts\nSELECT zone, zone_hash, count(*) AS patients FROM patients \
+        WHERE status NOT IN ('deceased', 'left') GROUP BY zone, zone_hash ORDER BY zone, zone_hash");
     IN_ZONE = Sql::both("-- patients::in_zone\nSELECT id FROM patients WHERE zone = $1 AND zone_hash <> $2 ORDER BY id LIMIT $3");
     LIST = Sql::both("-- patients::list\nSELECT id, programme, status, zone, language, wake_at_ms, \
         (SELECT count(*) FROM activities WHERE activities.patient_id = patients.id AND activities.status = 'active') AS activities \
@@ -646,6 +648,22 @@ pub async fn count(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
 /// Zones in use, each with the rules that its patients were expanded by.
 pub async fn zones(tx: &mut Tx) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(on!(tx, ZONES, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
+}
+
+/// How many patients a zone has, by the rules they were expanded by.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct ZoneCount {
+    /// IANA zone.
+    pub zone: String,
+    /// Hash of the rules; empty: not expanded yet.
+    pub zone_hash: Vec<u8>,
+    /// Patients, those who left or died not counted.
+    pub patients: i64,
+}
+
+/// Zones in use with their patients.
+pub async fn zone_counts(tx: &mut Tx) -> Result<Vec<ZoneCount>> {
+    Ok(on!(tx, ZONE_COUNTS, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
 }
 
 /// Patients of a zone that were expanded by other rules than `hash`.

@@ -62,7 +62,7 @@ impl Source {
     }
 
     /// The zone of this name, if this source has it and it can be read.
-    pub(super) fn zone(&self, name: &str) -> Option<Zone> {
+    pub fn zone(&self, name: &str) -> Option<Zone> {
         match (self.kind, &self.folder) {
             (SourceKind::LastResort, _) => last_resort::zone(name),
             (SourceKind::Binary, _) => {

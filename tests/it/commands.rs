@@ -1,9 +1,11 @@
 //! The commands that look at an installation or change it, as a user meets them: the built binary on a state
 //! folder of the test's own.
 
+mod doctor;
 mod home;
 mod live;
 mod stories;
+mod timing;
 
 use home::{Home, PHONE, TITLE};
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,6 +1,6 @@
 //! FHIR data types, as narrow as the importer needs them (<https://hl7.org/fhir/R4/datatypes.html>).
 
-use super::json::{Flag, List, Number, Present, Text, Whole};
+use super::json::{Flag, List, Number, Present, Text, Whole, object};
 use crate::care::timing::{Code, Coding as CareCoding, Period};
 use serde::Deserialize;
 
@@ -138,7 +138,9 @@ pub(crate) struct Quantity {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct QuantityRange {
+    #[serde(deserialize_with = "object")]
     pub(crate) low: Option<Quantity>,
+    #[serde(deserialize_with = "object")]
     pub(crate) high: Option<Quantity>,
 }
 

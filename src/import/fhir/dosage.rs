@@ -2,7 +2,7 @@
 //! element for element: what they mean is decided in `timing`.
 
 use super::datatypes::{Concept, Extension, Quantity, QuantityRange};
-use super::json::{Flag, List, Number, Remarks, Text, Whole};
+use super::json::{Flag, List, Number, Remarks, Text, Whole, object};
 use crate::care::Dosage as CareDosage;
 use crate::care::dosage::DoseAndRate as CareDose;
 use crate::care::timing::{
@@ -11,16 +11,19 @@ use crate::care::timing::{
 };
 use crate::import::text;
 use serde::Deserialize;
+use std::fmt::Display;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Dosage {
+pub(crate) struct Dosage {
     sequence: Option<Whole>,
     text: Option<Text>,
     patient_instruction: Option<Text>,
     additional_instruction: List<Concept>,
+    #[serde(deserialize_with = "object")]
     timing: Option<Timing>,
     as_needed_boolean: Option<Flag>,
+    #[serde(deserialize_with = "object")]
     as_needed_codeable_concept: Option<Concept>,
     // R5.
     as_needed: Option<Flag>,
@@ -28,6 +31,7 @@ pub(super) struct Dosage {
     dose_and_rate: List<DoseAndRate>,
     max_dose_per_period: List<Ratio>,
     // STU3.
+    #[serde(deserialize_with = "object")]
     dose_quantity: Option<Quantity>,
     dose_range: Option<QuantityRange>,
     modifier_extension: List<Extension>,
@@ -37,7 +41,9 @@ pub(super) struct Dosage {
 #[serde(default, rename_all = "camelCase")]
 struct DoseAndRate {
     #[serde(rename = "type")]
+    #[serde(deserialize_with = "object")]
     kind: Option<Concept>,
+    #[serde(deserialize_with = "object")]
     dose_quantity: Option<Quantity>,
     dose_range: Option<QuantityRange>,
 }
@@ -51,9 +57,11 @@ struct Ratio {
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Timing {
+pub(crate) struct Timing {
     event: List<String>,
+    #[serde(deserialize_with = "object")]
     repeat: Option<Repeat>,
+    #[serde(deserialize_with = "object")]
     code: Option<Concept>,
     extension: List<Extension>,
     modifier_extension: List<Extension>,
@@ -62,8 +70,11 @@ pub(super) struct Timing {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Repeat {
+    #[serde(deserialize_with = "object")]
     bounds_period: Option<Period>,
+    #[serde(deserialize_with = "object")]
     bounds_duration: Option<Quantity>,
+    #[serde(deserialize_with = "object")]
     bounds_range: Option<QuantityRange>,
     count: Option<Whole>,
     count_max: Option<Whole>,
@@ -86,12 +97,12 @@ struct Repeat {
 impl Dosage {
     /// The dosage, and what the patient is told: the instruction for patients, else the additional
     /// instructions, else the text, else the dose as it is written.
-    pub(super) fn into_care(
+    pub(crate) fn into_care(
         self,
-        path: &str,
+        path: impl Display + Copy,
         remarks: &mut Remarks,
     ) -> (CareDosage, Option<String>) {
-        let mut at = |leaf, name: &str| remarks.take(leaf, &format!("{path}.{name}"));
+        let mut at = |leaf, name: &str| remarks.take(leaf, format_args!("{path}.{name}"));
         let (text, patient_instruction) =
             (at(self.text, "text"), at(self.patient_instruction, "patientInstruction"));
         let as_needed = self.as_needed_boolean.or(self.as_needed).map(|flag| flag.value);
@@ -111,10 +122,12 @@ impl Dosage {
             .or_else(|| dose(&dose_and_rate))
             .and_then(|told| text::block(&told));
         let dosage = CareDosage {
-            sequence: remarks.take(self.sequence, &format!("{path}.sequence")),
+            sequence: remarks.take(self.sequence, format_args!("{path}.sequence")),
             text,
             patient_instruction,
-            timing: self.timing.map(|timing| timing.into_care(&format!("{path}.timing"), remarks)),
+            timing: self
+                .timing
+                .map(|timing| timing.into_care(format_args!("{path}.timing"), remarks)),
             as_needed_boolean: as_needed,
             as_needed_codeable_concept: reason.map(Concept::into_care),
             max_dose_per_period: self
@@ -160,7 +173,7 @@ impl Ratio {
 impl Timing {
     /// The timing, element for element. The standard has `timing-daysOfCycle` and `timing-exact` on the timing
     /// and others on its `repeat`, and sources mix them up: all stand on `repeat` afterwards.
-    pub(super) fn into_care(self, path: &str, remarks: &mut Remarks) -> CareTiming {
+    pub(crate) fn into_care(self, path: impl Display + Copy, remarks: &mut Remarks) -> CareTiming {
         let mut written = self.repeat;
         let (narrowing, _): (Vec<_>, Vec<_>) = self
             .extension
@@ -176,7 +189,7 @@ impl Timing {
         }
         CareTiming {
             event: self.event.0,
-            repeat: written.map(|repeat| repeat.into_care(&format!("{path}.repeat"), remarks)),
+            repeat: written.map(|repeat| repeat.into_care(format_args!("{path}.repeat"), remarks)),
             code: self.code.map(Concept::into_care),
             modifier_extension: extensions(modifiers, path, remarks),
         }
@@ -184,12 +197,12 @@ impl Timing {
 }
 
 impl Repeat {
-    fn into_care(self, path: &str, remarks: &mut Remarks) -> CareRepeat {
+    fn into_care(self, path: impl Display + Copy, remarks: &mut Remarks) -> CareRepeat {
         let whole = |leaf, name: &str, remarks: &mut Remarks| {
-            remarks.take::<i64>(leaf, &format!("{path}.{name}"))
+            remarks.take::<i64>(leaf, format_args!("{path}.{name}"))
         };
         let number = |leaf: Option<Number>, name: &str, remarks: &mut Remarks| {
-            remarks.take(leaf, &format!("{path}.{name}"))
+            remarks.take(leaf, format_args!("{path}.{name}"))
         };
         CareRepeat {
             bounds_period: self.bounds_period,
@@ -227,7 +240,11 @@ fn range(range: QuantityRange) -> CareRange {
 }
 
 /// Extensions as they are; `timing` knows which it must heed.
-fn extensions(written: List<Extension>, path: &str, remarks: &mut Remarks) -> Vec<CareExtension> {
+fn extensions(
+    written: List<Extension>,
+    path: impl Display + Copy,
+    remarks: &mut Remarks,
+) -> Vec<CareExtension> {
     let carried = written.0.into_iter().map(|extension| CareExtension {
         url: extension.url.unwrap_or_default(),
         value_boolean: remarks.take(extension.value_boolean, path),

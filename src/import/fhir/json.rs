@@ -5,7 +5,9 @@ use crate::care::timing::Decimal;
 use crate::import::report::Remark;
 use crate::import::why::Why;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::error::Category;
 use std::fmt;
 use std::marker::PhantomData;
@@ -31,6 +33,9 @@ fn join(path: &str, key: &str) -> String {
     if path == "." { key.to_owned() } else { format!("{path}.{key}") }
 }
 
+/// What [`Found`] calls the primitives.
+const OWN: [&str; 3] = ["a number", "text", "true or false"];
+
 /// The kind of a fault. serde's own text quotes the value it met, so only its fixed parts are taken: the word
 /// before the value, and what was expected, which comes last.
 fn fault(error: &serde_json::Error) -> Why {
@@ -38,14 +43,16 @@ fn fault(error: &serde_json::Error) -> Why {
     match error.classify() {
         Category::Data if text.starts_with("duplicate field") => Why::DuplicateKey,
         Category::Data => {
-            let found = text
-                .strip_prefix("invalid type: ")
-                .and_then(|rest| rest.split([' ', ',']).next())
-                .unwrap_or("of another form");
+            let rest = text.strip_prefix("invalid type: ");
+            let own = |rest: &&str| OWN.iter().find(|name| rest.starts_with(**name)).copied();
+            let word = |rest: &'_ str| rest.split([' ', ',']).next().map(str::to_owned);
+            let found = rest
+                .and_then(|rest| own(&rest).map(str::to_owned).or_else(|| word(rest)))
+                .unwrap_or_else(|| "of another form".to_owned());
             let expected =
                 text.rsplit_once(", expected ").map_or("a FHIR element", |(_, rest)| rest);
             let expected = expected.split(" at line ").next().unwrap_or(expected);
-            Why::WrongType { found: found.to_owned(), expected: expected.to_owned() }
+            Why::WrongType { found, expected: expected.to_owned() }
         }
         category => Why::Syntax {
             kind: match category {
@@ -103,7 +110,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
                 let mut elements = Vec::new();
-                while let Some(element) = seq.next_element::<Option<T>>()? {
+                while let Some(Element(element)) = seq.next_element()? {
                     elements.extend(element);
                 }
                 Ok(List(elements))
@@ -112,6 +119,81 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 
         deserializer.deserialize_any(Elements(PhantomData))
     }
+}
+
+/// An element of a list, or nothing where a null stands. serde would take a list for an object, by position.
+struct Element<T>(Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Element<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Any<T> {
+            type Value = Element<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an element")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Element<T>, E> {
+                Ok(Element(None))
+            }
+
+            fn visit_bool<E: Error>(self, flag: bool) -> Result<Element<T>, E> {
+                T::deserialize(flag.into_deserializer()).map(|one| Element(Some(one)))
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Element<T>, E> {
+                T::deserialize(number.into_deserializer()).map(|one| Element(Some(one)))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Element<T>, E> {
+                T::deserialize(number.into_deserializer()).map(|one| Element(Some(one)))
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Element<T>, E> {
+                T::deserialize(number.into_deserializer()).map(|one| Element(Some(one)))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Element<T>, E> {
+                T::deserialize(text.into_deserializer()).map(|one| Element(Some(one)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Element<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(|one| Element(Some(one)))
+            }
+        }
+
+        deserializer.deserialize_any(Any(PhantomData))
+    }
+}
+
+/// Reads an object, or nothing where a null stands: for `deserialize_with`. serde would take a list for an
+/// object, by position.
+pub(crate) fn object<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+
+    deserializer.deserialize_any(Object(PhantomData))
 }
 
 /// A leaf that may come as another primitive than the standard's: a number as text, a text as number.
@@ -267,10 +349,17 @@ impl Remarks {
         self.0.push(Remark::at(path, why));
     }
 
-    pub(crate) fn take<T: Primitive>(&mut self, leaf: Option<Leaf<T>>, path: &str) -> Option<T> {
+    pub(crate) fn take<T: Primitive>(
+        &mut self,
+        leaf: Option<Leaf<T>>,
+        path: impl fmt::Display,
+    ) -> Option<T> {
         let leaf = leaf?;
         if let Some(found) = leaf.instead {
-            self.add(path, Why::Loose { found: found.to_owned(), expected: T::NAME.to_owned() });
+            self.add(
+                path.to_string(),
+                Why::Loose { found: found.to_owned(), expected: T::NAME.to_owned() },
+            );
         }
         Some(leaf.value)
     }

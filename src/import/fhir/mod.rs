@@ -17,3 +17,4 @@ mod scope;
 mod versions;
 
 pub(crate) use bundle::read;
+pub(crate) use dosage::{Dosage, Timing};

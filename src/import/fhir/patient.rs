@@ -176,8 +176,9 @@ fn contacts(
             (_, Some("work")) => 4,
             _ => 2,
         };
-        let rank =
-            remarks.take(telecom.rank.take(), &format!("telecom[{i}].rank")).unwrap_or(i64::MAX);
+        let rank = remarks
+            .take(telecom.rank.take(), format_args!("telecom[{i}].rank"))
+            .unwrap_or(i64::MAX);
         in_use.push((rank, weight, i, telecom));
     }
     in_use.sort_by_key(|(rank, weight, i, _)| (*rank, *weight, *i));

@@ -3,7 +3,9 @@
 use super::home::{Home, PHONE, SMS, TITLE, seeded_at, wake_until};
 use carebell::care::ids::{ActivityId, PatientId};
 use carebell::care::time::DAY_MS;
-use carebell::care::{ActivityStatus, ChannelKind, PatientStatus, ReminderState, UtcMs};
+use carebell::care::{
+    ActivityStatus, ChannelKind, Dosage, PatientStatus, ReminderState, Schedule, UtcMs,
+};
 use carebell::schedule::{Fate, foresee};
 use carebell::store::{reminders, standing};
 
@@ -189,4 +191,30 @@ async fn a_review_is_decided_on_the_revision_that_was_shown() {
     let acts: Vec<_> = home.audit().await.into_iter().map(|(_, action, _)| action).collect();
     assert_eq!(acts, ["review.confirm", "review.reject"]);
     assert_eq!(home.run(&["review", "show", &format!("act_{:032}", 1)]).code, 3);
+}
+
+#[tokio::test]
+async fn p10_the_preview_tells_its_notes_and_gives_a_calendar_without_the_drug() {
+    let home = Home::new();
+    let (id, activity) = home
+        .patient_with("one", |_, activity| {
+            let timing =
+                serde_json::json!({"repeat": {"frequency": 2, "period": 1, "periodUnit": "d"}});
+            let dosage = Dosage::of(serde_json::from_value(timing).unwrap());
+            activity.schedule = Schedule::Dosages(vec![dosage]);
+        })
+        .await;
+    let patient = id.to_string();
+    let shown = with_sms(&home, &["preview", "--patient", &patient]).answer;
+    assert_eq!(shown.matches("times-per-day: 2 a day: 08:00, 20:00").count(), 1, "{shown}");
+    let answer = with_sms(&home, &["preview", "--patient", &patient, "--json"]).json();
+    assert_eq!(answer["activities"][0]["activity"], activity.to_string());
+    assert_eq!(answer["activities"][0]["confidence"], "defaulted");
+    assert_eq!(answer["activities"][0]["notes"][0]["rule"], "times-per-day");
+    let calendar = with_sms(&home, &["preview", "--patient", &patient, "--ics"]).answer;
+    let events = calendar.matches("BEGIN:VEVENT").count();
+    assert_eq!(events, answer["slots"].as_array().unwrap().len());
+    assert!(events > 10 && !calendar.contains(TITLE), "{calendar}");
+    let named = with_sms(&home, &["preview", "--patient", &patient, "--ics", "--names"]).answer;
+    assert_eq!(named.matches(&format!("SUMMARY:{TITLE}")).count(), events, "{named}");
 }

@@ -1,0 +1,77 @@
+//! `doctor`: zone rules that disagree, as an operator learns of them.
+
+use super::home::Home;
+use serde_json::Value;
+use std::path::Path;
+
+fn old_rules() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tzif/2025b");
+    folder.to_str().unwrap().to_owned()
+}
+
+fn findings<'a>(answer: &'a Value, zone: &str) -> Vec<&'a Value> {
+    let of_zone = |finding: &&Value| finding["where"].as_str().unwrap().starts_with(zone);
+    answer["findings"].as_array().unwrap().iter().filter(of_zone).collect()
+}
+
+#[test]
+fn an_installation_that_was_never_started_is_examined_and_not_made() {
+    let home = Home::new();
+    let said = home.run(&["doctor", "--json"]);
+    assert!(said.json()["zone_rules"].is_string(), "{}", said.talk);
+    assert!(!home.state().exists());
+}
+
+#[tokio::test]
+async fn p7_zones_in_use_on_which_sources_disagree_are_named() {
+    let home = Home::new();
+    // Alberta left daylight saving time after release 2025b.
+    home.patient_with("one", |patient, _| patient.zone = "America/Edmonton".to_owned()).await;
+    home.patient_with("two", |patient, _| patient.zone = "Africa/Nairobi".to_owned()).await;
+    let old = old_rules();
+    let variables = [("CAREBELL_ZONES__FOLDER", old.as_str())];
+    let said = home.run_with(&variables, &["doctor", "--json"]);
+    assert_eq!(said.code, 1, "{}", said.talk);
+    let answer = said.json();
+    let told = findings(&answer, "America/Edmonton (1 patient)");
+    let configured =
+        told.iter().find(|one| one["what"].as_str().unwrap().contains("configured folder 2025b"));
+    let configured = configured.unwrap();
+    assert_eq!(configured["weight"], "attention");
+    assert!(configured["fix"].is_string());
+    assert_eq!(findings(&answer, "Africa/Nairobi"), Vec::<&Value>::new());
+    let text = home.run_with(&variables, &["doctor"]).answer;
+    assert!(text.contains("attention  America/Edmonton (1 patient)"), "{text}");
+    assert!(text.contains("configured folder 2025b"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[tokio::test]
+async fn zones_that_nobody_knows_need_attention() {
+    let home = Home::new();
+    home.patient_with("one", |patient, _| patient.zone = "Mars/Olympus".to_owned()).await;
+    let said = home.run(&["doctor", "--json"]);
+    assert_eq!(said.code, 1, "{}", said.talk);
+    let answer = said.json();
+    assert!(findings(&answer, "Mars/Olympus")[0]["what"].as_str().unwrap().contains("no source"));
+}
+
+#[test]
+fn a_zone_folder_must_be_one_and_tell_its_release() {
+    let home = Home::new();
+    let silent = home.folder().join("silent");
+    std::fs::create_dir(&silent).unwrap();
+    for (folder, code, says) in [
+        ("relative", 78, "zones.folder: is not an absolute path to a folder"),
+        ("/nowhere/at/all", 78, "zones.folder: is not an absolute path to a folder"),
+        (silent.to_str().unwrap(), 1, "name no release"),
+    ] {
+        let said = home.run_with(&[("CAREBELL_ZONES__FOLDER", folder)], &["check"]);
+        assert_eq!(said.code, code, "{folder}: {}", said.answer);
+        let words: Vec<&str> = said.answer.split_whitespace().collect();
+        assert!(words.join(" ").contains(says), "{folder}: {}", said.answer);
+    }
+    let old = old_rules();
+    let said = home.run_with(&[("CAREBELL_ZONES__FOLDER", old.as_str())], &["check"]);
+    assert_eq!(said.code, 0, "{}", said.answer);
+}
