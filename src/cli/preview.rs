@@ -153,8 +153,7 @@ fn sureness(
     names: Names,
 ) -> Vec<Sureness> {
     let routine = standing.row.patient.routine.or(&programme.routine);
-    let leads = &programme.appointment_leads;
-    let context = ActivityContext { zone, routine: &routine, leads };
+    let context = ActivityContext { zone, routine: &routine, programme };
     let speaks = |row: &&ActivityRow| why_silent(&standing.row, row).is_none();
     let one = |row: &ActivityRow| {
         let (confidence, notes) = activity_confidence(&row.activity, context);

@@ -12,12 +12,32 @@ const SPAN_SECONDS: i64 = 35 * DAY_SECONDS;
 /// More slots than this are not looked through.
 const MOST: usize = 4_096;
 
+/// Each dosage is held against each other, so more of them than this are left to a person.
+const MOST_DOSAGES: usize = 64;
+
+/// Asks about what the dosages' own guards forbid, if they have any.
+pub(super) fn check(parts: &[(&Dosage, &Course)], zone: &Zone, findings: &mut Findings) {
+    if parts.len() <= MOST_DOSAGES {
+        spacing(parts, zone, findings);
+        maximum(parts, zone, findings);
+    } else if parts.iter().any(|(dosage, _)| is_guarded(dosage)) {
+        findings.ask_that(Decision::ManyDosages, "so many dosages are not held against a maximum");
+    }
+}
+
+fn is_guarded(dosage: &Dosage) -> bool {
+    !dosage.max_dose_per_period.is_empty() || minimum_spacing(dosage).is_some()
+}
+
+/// The dosage's own minimum, in minutes.
+fn minimum_spacing(dosage: &Dosage) -> Option<i64> {
+    let repeat = dosage.timing.as_ref()?.repeat.as_ref()?;
+    repeat.native(native::MINIMUM_SPACING)?.value_positive_int
+}
+
 /// Asks about slots closer together than the dosages' own minimum. Two slots on one time are announced once.
-pub(super) fn spacing(parts: &[(&Dosage, &Course)], zone: &Zone, findings: &mut Findings) {
-    let minimum = parts.iter().filter_map(|(dosage, _)| {
-        let repeat = dosage.timing.as_ref()?.repeat.as_ref()?;
-        repeat.native(native::MINIMUM_SPACING)?.value_positive_int
-    });
+fn spacing(parts: &[(&Dosage, &Course)], zone: &Zone, findings: &mut Findings) {
+    let minimum = parts.iter().filter_map(|(dosage, _)| minimum_spacing(dosage));
     let Some(minutes) = minimum.max() else { return };
     for start in starts(parts, zone) {
         let mut walls: Vec<Wall> = Vec::new();
@@ -38,7 +58,7 @@ pub(super) fn spacing(parts: &[(&Dosage, &Course)], zone: &Zone, findings: &mut 
 /// Asks about more than a dosage's own maximum within its period, whatever dosages it comes from.
 ///
 /// Source: FHIR R4 Dosage.maxDosePerPeriod. Nothing is computed for the patient (design.md P12).
-pub(super) fn maximum(parts: &[(&Dosage, &Course)], zone: &Zone, findings: &mut Findings) {
+fn maximum(parts: &[(&Dosage, &Course)], zone: &Zone, findings: &mut Findings) {
     for (dosage, _) in parts {
         for ratio in &dosage.max_dose_per_period {
             match exceeds(ratio, dosage, parts, zone) {

@@ -178,13 +178,13 @@ fn on_time(
 ) -> Wall {
     let midnight = wall.div_euclid(DAY_SECONDS) * DAY_SECONDS;
     match &alert.at {
-        Some(text) => match parse_time_of_day(text) {
-            Some(time) => midnight + i64::from(time.num_seconds_from_midnight()),
-            None => {
+        Some(text) => {
+            let time = parse_time_of_day(text);
+            if time.is_none() {
                 findings.ask_that(Decision::BadValue, "an alert's time is not HH:MM");
-                wall
             }
-        },
+            time.map_or(wall, |time| midnight + i64::from(time.num_seconds_from_midnight()))
+        }
         None if reference.time_of_day().is_some() => wall,
         None => {
             let times = per_day(1, context.routine, findings);

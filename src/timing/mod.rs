@@ -39,6 +39,9 @@ use plan::{Plan, plan};
 /// A window with more occurrences than this is refused.
 pub const MAX_OCCURRENCES: i64 = 1_000_000;
 
+/// An activity with more dosages than this is asked about, and only so many are expanded.
+pub const MAX_DOSAGES: u16 = 1_000;
+
 /// Room made at once for the answer; beyond it the list grows as it fills.
 const RESERVED: usize = 64;
 

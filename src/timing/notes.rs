@@ -113,6 +113,8 @@ decisions! {
     Modifier = "modifier": "A modifier extension may change the meaning of everything.";
     /// Steps.
     Steps = "steps": "A step starts where the one before it ends; without an end all run side by side, and a person decides.";
+    /// Too many dosages.
+    ManyDosages = "many-dosages": "More than a thousand dosages are no order: those beyond are left out.";
     /// Refused for its size.
     TooMany = "too-many": "A window with more than a million occurrences is refused: ask for a shorter one.";
 }

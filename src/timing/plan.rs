@@ -1,11 +1,11 @@
 //! All dosages of one activity: steps one after the other, numbers that do not depend on the array's order.
 
-use super::Context;
 use super::bounds::{limits, own_start};
 use super::course::{Course, Limits, Rule};
 use super::moment::{Moment, Start, Wall};
 use super::normal::{Frame, Reading, anchor_event, read};
 use super::notes::{Decision, Findings};
+use super::{Context, MAX_DOSAGES};
 use super::{guards, invariants};
 use crate::care::{Confidence, Dosage, Timing, Zone};
 use smallvec::SmallVec;
@@ -41,6 +41,10 @@ pub(super) fn plan(dosages: &[Dosage], context: Context<'_>) -> Plan {
             (part.dosage.sequence, first.is_none(), first, part.dosage.canonical())
         });
     }
+    if parts.len() > usize::from(MAX_DOSAGES) {
+        parts.truncate(usize::from(MAX_DOSAGES));
+        findings.ask(Decision::ManyDosages);
+    }
     guard(&parts, context.zone, &mut findings);
     let mut courses = SmallVec::with_capacity(parts.len());
     let mut sureness = parts.iter().map(|part| part.findings.confidence).reduce(Confidence::with);
@@ -59,8 +63,7 @@ pub(super) fn plan(dosages: &[Dosage], context: Context<'_>) -> Plan {
 fn guard(parts: &[Part<'_>], zone: &Zone, findings: &mut Findings) {
     let parts: SmallVec<[(&Dosage, &Course); 1]> =
         parts.iter().map(|part| (part.dosage, &part.course)).collect();
-    guards::spacing(&parts, zone, findings);
-    guards::maximum(&parts, zone, findings);
+    guards::check(&parts, zone, findings);
 }
 
 /// Where counting starts for whatever brings no start of its own.
@@ -78,22 +81,22 @@ fn steps<'a>(
     anchor: Option<Start>,
     context: Context<'_>,
 ) -> Option<Parts<'a>> {
-    let mut numbers: Vec<i64> = dosages.iter().filter_map(|dosage| dosage.sequence).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let without_number = dosages.iter().filter(|dosage| dosage.sequence.is_none());
-    let mut parts: Parts<'_> = without_number.map(|dosage| part(dosage, anchor, context)).collect();
+    let mut ordered: SmallVec<[&Dosage; 1]> = dosages.iter().collect();
+    ordered.sort_by_key(|dosage| dosage.sequence);
+    let last = ordered.last().and_then(|dosage| dosage.sequence);
+    let mut parts = Parts::with_capacity(ordered.len());
     let mut start = anchor;
-    for (index, number) in numbers.iter().enumerate() {
-        let same = dosages.iter().filter(|dosage| dosage.sequence == Some(*number));
-        let step: Parts<'_> = same.map(|dosage| part(dosage, start, context)).collect();
-        if index + 1 < numbers.len() {
-            let ends: Option<Vec<Wall>> =
-                step.iter().map(|part| part.course.limits.end(context.zone)).collect();
-            let end = ends?.into_iter().max()?;
-            start = Some(Start::at_wall(end));
+    for step in ordered.chunk_by(|one, other| one.sequence == other.sequence) {
+        let first = parts.len();
+        parts.extend(step.iter().map(|dosage| part(dosage, start, context)));
+        // What has no number runs beside all steps.
+        if let Some(number) = step[0].sequence
+            && Some(number) != last
+        {
+            let ends: Option<SmallVec<[Wall; 1]>> =
+                parts[first..].iter().map(|part| part.course.limits.end(context.zone)).collect();
+            start = Some(Start::at_wall(ends?.into_iter().max()?));
         }
-        parts.extend(step);
     }
     Some(parts)
 }

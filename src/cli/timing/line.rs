@@ -6,7 +6,7 @@ use super::routines;
 use crate::care::{Dosage, Expansion, Note, Routine, UtcMs, ZoneRules};
 use crate::import::Remark;
 use crate::import::dosages::{Read, WrittenDosage, WrittenDosages, WrittenTiming, strict};
-use crate::timing::{self, Context, Decision};
+use crate::timing::{self, Context, Decision, MAX_DOSAGES};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -18,9 +18,6 @@ use std::sync::Arc;
 
 /// A longer line is not read.
 pub(super) const MAX_LINE_BYTES: usize = 4 << 20;
-
-/// More dosages are no order.
-const MOST_DOSAGES: usize = 1_000;
 
 /// So many different routines are kept in mind.
 const ROUTINES_KEPT: usize = 1_024;
@@ -218,9 +215,9 @@ fn dosages(
     if read.dosages.is_empty() {
         return Err("nothing to expand: give one of timing, dosage, dosages and text".into());
     }
-    if read.dosages.len() > MOST_DOSAGES {
+    if read.dosages.len() > usize::from(MAX_DOSAGES) {
         return Err(
-            format!("more than {MOST_DOSAGES} dosages are no order: give it in parts").into()
+            format!("more than {MAX_DOSAGES} dosages are no order: give it in parts").into()
         );
     }
     Ok(read)
@@ -241,7 +238,7 @@ fn unanchored<'a>(
     }
     let scheduled: Vec<Dosage> =
         dosages.iter().filter(|dosage| !dosage.is_as_needed()).cloned().collect();
-    if lacks_start(&timing::confidence(&scheduled, context(NO_ANCHOR)).1) {
+    if lacks_start(&timing::compile(&scheduled, context(NO_ANCHOR)).notes()) {
         return Err("anchor is missing, and the timing has no start of its own: give the date it counts from".into());
     }
     Ok(timing::expand(dosages, context(ANY_ANCHOR), from, to))
