@@ -111,7 +111,8 @@ fn end_of_period(period: &Period, frame: Frame<'_>, findings: &mut Findings, lim
     let Some(text) = &period.end else { return };
     let zone = frame.zone;
     let (end, at) = match Moment::parse(text) {
-        Some(Moment::Days { end, .. }) => (end * DAY_SECONDS, WallEnd::Inclusive),
+        // The whole day by the patient's clock, also an hour that comes twice at its end.
+        Some(Moment::Days { end, .. }) => (end * DAY_SECONDS, WallEnd::Exclusive),
         Some(Moment::Local(end)) => (end + 1, WallEnd::Inclusive),
         Some(Moment::At(end)) => (wall(zone.local(end)) + 1, WallEnd::At(end.plus_ms(1_000))),
         None => {
