@@ -55,27 +55,35 @@ fn p7_gap_and_fold() {
     }
 }
 
+/// One local time under two releases of the rules.
 #[derive(Deserialize)]
-struct Replan {
-    zone: String,
-    local: String,
-    tzdata_old: String,
-    tzdata_new: String,
-    utc_old: String,
-    utc_new: String,
+pub(crate) struct Replan {
+    pub zone: String,
+    pub local: String,
+    pub tzdata_old: String,
+    pub tzdata_new: String,
+    pub utc_old: String,
+    pub utc_new: String,
     changed: bool,
-    note: String,
+    pub note: String,
+}
+
+impl Replan {
+    /// The zone as a release has it.
+    pub fn zone_of(&self, release: &str) -> Zone {
+        parse_tzif(&self.zone, &tzif(release, &self.zone)).unwrap()
+    }
+}
+
+fn tzif(release: &str, zone: &str) -> Vec<u8> {
+    std::fs::read(data("tzif").join(release).join(zone)).unwrap()
 }
 
 #[test]
 fn p7_a_new_release_moves_what_it_must_and_changes_the_fingerprint() {
     let mut moved = 0;
     for case in vectors::<Replan>("dst_replan_vectors.json") {
-        let read = |release: &str| {
-            let file = data("tzif").join(release).join(&case.zone);
-            parse_tzif(&case.zone, &std::fs::read(file).unwrap()).unwrap()
-        };
-        let (old, new) = (read(&case.tzdata_old), read(&case.tzdata_new));
+        let (old, new) = (case.zone_of(&case.tzdata_old), case.zone_of(&case.tzdata_new));
         let at = local(&case.local);
         let told = format!("{} in {} ({})", case.local, case.zone, case.note);
         assert_eq!(old.resolve(at).instant(), utc(&case.utc_old), "{told}, old");
@@ -211,5 +219,36 @@ proptest! {
         if !matches!(resolved, Resolved::Gap(_)) {
             prop_assert_eq!(zone.local(resolved.instant()), wall);
         }
+    }
+    #[test]
+    fn bytes_of_a_zone_file_are_read_or_refused(
+        file in prop::sample::select(vec![("2026f", "America/Edmonton"), ("2026f", "Europe/Chisinau"), ("2022e", "Pacific/Fiji")]),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
+        cut in proptest::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut bytes = tzif(file.0, file.1);
+        for (index, byte) in changes {
+            let index = index.index(bytes.len());
+            bytes[index] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        if let Ok(zone) = parse_tzif("Test/Zone", &bytes) {
+            // Whatever was read is a table that answers.
+            for at in [UtcMs::MIN, UtcMs(0), utc("2026-11-22T00:00:00Z"), UtcMs::MAX] {
+                let wall = zone.local(at);
+                zone.resolve(wall);
+            }
+            prop_assert!(zone.segments().len() < 10_000);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_no_zone_file_or_a_sound_one(
+        header in prop::bool::ANY, bytes in proptest::collection::vec(any::<u8>(), 0..400),
+    ) {
+        let bytes = if header { [b"TZif2".as_slice(), &bytes].concat() } else { bytes };
+        let _ = parse_tzif("Test/Zone", &bytes);
     }
 }

@@ -2,10 +2,9 @@
 //! rules does to a plan that is under way.
 
 use super::Case;
-use crate::zones::{data, local, utc};
+use crate::zones::{Replan, data, local, utc};
 use carebell::care::slot::Planned;
 use carebell::care::{Routine, Slot, UtcMs};
-use carebell::zones::parse_tzif;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -53,26 +52,13 @@ fn p7_one_dose_at_each_vector_is_due_once_by_its_name() {
     }
 }
 
-#[derive(Deserialize)]
-struct Replan {
-    zone: String,
-    local: String,
-    tzdata_old: String,
-    tzdata_new: String,
-    utc_old: String,
-    utc_new: String,
-    note: String,
-}
-
 /// A daily dose at a vector's time, under one release.
 fn daily(vector: &Replan, release: &str) -> Case {
-    let file = data("tzif").join(release).join(&vector.zone);
-    let zone = parse_tzif(&vector.zone, &std::fs::read(file).unwrap()).unwrap();
     let time = vector.local.split_once('T').unwrap().1;
     let dosages = json!([{"timing": {"repeat": {"timeOfDay": [time]}}}]);
     Case {
         dosages: serde_json::from_value(dosages).unwrap(),
-        zone: Arc::new(zone),
+        zone: Arc::new(vector.zone_of(release)),
         routine: Routine::default(),
         anchor: "2020-01-01".to_owned(),
     }
