@@ -23,7 +23,10 @@ pub enum TzifError {
 }
 
 /// No offset is a day or more; the widest today are UTC-12 and UTC+14.
-const MAX_OFFSET_SECONDS: i32 = 86_400;
+const MAX_OFFSET_SECONDS: u32 = 86_400;
+
+/// No change lies further from 1970 than this, in seconds (RFC 9636 section 3.2 has it as the earliest).
+const MAX_CHANGE_SECONDS: u64 = 1 << 59;
 
 /// The zone in a TZif file.
 ///
@@ -45,7 +48,7 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Zone, TzifError> {
 
     let offset_of = |kind: usize| match types.get(kind * 6..kind * 6 + 4) {
         Some(&[a, b, c, d]) => match i32::from_be_bytes([a, b, c, d]) {
-            offset if offset.abs() < MAX_OFFSET_SECONDS => Ok(offset),
+            offset if offset.unsigned_abs() < MAX_OFFSET_SECONDS => Ok(offset),
             _ => Err(TzifError::Damaged),
         },
         _ => Err(TzifError::Damaged),
@@ -55,6 +58,9 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Zone, TzifError> {
     for (time, &kind) in times.zip(kinds) {
         let from_utc_seconds =
             time.iter().fold(0_i64, |value, &byte| (value << 8) | i64::from(byte));
+        if from_utc_seconds.unsigned_abs() > MAX_CHANGE_SECONDS {
+            return Err(TzifError::Damaged);
+        }
         if segments.last().is_some_and(|last| last.from_utc_seconds >= from_utc_seconds) {
             return Err(TzifError::Damaged);
         }

@@ -98,31 +98,35 @@ impl Parser<'_> {
     }
 
     fn is_cycle(&self) -> bool {
-        matches!(self.peek(0), Some(Lexeme::Number(_)))
-            && Unit::of(self.word(1)).is_some()
-            && self.word(2) == "on"
+        let after = if Unit::of(self.word(1)).is_some() { 2 } else { 1 };
+        matches!(self.peek(0), Some(Lexeme::Number(_))) && self.word(after) == "on"
     }
 
-    /// `21 days on, 7 days off`, in days.
+    /// `21 days on, 7 days off`, in days. The first length is in days unless it says weeks, the second like the
+    /// first.
     fn cycle(&mut self) -> Result<(u32, u32), TextFault> {
-        let on = self.cycle_days("on")?;
-        self.eat_separator();
-        Ok((on, self.cycle_days("off")?))
+        let (on, unit) = self.cycle_days("on", Unit::Day)?;
+        if !self.eat(&Lexeme::Slash) {
+            self.eat_separator();
+        }
+        Ok((on, self.cycle_days("off", unit)?.0))
     }
 
-    fn cycle_days(&mut self, end: &str) -> Result<u32, TextFault> {
+    fn cycle_days(&mut self, end: &str, usual: Unit) -> Result<(u32, Unit), TextFault> {
         let number = self.eat_number();
         let number = number.ok_or_else(|| self.fault(FaultKind::NotUnderstood, CYCLE))?;
-        let days = match Unit::of(self.word(0)) {
-            Some(Unit::Day) => number,
-            Some(Unit::Week) => number.saturating_mul(7),
+        let said = Unit::of(self.word(0));
+        let unit = said.unwrap_or(usual);
+        let days = match unit {
+            Unit::Day => number,
+            Unit::Week => number.saturating_mul(7),
             _ => return Err(self.fault(FaultKind::NotUnderstood, CYCLE)),
         };
-        self.at += 1;
+        self.at += usize::from(said.is_some());
         if !self.eat_words(&[end]) {
             return Err(self.fault(FaultKind::NotUnderstood, CYCLE));
         }
-        Ok(days)
+        Ok((days, unit))
     }
 
     fn month_end(&mut self) -> Result<Option<MonthEnd>, TextFault> {

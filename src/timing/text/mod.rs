@@ -16,7 +16,7 @@
 //!        | a code of ValueSet event-timing | AM | PM | BED
 //! dates  = 2026-03-01 09:00, 2026-04-01 09:00                 the whole schedule
 //! limit  = for n units | from date | until date | n times | x n | n times in all
-//! condition = as needed | prn | while awake | or skip | n days on [and] n days off
+//! condition = as needed | prn | while awake | or skip | n [days] on [and, /] n [days] off
 //!           | at least n h apart
 //! ```
 //!

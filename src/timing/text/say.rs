@@ -15,7 +15,7 @@ const KNOWN: [&str; 4] =
 
 /// Says when, in plain English.
 ///
-/// What [`parse`](super::parse) can give is said in words that it reads back to an equal model. What it cannot
+/// What [`parse`](super::parse()) can give is said in words that it reads back to an equal model. What it cannot
 /// (ranges, codes of nobody's, texts) is still said as it will be kept. Free text is never repeated.
 pub fn say(dosages: &[Dosage]) -> String {
     let steps = dosages.len() > 1

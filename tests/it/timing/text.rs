@@ -190,6 +190,10 @@ fn phrases_become_fhir() {
             {"url": "on", "valuePositiveInt": 21}, {"url": "off", "valuePositiveInt": 7}]}]}))),
         ("3 weeks on and 1 week off, 08:00", with(eight(), &json!({"extension": [{"url": CYCLE, "extension": [
             {"url": "on", "valuePositiveInt": 21}, {"url": "off", "valuePositiveInt": 7}]}]}))),
+        ("08:00, 21 on / 7 off", with(eight(), &json!({"extension": [{"url": CYCLE, "extension": [
+            {"url": "on", "valuePositiveInt": 21}, {"url": "off", "valuePositiveInt": 7}]}]}))),
+        ("3 weeks on, 1 off at 08:00", with(eight(), &json!({"extension": [{"url": CYCLE, "extension": [
+            {"url": "on", "valuePositiveInt": 21}, {"url": "off", "valuePositiveInt": 7}]}]}))),
         ("every 2h while awake", with(rate(1, 2, "h"), &json!({"extension": [{"url": WHILE_AWAKE, "valueBoolean": true}]}))),
         ("3x/day at least 4h apart", with(rate(3, 1, "d"), &json!({"extension": [{"url": MINIMUM_SPACING, "valuePositiveInt": 240}]}))),
         ("3x/day, at least 90 min apart", with(rate(3, 1, "d"), &json!({"extension": [{"url": MINIMUM_SPACING, "valuePositiveInt": 90}]}))),
