@@ -124,7 +124,7 @@ statements! {
     READ = sql!((select!("attempts::read", "id IN ")), (ids "$1"), (" ORDER BY id"));
     BY_PROVIDER_ID = Sql::both(select!("attempts::by_provider_id", "channel = $1 AND provider_id = $2"));
     LOST = sql!(("-- attempts::lost\nSELECT id FROM attempts WHERE state = 'intent' AND (lease_until_ms <= $1 OR instance_id IN "),
-        (ids "$2"), (") ORDER BY id LIMIT $3"));
+        (ids "$2"), (") ORDER BY lease_until_ms, id LIMIT $3"));
     PARK = sql!(("-- attempts::park\nUPDATE attempts SET state = CASE state WHEN 'intent' THEN 'unknown' ELSE state END, reason = $2, \
         wake_at_ms = NULL WHERE id IN "), (ids "$1"), (" RETURNING message_id"));
     OPEN_INSTANCES = Sql::both("-- attempts::open_instances\nSELECT DISTINCT instance_id FROM attempts WHERE state = 'intent'");

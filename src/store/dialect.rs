@@ -67,10 +67,11 @@ macro_rules! sql {
         concat!($crate::store::dialect::sql!(@column $engine $c $k)
             $(, ", ", $crate::store::dialect::sql!(@column $engine $cs $ks))*)
     };
-    (@column sqlite $c:ident id) => { concat!("unhex(value->>'", stringify!($c), "') AS ", stringify!($c)) };
-    (@column sqlite $c:ident bytes) => { concat!("unhex(value->>'", stringify!($c), "') AS ", stringify!($c)) };
-    (@column sqlite $c:ident int) => { concat!("value->>'", stringify!($c), "' AS ", stringify!($c)) };
-    (@column sqlite $c:ident text) => { concat!("value->>'", stringify!($c), "' AS ", stringify!($c)) };
+    // The casts give each column an affinity, without which SQLite does not look it up by an index.
+    (@column sqlite $c:ident id) => { concat!("CAST(unhex(value->>'", stringify!($c), "') AS BLOB) AS ", stringify!($c)) };
+    (@column sqlite $c:ident bytes) => { concat!("CAST(unhex(value->>'", stringify!($c), "') AS BLOB) AS ", stringify!($c)) };
+    (@column sqlite $c:ident int) => { concat!("CAST(value->>'", stringify!($c), "' AS INTEGER) AS ", stringify!($c)) };
+    (@column sqlite $c:ident text) => { concat!("CAST(value->>'", stringify!($c), "' AS TEXT) AS ", stringify!($c)) };
     (@column postgres $c:ident id) => { concat!("(value->>'", stringify!($c), "')::uuid AS ", stringify!($c)) };
     (@column postgres $c:ident bytes) => { concat!("decode(value->>'", stringify!($c), "', 'hex') AS ", stringify!($c)) };
     (@column postgres $c:ident int) => { concat!("(value->>'", stringify!($c), "')::bigint AS ", stringify!($c)) };
