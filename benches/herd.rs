@@ -25,6 +25,7 @@ mod postgres;
 mod process;
 
 use carebell::care::{ActivityKind, ChannelKind, UtcMs};
+use carebell::cli::stage;
 use carebell::store::{alarms, attempts, reminders};
 use figures::{cpu_seconds, status_kib};
 use house::{On, person};
@@ -176,7 +177,8 @@ async fn lateness_ms(installation: &Installation, due: UtcMs) -> Vec<i64> {
 
 /// Requests a second to the stand-in's WhatsApp, without a daemon.
 async fn bare_limit(installation: &Installation, options: &Options) -> f64 {
-    let whatsapp = installation.whatsapp();
+    let configured = stage::channels_of(&Wishes::default().sandbox, &installation.sandbox);
+    let whatsapp = configured.whatsapp.unwrap();
     let url = format!("{}/{}/messages", whatsapp.base_url, whatsapp.phone_number_id);
     let client = process::client();
     let next = AtomicU32::new(0);

@@ -105,12 +105,6 @@ impl Installation {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
-    /// Where the stand-in's WhatsApp is, and what it asks for.
-    pub fn whatsapp(&self) -> carebell::config::WhatsappConfig {
-        let wishes = Wishes::default();
-        stage::channels_of(&wishes.sandbox, &self.sandbox).whatsapp.unwrap()
-    }
-
     fn config(&self, wishes: &Wishes) -> String {
         let channels = stage::channels_of(&wishes.sandbox, &self.sandbox);
         let (Some(whatsapp), Some(twilio), Some(email)) =
