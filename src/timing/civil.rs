@@ -80,32 +80,37 @@ impl Civil {
 
     /// The first slot that is not before `from`.
     pub(super) fn next(&self, from: Wall) -> Option<Wall> {
-        let on = |days: &Days, time: &i64| {
-            let day = days.next(div_ceil(from - time, DAY_SECONDS))?;
-            Some(day * DAY_SECONDS + time)
+        let of = |part: &Part| {
+            let mut days = Once::new(|day| part.days.next(day));
+            let on = |time: &i64| {
+                let day = days.of(div_ceil(from - time, DAY_SECONDS))?;
+                Some(day * DAY_SECONDS + time)
+            };
+            part.times.iter().filter_map(on).min()
         };
-        let of = |part: &Part| part.times.iter().filter_map(|time| on(&part.days, time)).min();
         self.parts.iter().filter_map(of).min()
     }
 
     /// How many slots lie before `end`.
     pub(super) fn before(&self, end: Wall) -> i64 {
-        let of = |part: &Part| -> i64 {
-            let times = part.times.iter();
-            times.map(|time| part.days.before(div_ceil(end - time, DAY_SECONDS))).sum()
-        };
-        self.parts.iter().map(of).sum()
+        self.parts.iter().map(|part| part.before(end, |day| part.days.before(day))).sum()
     }
 
     /// The n-th slot (from 0) of those not before `from`; `None` when the calendar ends first.
     pub(super) fn nth(&self, from: Wall, n: i64) -> Option<Wall> {
-        let target = self.before(from).checked_add(n)?;
+        let counted: SmallVec<[_; 1]> =
+            self.parts.iter().map(|part| (part, part.days.counted())).collect();
+        let before = |end: Wall| -> i64 {
+            let parts = counted.iter();
+            parts.map(|(part, days)| part.before(end, |day| days.before(day))).sum()
+        };
+        let target = before(from).checked_add(n)?;
         let end = END_DAY * DAY_SECONDS;
         // Doubling first keeps the search near the start, where the answer mostly is.
         let (mut low, mut reach) = (from, DAY_SECONDS);
         let mut high = loop {
             let high = from.saturating_add(reach).min(end);
-            if self.before(high) > target {
+            if before(high) > target {
                 break high;
             }
             if high == end {
@@ -115,7 +120,7 @@ impl Civil {
         };
         while high - low > 1 {
             let middle = i64::midpoint(low, high);
-            if self.before(middle) > target { high = middle } else { low = middle }
+            if before(middle) > target { high = middle } else { low = middle }
         }
         Some(low)
     }
@@ -134,6 +139,33 @@ impl Civil {
                 take(midnight, times);
                 next = days.following(day);
             }
+        }
+    }
+}
+
+impl Part {
+    /// How many of its slots lie before `end`; `days_before` says how many of its days lie before one.
+    fn before(&self, end: Wall, days_before: impl Fn(Day) -> i64) -> i64 {
+        let mut days = Once::new(days_before);
+        self.times.iter().map(|time| days.of(div_ceil(end - time, DAY_SECONDS))).sum()
+    }
+}
+
+/// Answers about days, each asked for once: the times of a day ask about two days or three, in a row.
+struct Once<T, F> {
+    ask: F,
+    latest: Option<(Day, T)>,
+}
+
+impl<T: Copy, F: Fn(Day) -> T> Once<T, F> {
+    const fn new(ask: F) -> Self {
+        Self { ask, latest: None }
+    }
+
+    fn of(&mut self, day: Day) -> T {
+        match self.latest {
+            Some((known, answer)) if known == day => answer,
+            _ => self.latest.insert((day, (self.ask)(day))).1,
         }
     }
 }

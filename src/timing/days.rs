@@ -72,6 +72,41 @@ impl Cycle {
     }
 }
 
+/// Days that are counted many times over.
+#[derive(Debug)]
+pub(super) struct Counted<'a> {
+    days: &'a Days,
+    /// Rules by days of the month: how many lie in the second month that the rule visits and those after it,
+    /// over one cycle of the calendar.
+    in_months: Option<Vec<u32>>,
+}
+
+impl Counted<'_> {
+    /// How many of these days lie before `end`.
+    pub(super) fn before(&self, end: Day) -> i64 {
+        let (Pattern::OfMonth { first, step, .. }, Some(sums)) =
+            (self.days.pattern, &self.in_months)
+        else {
+            return self.days.before(end);
+        };
+        let end = end.min(END_DAY);
+        if end <= first {
+            return 0;
+        }
+        let within = |index: i64| {
+            let days = self.days.pattern.in_month(index);
+            days.filter(|day| (first..end).contains(day)).count() as i64
+        };
+        let anchor = month_of(first);
+        // Months after the first that end before `end`; the next one visited may hold it.
+        let whole = (month_of(end) - anchor - 1).div_euclid(step).max(0);
+        let visited = sums.len() as i64 - 1;
+        let sum = |months: i64| i64::from(sums[months as usize]);
+        let counted = whole / visited * sum(visited) + sum(whole % visited);
+        within(anchor) + counted + within(anchor + (whole + 1) * step)
+    }
+}
+
 /// How two rhythms of days compare: so many days in so many of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rhythm {
@@ -217,6 +252,26 @@ impl Days {
             }
             Pattern::OfMonth { .. } => self.pattern.before(end),
         }
+    }
+
+    /// The same days, ready to be counted many times over.
+    pub(super) fn counted(&self) -> Counted<'_> {
+        let in_months = match self.pattern {
+            Pattern::OfMonth { first, step, .. } => {
+                let second = month_of(first) + step;
+                let visited = CYCLE_MONTHS / gcd(step, CYCLE_MONTHS);
+                let mut sum = 0;
+                let months = (0..visited).map(|index| {
+                    // Far from the calendar's end, where a cycle begins anew.
+                    let index = CYCLE_MONTHS + (second + index * step) % CYCLE_MONTHS;
+                    sum += self.pattern.in_month(index).count() as u32;
+                    sum
+                });
+                Some(std::iter::once(0).chain(months).collect())
+            }
+            _ => None,
+        };
+        Counted { days: self, in_months }
     }
 
     /// How many of every `step` days from the first lie before `end` and pass the filters.
@@ -435,7 +490,9 @@ pub(super) mod tests {
                 let after = walked.iter().copied().find(|d| *d > day);
                 prop_assert!(after.is_none() || days.following(day) == after);
             }
-            prop_assert_eq!(days.before(from), walked.iter().filter(|d| **d < from).count() as i64);
+            let before = walked.iter().filter(|d| **d < from).count() as i64;
+            prop_assert_eq!(days.before(from), before);
+            prop_assert_eq!(days.counted().before(from), before);
         }
     }
 
@@ -444,6 +501,12 @@ pub(super) mod tests {
         let days = Days::of_month(0, 1, 1 << 13, 1 << 4, MonthEnds::Skip);
         // 688 Fridays the 13th in every 400 years.
         assert_eq!(days.before(4 * 146_097) - days.before(146_097), 3 * 688);
+        let years = |n: i64| n * 146_097;
+        assert_eq!(days.counted().before(years(4)), days.before(years(4)));
+        let quarterly = Days::of_month(17, 3, 1 << 31 | 1 << 30, ALL_WEEK, MonthEnds::Clamp);
+        for end in [0, 18, 100, 40_000, years(1) + 17, years(3) + 5, END_DAY - 1, END_DAY] {
+            assert_eq!(quarterly.counted().before(end), quarterly.before(end), "{end}");
+        }
         let never = Days::of_month(31, 12, 1 << 31, ALL_WEEK, MonthEnds::Skip);
         assert_eq!((never.next(31), never.before(END_DAY)), (None, 0));
     }

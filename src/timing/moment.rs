@@ -201,10 +201,17 @@ pub(super) fn month_of(day: Day) -> i64 {
 
 /// First day of a month counted since year 0, and how many days it has; `None` outside the calendar.
 pub(super) fn month(month: i64) -> Option<(Day, u32)> {
-    let year = i32::try_from(month.div_euclid(12)).ok()?;
-    let first = NaiveDate::from_ymd_opt(year, month.rem_euclid(12) as u32 + 1, 1)?;
-    let next = first.checked_add_months(Months::new(1))?;
-    Some((day(first), (day(next) - day(first)) as u32))
+    const BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    const LENGTHS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let (year, index) = (month.div_euclid(12), month.rem_euclid(12) as usize);
+    if !(1..=9_999).contains(&year) {
+        return None;
+    }
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let past = year - 1;
+    let new_year = FIRST_DAY + past * 365 + past / 4 - past / 100 + past / 400;
+    let first = new_year + BEFORE[index] + i64::from(leap && index > 1);
+    Some((first, LENGTHS[index] + u32::from(leap && index == 1)))
 }
 
 /// The instant as chrono's range allows, for windows without an end.
@@ -216,6 +223,19 @@ pub(super) fn wall_at(zone: &Zone, at: UtcMs) -> Wall {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn months_are_those_of_the_calendar() {
+        for index in
+            [12, 13, 12 * 100 + 1, 12 * 400 + 1, 12 * 1900 + 1, 12 * 2024 + 1, 12 * 9_999 + 11]
+        {
+            let first = NaiveDate::from_ymd_opt(index / 12, (index % 12) as u32 + 1, 1).unwrap();
+            let next = first.checked_add_months(Months::new(1)).unwrap();
+            let length = u32::try_from(day(next) - day(first)).unwrap();
+            assert_eq!(month(i64::from(index)), Some((day(first), length)), "{first}");
+        }
+        assert_eq!((month(11), month(12 * 10_000)), (None, None));
+    }
 
     #[test]
     fn fhir_dates_are_read_as_fhir_writes_them() {
