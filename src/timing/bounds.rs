@@ -5,7 +5,7 @@ use super::moment::{DAY_SECONDS, Moment, Start, instant, plus_months, wall};
 use super::normal::{Frame, Once, is_bounded};
 use super::notes::{Decision, Findings};
 use crate::care::Zone;
-use crate::care::timing::{Decimal, Period, Quantity, Repeat};
+use crate::care::timing::{Decimal, Period, Quantity, QuantityRange, Repeat};
 
 /// UCUM units of a period or duration in seconds; months count as 30.4375 days, as UCUM has them.
 fn unit_seconds(unit: &str) -> Option<i64> {
@@ -62,6 +62,9 @@ pub(super) fn limits(
         (Some(duration), _) => Some(duration),
         (None, Some(range)) => {
             findings.assume(Decision::BoundsRange);
+            if is_reversed(range) {
+                findings.ask_that(Decision::BadBounds, "the range of lengths is reversed");
+            }
             range.high.as_ref()
         }
         (None, None) => None,
@@ -90,6 +93,14 @@ pub(super) fn limits(
         rule.stop_after(count, &mut limits);
     }
     limits
+}
+
+/// Whether a range in one unit ends below its beginning.
+fn is_reversed(range: &QuantityRange) -> bool {
+    let (Some(low), Some(high)) = (&range.low, &range.high) else { return false };
+    let unit = |quantity: &Quantity| quantity.code.clone().or_else(|| quantity.unit.clone());
+    let (Some(least), Some(most)) = (&low.value, &high.value) else { return false };
+    unit(low) == unit(high) && most.is_at_least(1, least, 1) == Some(false)
 }
 
 fn count(repeat: &Repeat, once: Option<Once>, findings: &mut Findings) -> Option<i64> {

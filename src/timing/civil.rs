@@ -73,6 +73,11 @@ impl Civil {
         (&self.parts[0].days, self.parts[0].times.len() as i64)
     }
 
+    /// Every clock time of every part.
+    pub(super) fn times(&self) -> impl Iterator<Item = i64> {
+        self.parts.iter().flat_map(|part| part.times.iter().copied())
+    }
+
     /// At most so many slots share a base day.
     pub(super) fn most_a_day(&self) -> i64 {
         self.parts.iter().map(|part| part.times.len() as i64).max().unwrap_or(0)

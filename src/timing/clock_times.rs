@@ -99,6 +99,10 @@ fn times_per_day(n: i64, routine: &Routine, findings: &mut Findings) -> Times {
         (4, None, None) => Times::from_slice(&[8 * HOUR, 12 * HOUR, 16 * HOUR, 20 * HOUR]),
         (_, wake, bed) => spread(n, wake.map_or(WAKE, seconds), bed.map_or(BED, seconds)),
     });
+    if (times.len() as i64) < n {
+        let told = "the time from wake to bed is too short for so many times a day";
+        findings.ask_that(Decision::TimesPerDay, told);
+    }
     findings.assume_that(Decision::TimesPerDay, Told::PerDay(n, times.clone()));
     times
 }

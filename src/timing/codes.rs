@@ -5,7 +5,28 @@ use crate::care::timing::{Code, Decimal, Repeat};
 /// The `repeat` that a code stands for, with the code itself; `None` when none of its codings is in the value
 /// set (<https://hl7.org/fhir/R4/valueset-timing-abbreviation.html>, with JB and JE of v3-GTSAbbreviation).
 pub(super) fn repeat_of(code: &Code) -> Option<(&str, Repeat)> {
-    code.coding.iter().filter_map(|coding| coding.code.as_deref()).find_map(|word| {
+    known(code).next()
+}
+
+/// Whether two codings of the value set say different things.
+pub(super) fn contradict_each_other(code: &Code) -> bool {
+    let mut words = known(code).map(|(word, _)| word);
+    words.next().is_some_and(|first| words.any(|other| other != first))
+}
+
+/// The part of the day that a code names, in seconds from midnight; BED goes on past it.
+pub(super) fn part_of_day(word: &str) -> Option<std::ops::Range<i64>> {
+    const HOUR: i64 = 3_600;
+    match word {
+        "AM" => Some(0..12 * HOUR),
+        "PM" => Some(12 * HOUR..24 * HOUR),
+        "BED" => Some(18 * HOUR..28 * HOUR),
+        _ => None,
+    }
+}
+
+fn known(code: &Code) -> impl Iterator<Item = (&str, Repeat)> {
+    code.coding.iter().filter_map(|coding| coding.code.as_deref()).filter_map(|word| {
         let repeat = match word {
             "QD" => per(1, 1, "d"),
             "BID" => per(2, 1, "d"),

@@ -137,6 +137,13 @@ impl Rule {
         }
     }
 
+    /// Whether all its clock times lie in this part of the day, which may go on past midnight.
+    pub(super) fn keeps_to(&self, part: &std::ops::Range<i64>) -> bool {
+        let Self::Civil(civil) = self else { return true };
+        let within = |time: i64| part.contains(&time) || part.contains(&(time + DAY_SECONDS));
+        civil.times().all(|time| within(time.rem_euclid(DAY_SECONDS)))
+    }
+
     /// Whether the limits end after so many slots by the wall clock, not before.
     pub(super) fn has_room(&self, count: i64, limits: &Limits) -> bool {
         let Self::Civil(civil) = self else { return true };

@@ -140,7 +140,7 @@ fn period_seconds(quantity: &Quantity) -> Option<i64> {
         "h" | "hour" => 3_600,
         "d" | "day" => DAY_SECONDS,
         "wk" | "week" => 7 * DAY_SECONDS,
-        "mo" | "month" => 30 * DAY_SECONDS,
+        "mo" | "month" => 2_629_800,
         _ => return None,
     };
     let seconds = quantity.value.as_ref()?.whole_times(unit)?;

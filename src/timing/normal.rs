@@ -51,20 +51,29 @@ pub(super) fn read(timing: &Timing, frame: Frame<'_>, findings: &mut Findings) -
             "the timing's code is not in ValueSet timing-abbreviation",
         );
     }
+    if timing.code.as_ref().is_some_and(codes::contradict_each_other) {
+        reader.findings.ask_that(Decision::CodeConflict, "two codings of the timing differ");
+    }
     let has_rule = states_a_rate(repeat);
     if !timing.event.is_empty() && !is_anchor_event(timing, has_rule || coded.is_some()) {
         return Some(reader.events(&timing.event).into());
     }
     match coded {
-        Some((_, coded)) if has_rule => {
+        Some((word, coded)) if has_rule => {
             let reading = reader.repeat(repeat);
             let mut quiet = Findings::default();
             let stated = Reader { frame, extensions, findings: &mut quiet }.repeat(&coded);
-            if reading.rule.rate() != stated.rule.rate() {
-                reader.findings.ask_that(
-                    Decision::CodeConflict,
-                    "the timing's code and its repeat give different rates",
-                );
+            let conflict = if reading.rule.rate() != stated.rule.rate()
+                || (reading.once.is_some() && stated.once.is_none())
+            {
+                Some("the timing's code and its repeat give different rates")
+            } else if codes::part_of_day(word).is_some_and(|part| !reading.rule.keeps_to(&part)) {
+                Some("the timing's code names another part of the day than its repeat")
+            } else {
+                None
+            };
+            if let Some(told) = conflict {
+                reader.findings.ask_that(Decision::CodeConflict, told);
             }
             Some(reading)
         }

@@ -30,6 +30,7 @@ pub(crate) struct Dosage {
     as_needed_for: List<Concept>,
     dose_and_rate: List<DoseAndRate>,
     max_dose_per_period: List<Ratio>,
+    extension: List<Extension>,
     // STU3.
     #[serde(deserialize_with = "object")]
     dose_quantity: Option<Quantity>,
@@ -106,7 +107,12 @@ impl Dosage {
         let (text, patient_instruction) =
             (at(self.text, "text"), at(self.patient_instruction, "patientInstruction"));
         let as_needed = self.as_needed_boolean.or(self.as_needed).map(|flag| flag.value);
-        let reason = self.as_needed_codeable_concept.or(self.as_needed_for.0.into_iter().next());
+        // R5's element as R4 carries it: an extension whose concept is of no matter here.
+        let carried = self.extension.iter().any(|e| e.name().ends_with("Dosage.asNeededFor"));
+        let reason = self
+            .as_needed_codeable_concept
+            .or(self.as_needed_for.0.into_iter().next())
+            .or_else(|| carried.then(Concept::default));
         let mut doses = self.dose_and_rate.0;
         if self.dose_quantity.is_some() || self.dose_range.is_some() {
             let (dose_quantity, dose_range) = (self.dose_quantity, self.dose_range);

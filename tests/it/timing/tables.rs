@@ -189,6 +189,9 @@ fn meals_and_sleep() {
         Case::repeat(&json!({"frequency": 2, "period": 1, "periodUnit": "d"}), "2025-03-04")
             .with_routine(json!({"times_per_day": {"2": ["19:30", "07:30"]}}));
     assert_eq!(own_table.shown(day.0, day.1), ["03-04T07:30", "03-04T19:30"]);
+    let short = Case::repeat(&json!({"frequency": 2, "period": 1, "periodUnit": "d"}), "2025-03-04")
+        .with_routine(json!({"wake": "08:00", "bed": "08:00"}));
+    assert_eq!(short.confidence(), Review, "two times a day in no time");
     let waking =
         Case::repeat(&json!({"frequency": 3, "period": 1, "periodUnit": "d"}), "2025-03-04")
             .with_routine(json!({"wake": "20:00", "bed": "10:00"}));
@@ -266,6 +269,13 @@ fn whole_dosages() {
         (json!([{"timing": {"code": {"text": "twice daily"}}}]), Review, vec![]),
         (json!([{"timing": {"code": code("BID"), "repeat": {"timeOfDay": ["08:00"]}}}]), Review, vec!["03-07T08:00"]),
         (json!([{"timing": {"code": code("QD"), "repeat": {"timeOfDay": ["08:00"]}}}]), Exact, vec!["03-07T08:00"]),
+        // A part of the day that the clock times contradict; daily beside once; two codings that differ.
+        (json!([{"timing": {"code": code("BED"), "repeat": {"timeOfDay": ["08:00"]}}}]), Review, vec!["03-07T08:00"]),
+        (json!([{"timing": {"code": code("BED"), "repeat": {"timeOfDay": ["00:30"]}}}]), Exact, vec!["03-07T00:30"]),
+        (json!([{"timing": {"code": code("AM"), "repeat": {"timeOfDay": ["07:15"]}}}]), Exact, vec!["03-07T07:15"]),
+        (json!([{"timing": {"code": code("PM"), "repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}}]), Review, vec!["03-07T08:00"]),
+        (json!([{"timing": {"code": code("QD"), "repeat": {"frequency": 1}}}]), Review, vec!["03-07T08:00"]),
+        (json!([{"timing": {"code": {"coding": [{"code": "TID"}, {"code": "BID"}]}}}]), Review, vec!["03-07T08:00", "03-07T14:00", "03-07T20:00"]),
         (json!([{"timing": {"event": ["2025-03-07T09:00:00Z", "2025-03-07T09:00:00Z", "2020-01-01T00:00:00Z"], "repeat": {"count": 1}}}]), Exact,
             vec!["03-07T09:00"]),
         (json!([{"timing": {"event": ["2025-03-07"]}}]), Defaulted, vec!["03-07T08:00"]),
