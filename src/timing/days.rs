@@ -314,8 +314,11 @@ impl Pattern {
                 let from = from.max(first);
                 let anchor = month_of(first);
                 let start = anchor + step * div_ceil(month_of(from) - anchor, step);
+                // What one cycle of the calendar does not have never comes.
+                let visited = CYCLE_MONTHS / gcd(step, CYCLE_MONTHS) + 1;
                 (start..month_of(END_DAY))
                     .step_by(usize::try_from(step).unwrap_or(usize::MAX))
+                    .take(visited as usize)
                     .find_map(|index| self.in_month(index).find(|found| *found >= from))?
             }
         };
