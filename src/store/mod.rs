@@ -22,6 +22,7 @@ pub mod sources;
 pub mod standing;
 pub mod story;
 pub mod tasks;
+pub mod watch;
 
 pub use migrate::{MIGRATIONS, MigrationStatus};
 pub use open::{Engine, OpenError, connect_postgres, connect_sqlite};
@@ -197,6 +198,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         sources::STATEMENTS,
         story::STATEMENTS,
         tasks::STATEMENTS,
+        watch::STATEMENTS,
     ]
     .concat()
 }

@@ -1,0 +1,4 @@
+//! The watch: reminders that are missing are seen within the hour, whatever made them so, and all well is silent.
+
+mod dead_man;
+mod missing;
