@@ -7,6 +7,7 @@ pub mod activities;
 pub mod alarms;
 pub mod attempts;
 pub(crate) mod dialect;
+pub mod doctor;
 pub mod inbound;
 pub mod intake;
 pub mod jobs;
@@ -186,6 +187,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         activities::STATEMENTS,
         alarms::STATEMENTS,
         attempts::STATEMENTS,
+        doctor::STATEMENTS,
         inbound::STATEMENTS,
         intake::STATEMENTS,
         jobs::STATEMENTS,
