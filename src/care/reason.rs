@@ -119,6 +119,13 @@ pub enum Reason {
     },
     /// It broke its step three times.
     Poisoned,
+    /// The watch expected more reminders than there are.
+    RemindersMissing {
+        /// Slots without a reminder, among the patients looked at.
+        missing: i64,
+        /// Patients whose alarm is lost or late, or whose plan cannot be expanded.
+        patients: i64,
+    },
     /// A person decided so.
     Person {
         /// What they did.
@@ -190,6 +197,10 @@ impl std::fmt::Display for Reason {
             Self::Dropped => f.write_str("nobody knows whether it arrived; not worth a repeat"),
             Self::Paced { until } => write!(f, "put off by the pace until {}", until.rfc3339()),
             Self::Poisoned => f.write_str("it broke its step three times"),
+            Self::RemindersMissing { missing, patients } => write!(
+                f,
+                "{missing} slots without a reminder, {patients} patients that nobody wakes"
+            ),
             Self::Person { what } => write!(f, "a person decided: {what}"),
         }
     }

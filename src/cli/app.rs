@@ -9,6 +9,7 @@ use crate::message::{Catalogue, CatalogueProblem, Programmes};
 use crate::security::{Keyring, SharedRng, WhenMissing, load_or_create_master_key};
 use crate::store::meta::{self, fact};
 use crate::store::{Store, connect_postgres, connect_sqlite, patients};
+use crate::watch::{Watch, WatchDeps};
 use crate::zones::Zones;
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
@@ -115,6 +116,19 @@ impl App {
             catalogue: Arc::new(catalogue),
             channels: Arc::new(channels),
             hold,
+        })
+    }
+}
+
+impl App {
+    /// The watch over this installation.
+    pub fn watch(&self) -> Watch {
+        Watch::new(WatchDeps {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            zones: self.zones.clone(),
+            programmes: Arc::clone(&self.programmes),
+            rng: Arc::clone(&self.rng),
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::jobs::Jobs;
 use crate::schedule::{Scheduler, SchedulerDeps};
 use crate::store::alarms::AlarmKind;
 use crate::store::meta::{self, InstanceRow, fact};
+use crate::store::tasks::{self, TaskKind};
 use crate::store::{Result, alarms, attempts, database_clock_ms};
 use crate::watch::Watch;
 use futures::future::BoxFuture;
@@ -46,6 +47,8 @@ pub struct Daemon {
     jobs: Jobs,
     watch: Watch,
     pulse: Arc<Pulse>,
+    /// When it was made.
+    started: UtcMs,
 }
 
 /// When each loop stepped last, in milliseconds since the daemon was made.
@@ -59,7 +62,10 @@ struct Pulse {
 const LOOPS: [&str; 3] = ["send", "inbound", "settle"];
 
 impl Pulse {
-    fn beat(&self, which: usize) {
+    /// A loop has turned, at `now`: what alarms outside go by when this process says nothing any more.
+    fn beat(&self, which: usize, now: UtcMs) {
+        metrics::gauge!("carebell_last_cycle_timestamp_seconds", "loop" => LOOPS[which])
+            .set(now.0 as f64 / 1e3);
         let age = i64::try_from(self.born.elapsed().as_millis()).unwrap_or(i64::MAX);
         self.beats[which].store(age, Ordering::SeqCst);
     }
@@ -99,7 +105,7 @@ impl Daemon {
             },
             writers,
         );
-        let watch = Watch::new(app.store.clone(), Arc::clone(&app.clock), app.zones.clone());
+        let watch = app.watch();
         let jobs = Jobs::new(
             app.store.clone(),
             Arc::clone(&app.clock),
@@ -119,6 +125,7 @@ impl Daemon {
             beats: std::array::from_fn(|_| AtomicI64::new(0)),
         };
         Self {
+            started: app.clock.now(),
             inbound: Inbound::new(deliverer.clone()),
             intake,
             app,
@@ -157,8 +164,7 @@ impl Daemon {
     /// # Errors
     /// When the database fails.
     pub async fn recover(&self) -> Result<()> {
-        self.watch.rebuild_alarms().await?;
-        self.watch.tick().await?;
+        self.watch.begin().await?;
         let dead = match self.app.config.database.engine() {
             Engine::Sqlite => {
                 let mut tx = self.app.store.read().await?;
@@ -209,7 +215,7 @@ impl Daemon {
     async fn send_loop(&self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             let step = self.step_sends().await;
-            self.pulse.beat(0);
+            self.pulse.beat(0, self.app.clock.now());
             let wait = match step {
                 Ok(true) => continue,
                 Ok(false) => self.until_next_alarm().await,
@@ -227,7 +233,7 @@ impl Daemon {
     async fn inbound_loop(&self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             let step = self.step_inbound().await;
-            self.pulse.beat(1);
+            self.pulse.beat(1, self.app.clock.now());
             let wait = match step {
                 Ok(true) => continue,
                 Ok(false) => LONGEST_WAIT,
@@ -256,7 +262,7 @@ impl Daemon {
                 self.deliverer.settle().await
             };
             let step = step.await;
-            self.pulse.beat(2);
+            self.pulse.beat(2, self.app.clock.now());
             let wait = match step {
                 Ok(settled) if settled > 0 => continue,
                 Ok(_) => LONGEST_WAIT,
@@ -403,6 +409,26 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// Where reminders are missing and nobody has dealt with it, for the readiness report.
+    async fn missing_reminders(&self) -> Option<String> {
+        let look = async {
+            let mut tx = self.app.store.read().await?;
+            tasks::open_subjects(&mut tx, TaskKind::Watch).await
+        };
+        // A database that does not answer has its own line.
+        let places: Vec<String> = look.await.unwrap_or_default();
+        (!places.is_empty()).then(|| format!("reminders are missing: {}", places.join(", ")))
+    }
+
+    /// Jobs that no longer run, for the readiness report.
+    async fn overdue_jobs(&self) -> Option<String> {
+        let overdue = self.jobs.overdue(self.started, self.app.clock.now()).await;
+        let names = overdue.unwrap_or_default();
+        (!names.is_empty()).then(|| format!("rang twice without success: {}", names.join(", ")))
+    }
+}
+
 impl Readiness for Daemon {
     fn components(&self) -> BoxFuture<'_, Vec<Component>> {
         Box::pin(async move {
@@ -412,13 +438,16 @@ impl Readiness for Daemon {
             };
             let stuck = self.stuck();
             let mut components = vec![
-                Component { name: "database", fault: database.map(|fault| fault.to_string()) },
-                Component { name: "hold", fault: self.app.hold.clone() },
+                Component::new("database", database.map(|fault| fault.to_string())),
+                Component::new("hold", self.app.hold.clone()),
             ];
-            components.extend(LOOPS.into_iter().map(|name| Component {
-                name,
-                fault: stuck.contains(&name).then(|| "has not stepped for too long".to_owned()),
+            let seconds = STUCK.as_secs();
+            components.extend(LOOPS.into_iter().map(|name| {
+                let fault = format!("has not stepped for more than {seconds} s");
+                Component::new(name, stuck.contains(&name).then_some(fault))
             }));
+            components.push(Component::detailed("watch", self.missing_reminders().await));
+            components.push(Component::detailed("jobs", self.overdue_jobs().await));
             components
         })
     }

@@ -7,7 +7,6 @@ use crate::care::UtcMs;
 use crate::config::Problem;
 use crate::jobs::{Job, Jobs, Run, load};
 use crate::store::jobs::JobRow;
-use crate::watch::Watch;
 use clap::Subcommand;
 use serde::Serialize;
 use std::sync::Arc;
@@ -47,7 +46,7 @@ pub(super) fn problems(dir: &std::path::Path) -> Vec<Problem> {
 fn jobs(app: &App) -> Result<Jobs, Failure> {
     let dir = &app.config.schedules.dir;
     let declared = load(dir).map_err(|_| Failure::Configuration(problems(dir)))?;
-    let watch = Watch::new(app.store.clone(), app.clock.clone(), app.zones.clone());
+    let watch = app.watch();
     let (store, clock, rng) = (app.store.clone(), app.clock.clone(), app.rng.clone());
     Ok(Jobs::new(store, clock, rng, watch, Arc::new(declared)))
 }

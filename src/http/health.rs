@@ -23,6 +23,22 @@ pub struct Component {
     /// Why it is not ready, for an operator; absent when it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// What somebody must look into although it is ready: a proxy that turned webhooks away for it would make it
+    /// worse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Component {
+    /// A component with its fault, if it has one.
+    pub const fn new(name: &'static str, fault: Option<String>) -> Self {
+        Self { name, fault, detail: None }
+    }
+
+    /// A component that is ready, with something to look into, if there is.
+    pub const fn detailed(name: &'static str, detail: Option<String>) -> Self {
+        Self { name, fault: None, detail }
+    }
 }
 
 #[derive(Serialize)]

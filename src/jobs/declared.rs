@@ -127,6 +127,13 @@ impl Declared {
         self.next_after(since).is_some_and(|at| at <= now)
     }
 
+    /// Whether it has rung twice after `success` without another one, the second time longer ago than a run may take.
+    pub fn is_overdue(&self, success: UtcMs, now: UtcMs) -> bool {
+        let second = self.next_after(success).and_then(|first| self.next_after(first));
+        let run_ms = i64::from(self.timeout_seconds) * SECOND_MS;
+        second.is_some_and(|at| now.since(at) > run_ms)
+    }
+
     /// When it rings next after `at`.
     pub fn next_after(&self, at: UtcMs) -> Option<UtcMs> {
         // The pattern's grain is a second; croner carries the milliseconds of where it looks from along.
@@ -149,6 +156,16 @@ mod tests {
         assert!(problems[0].place.contains("database-optimize"), "{problems:?}");
         assert!(problems[1].fix.contains("watch-tick"), "{problems:?}");
         assert!(parse("[[jobs]]\nname = 1", "jobs.toml").is_err());
+    }
+
+    #[test]
+    fn f26_a_job_that_rang_twice_in_vain_is_overdue() {
+        let declared = parse(BUILT_IN, "built-in").unwrap();
+        let optimize = declared.iter().find(|d| d.job == Job::DatabaseOptimize).unwrap();
+        let (nine_thirty, day) = (UtcMs(1_700_040_600_000), 24 * 3_600_000);
+        let allowed = 2 * day + 600_000;
+        assert!(!optimize.is_overdue(nine_thirty, nine_thirty.plus_ms(allowed)));
+        assert!(optimize.is_overdue(nine_thirty, nine_thirty.plus_ms(allowed + 1)));
     }
 
     #[test]

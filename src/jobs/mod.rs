@@ -147,6 +147,23 @@ impl Jobs {
         jobs::all(&mut tx).await
     }
 
+    /// Jobs that have rung twice since their last success, or since `started`, without another one: somebody must
+    /// look, for nothing fails when nothing runs.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn overdue(&self, started: UtcMs, now: UtcMs) -> Result<Vec<&'static str>> {
+        let history = self.history().await?;
+        let succeeded = |declared: &Declared| {
+            let row = history.iter().find(|row| row.name == declared.job.name());
+            row.and_then(|row| row.succeeded_at_ms).map_or(started, UtcMs)
+        };
+        let is_overdue = |declared: &&Declared| {
+            declared.enabled && declared.is_overdue(succeeded(declared), now)
+        };
+        Ok(self.declared.iter().filter(is_overdue).map(|declared| declared.job.name()).collect())
+    }
+
     /// Jobs whose last run was missed and that want to catch up.
     async fn missed(&self, now: UtcMs) -> Result<Vec<Job>> {
         let history = self.history().await?;

@@ -19,6 +19,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0002_source_names.sql"),
         include_str!("../../migrations/postgres/0002_source_names.sql"),
     ),
+    (
+        5,
+        "watch",
+        include_str!("../../migrations/sqlite/0005_watch.sql"),
+        include_str!("../../migrations/postgres/0005_watch.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

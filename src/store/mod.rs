@@ -7,6 +7,7 @@ pub mod activities;
 pub mod alarms;
 pub mod attempts;
 pub(crate) mod dialect;
+pub mod doctor;
 pub mod inbound;
 pub mod intake;
 pub mod jobs;
@@ -22,6 +23,7 @@ pub mod sources;
 pub mod standing;
 pub mod story;
 pub mod tasks;
+pub mod watch;
 
 pub use migrate::{MIGRATIONS, MigrationStatus};
 pub use open::{Engine, OpenError, connect_postgres, connect_sqlite};
@@ -185,6 +187,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         activities::STATEMENTS,
         alarms::STATEMENTS,
         attempts::STATEMENTS,
+        doctor::STATEMENTS,
         inbound::STATEMENTS,
         intake::STATEMENTS,
         jobs::STATEMENTS,
@@ -197,6 +200,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         sources::STATEMENTS,
         story::STATEMENTS,
         tasks::STATEMENTS,
+        watch::STATEMENTS,
     ]
     .concat()
 }

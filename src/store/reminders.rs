@@ -130,7 +130,7 @@ statements! {
         (" ORDER BY activity_id, from_ms"));
     COUNT = Sql::both("-- reminders::count\nSELECT state, count(*) AS reminders FROM reminders GROUP BY state ORDER BY state");
     COUNT_REASONS = Sql::both("-- reminders::count_reasons\nSELECT state, reason, count(*) AS reminders FROM reminders GROUP BY state, reason ORDER BY state, reason");
-    OVERDUE = Sql::both("-- reminders::overdue\nSELECT count(*) FROM reminders WHERE state IN ('queued', 'sending') AND valid_until_ms < $1");
+    OVERDUE = Sql::both("-- reminders::overdue\nSELECT count(*) FROM reminders WHERE due_at_ms >= $1 AND state IN ('queued', 'sending') AND valid_until_ms < $2");
     GO_LIVE = Sql::both("-- reminders::go_live\nUPDATE reminders SET state = 'cancelled', reason = $1, updated_at_ms = $2 \
         WHERE state IN ('queued', 'sending', 'unknown', 'sent', 'failed')");
 }
@@ -329,9 +329,11 @@ pub async fn count_reasons(tx: &mut Tx) -> Result<Vec<(String, String, i64)>> {
     Ok(on!(tx, COUNT_REASONS, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
 }
 
-/// Reminders that should have ended before `before` and have not.
-pub async fn overdue(tx: &mut Tx, before: UtcMs) -> Result<i64> {
-    Ok(on!(tx, OVERDUE, |c, sql| sqlx::query_scalar(sql).bind(before.0).fetch_one(c).await?))
+/// Reminders due at `since` or later that should have ended before `before` and have not.
+pub async fn overdue(tx: &mut Tx, since: UtcMs, before: UtcMs) -> Result<i64> {
+    Ok(on!(tx, OVERDUE, |c, sql| {
+        sqlx::query_scalar(sql).bind(since.0).bind(before.0).fetch_one(c).await?
+    }))
 }
 
 /// Going live: ends what the sandbox had open, and what it had sent: nothing of it reached a patient, so no rule

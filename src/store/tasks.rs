@@ -20,6 +20,8 @@ pub enum TaskKind {
     Channel,
     /// A language has no text for a message.
     NoText,
+    /// Reminders are missing: find out whose, and why.
+    Watch,
 }
 
 impl TaskKind {
@@ -31,6 +33,7 @@ impl TaskKind {
             Self::Reply => "reply",
             Self::Channel => "channel",
             Self::NoText => "no-text",
+            Self::Watch => "watch",
         }
     }
 }
@@ -79,6 +82,7 @@ statements! {
     ABOUT = sql!(("-- tasks::about\nSELECT id, patient_id, kind, subject, reason, state, opened_at_ms FROM tasks WHERE subject IN "), (texts "$1"),
         (" ORDER BY opened_at_ms, id"));
     GO_LIVE = Sql::both("-- tasks::go_live\nUPDATE tasks SET state = 'done' WHERE state = 'open' AND kind IN ('unknown-dose', 'reply', 'channel')");
+    OPEN_SUBJECTS = Sql::both("-- tasks::open_subjects\nSELECT subject FROM tasks WHERE state = 'open' AND kind = $1");
     COUNT = Sql::both("-- tasks::count\nSELECT kind, count(*) AS tasks FROM tasks WHERE state = 'open' GROUP BY kind ORDER BY kind");
 }
 
@@ -111,6 +115,13 @@ pub async fn close(tx: &mut Tx, kind: TaskKind, subject: &str) -> Result<()> {
 /// Open tasks, oldest first.
 pub async fn list(tx: &mut Tx) -> Result<Vec<TaskRow>> {
     Ok(on!(tx, LIST, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
+}
+
+/// What open tasks of a kind are about.
+pub async fn open_subjects(tx: &mut Tx, kind: TaskKind) -> Result<Vec<String>> {
+    Ok(on!(tx, OPEN_SUBJECTS, |c, sql| {
+        sqlx::query_scalar(sql).bind(kind.word()).fetch_all(c).await?
+    }))
 }
 
 /// How many open tasks there are of each kind.

@@ -1,27 +1,50 @@
-//! The watch: what should have ended and has not, zone rules that moved, the instance's heartbeat.
+//! The watch: what should be there and is not, what should have ended and has not, zone rules that moved.
 //!
-//! It compares and tells (metrics, log); what it can mend safely, it mends: alarms that are missing, patients
+//! It compares and tells (metrics, log, tasks); what it can mend safely, it mends: alarms that are missing, patients
 //! whose zone's rules changed. Called by the job `watch-tick` and at the daemon's start.
 
-use crate::care::time::{MINUTE_MS, SECOND_MS};
+mod account;
+mod expected;
+mod round;
+
+use crate::care::time::{HOUR_MS, MINUTE_MS};
 use crate::care::{UtcMs, ZoneRules};
 use crate::clock::Clock;
-use crate::store::{Result, Store, Tx, alarms, patients, receipts, reminders, tasks};
+use crate::message::Programmes;
+use crate::security::SharedRng;
+use crate::store::tasks::TaskKind;
+use crate::store::{Result, Store, Tx, alarms, patients, receipts, reminders, tasks, watch};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A reminder still open this long after its validity is a fault, in milliseconds.
 const OVERDUE_MS: i64 = 5 * MINUTE_MS;
-/// A patient's alarm this late is a fault, in milliseconds.
-const BEHIND_MS: i64 = 30 * SECOND_MS;
+/// How far back overdue reminders are looked for, in milliseconds.
+const OVERDUE_SINCE_MS: i64 = 48 * HOUR_MS;
+/// Hours that the gauge of missing reminders sums, in milliseconds.
+const GAUGE_MS: i64 = 2 * HOUR_MS;
 /// Patients re-woken by one step when their zone's rules changed.
 const BATCH: i64 = 256;
+
+/// What watching needs.
+#[derive(Clone)]
+pub struct WatchDeps {
+    /// The database.
+    pub store: Store,
+    /// Business time.
+    pub clock: Arc<dyn Clock>,
+    /// Zone rules.
+    pub zones: Arc<dyn ZoneRules>,
+    /// Programmes.
+    pub programmes: Arc<Programmes>,
+    /// Randomness.
+    pub rng: Arc<SharedRng>,
+}
 
 /// Watches one database.
 #[derive(Clone)]
 pub struct Watch {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    zones: Arc<dyn ZoneRules>,
+    deps: WatchDeps,
 }
 
 /// What a look found.
@@ -37,19 +60,32 @@ pub struct Sighting {
     pub open_tasks: i64,
     /// Patients woken because their zone's rules changed.
     pub rezoned_patients: usize,
-}
-
-impl Sighting {
-    /// Whether somebody must look.
-    pub const fn is_fault(&self) -> bool {
-        self.overdue_reminders > 0 || self.behind_ms > BEHIND_MS
-    }
+    /// Slots among the patients looked at that have no reminder, and reminders that will not leave by themselves.
+    pub missing_reminders: i64,
+    /// Patients whose alarm is lost or late.
+    pub unwoken_patients: i64,
+    /// Patients looked at whose plan cannot be expanded.
+    pub unreadable_patients: i64,
+    /// Alarms that were lost and are there again.
+    pub alarms_put_back: u64,
+    /// Programmes and zones whose missing reminders nobody has dealt with yet.
+    pub open_alarms: Vec<String>,
 }
 
 impl Watch {
     /// A watch.
-    pub fn new(store: Store, clock: Arc<dyn Clock>, zones: Arc<dyn ZoneRules>) -> Self {
-        Self { store, clock, zones }
+    pub const fn new(deps: WatchDeps) -> Self {
+        Self { deps }
+    }
+
+    /// Looks once before the first wake: what lies behind now is about to be taken and is no fault yet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin(&self) -> Result<()> {
+        self.rebuild_alarms().await?;
+        self.rezone(self.deps.clock.now()).await?;
+        Ok(())
     }
 
     /// Looks once, tells what it sees, and mends what it can.
@@ -57,52 +93,47 @@ impl Watch {
     /// # Errors
     /// When the database fails.
     pub async fn tick(&self) -> Result<Sighting> {
-        let now = self.clock.now();
+        let now = self.deps.clock.now();
         let rezoned_patients = self.rezone(now).await?;
-        let mut tx = self.store.read().await?;
+        let found = self.account(now).await?;
+        let mut tx = self.deps.store.read().await?;
+        let hours = watch::hours(&mut tx, now.plus_ms(-GAUGE_MS)).await?;
         let sighting = Sighting { rezoned_patients, ..look(&mut tx, now).await? };
-        metrics::gauge!("carebell_reminders_overdue").set(sighting.overdue_reminders as f64);
-        metrics::gauge!("carebell_patients_behind_seconds").set(sighting.behind_ms as f64 / 1e3);
-        metrics::gauge!("carebell_receipts_parked").set(sighting.parked_receipts as f64);
-        metrics::gauge!("carebell_tasks_open").set(sighting.open_tasks as f64);
-        metrics::gauge!("carebell_watch_success_timestamp_seconds").set(now.0 as f64 / 1e3);
-        if sighting.is_fault() {
-            tracing::error!(
-                overdue_reminders = sighting.overdue_reminders,
-                behind_ms = sighting.behind_ms,
-                "reminders are missing: see `carebell status`"
-            );
-        }
-        Ok(sighting)
+        drop(tx);
+        gauge(&sighting, &hours, now);
+        Ok(Sighting {
+            missing_reminders: found.missing_reminders,
+            unwoken_patients: found.unwoken_patients,
+            unreadable_patients: found.unreadable_patients,
+            alarms_put_back: found.alarms_put_back,
+            ..sighting
+        })
     }
 
-    /// Puts back alarms that their owners name and the table lacks; run at start.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn rebuild_alarms(&self) -> Result<u64> {
-        let mut tx = self.store.write().await?;
+    /// Puts back alarms that their owners name and the table lacks.
+    async fn rebuild_alarms(&self) -> Result<()> {
+        let mut tx = self.deps.store.write().await?;
         let put_back = alarms::rebuild(&mut tx).await?;
         tx.commit().await?;
         if put_back > 0 {
             tracing::warn!(alarms = put_back, "alarms were missing and are put back");
         }
-        Ok(put_back)
+        Ok(())
     }
 
     /// Wakes the patients of zones whose rules differ from those they were expanded by.
     async fn rezone(&self, now: UtcMs) -> Result<usize> {
-        let mut tx = self.store.read().await?;
+        let mut tx = self.deps.store.read().await?;
         let zones = patients::zones(&mut tx).await?;
         drop(tx);
         let mut woken = 0;
         for (name, hash) in zones {
-            let Some(zone) = self.zones.zone(&name) else { continue };
+            let Some(zone) = self.deps.zones.zone(&name) else { continue };
             let rules = crate::zones::fingerprint(&zone).into_bytes();
             if hash.is_empty() || hash == rules {
                 continue;
             }
-            let mut tx = self.store.write().await?;
+            let mut tx = self.deps.store.write().await?;
             let ids = patients::in_zone_by_other_rules(&mut tx, &name, &rules, BATCH).await?;
             let ids = patients::lock(&mut tx, &ids).await?;
             patients::disturb(&mut tx, &ids, now).await?;
@@ -126,12 +157,38 @@ impl Watch {
 /// When the database fails.
 pub async fn look(tx: &mut Tx, now: UtcMs) -> Result<Sighting> {
     Ok(Sighting {
-        overdue_reminders: reminders::overdue(tx, now.plus_ms(-OVERDUE_MS)).await?,
+        overdue_reminders: reminders::overdue(
+            tx,
+            now.plus_ms(-OVERDUE_SINCE_MS),
+            now.plus_ms(-OVERDUE_MS),
+        )
+        .await?,
         behind_ms: alarms::next(tx, alarms::AlarmKind::Patient)
             .await?
             .map_or(0, |at| now.since(at).max(0)),
         parked_receipts: receipts::count_parked(tx).await?,
         open_tasks: tasks::count(tx).await?.iter().map(|(_, open)| open).sum(),
-        rezoned_patients: 0,
+        open_alarms: tasks::open_subjects(tx, TaskKind::Watch).await?,
+        ..Sighting::default()
     })
+}
+
+fn gauge(sighting: &Sighting, hours: &[watch::Hour], now: UtcMs) {
+    metrics::gauge!("carebell_reminders_overdue").set(sighting.overdue_reminders as f64);
+    metrics::gauge!("carebell_patients_behind_seconds").set(sighting.behind_ms as f64 / 1e3);
+    metrics::gauge!("carebell_receipts_parked").set(sighting.parked_receipts as f64);
+    metrics::gauge!("carebell_tasks_open").set(sighting.open_tasks as f64);
+    metrics::gauge!("carebell_watch_alarms_open").set(sighting.open_alarms.len() as f64);
+    metrics::gauge!("carebell_watch_success_timestamp_seconds").set(now.0 as f64 / 1e3);
+    let mut sums: BTreeMap<(&str, &str), (i64, i64)> = BTreeMap::new();
+    for hour in hours {
+        let sum = sums.entry((&hour.programme, &hour.zone)).or_default();
+        sum.0 += hour.expected;
+        sum.1 += hour.missing;
+    }
+    for ((programme, zone), (expected, missing)) in sums {
+        let labels = [("programme", programme.to_owned()), ("zone", zone.to_owned())];
+        metrics::gauge!("carebell_reminders_expected", &labels).set(expected as f64);
+        metrics::gauge!("carebell_reminders_missing", &labels).set(missing as f64);
+    }
 }

@@ -194,6 +194,8 @@ async fn the_server_answers_probes_and_takes_only_signed_webhooks() {
     for line in [
         r#"carebell_webhook_rejected_total{channel="whatsapp",reason="bad-signature"} 1"#,
         r#"carebell_webhook_rejected_total{channel="whatsapp",reason="unsigned"} 1"#,
+        r#"carebell_last_cycle_timestamp_seconds{loop="send"} "#,
+        r#"carebell_last_cycle_timestamp_seconds{loop="settle"} "#,
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }

@@ -21,4 +21,5 @@ mod sandbox;
 mod schedule;
 mod store;
 mod timing;
+mod watch;
 mod zones;

@@ -1,8 +1,9 @@
 //! `carebell doctor`: what will go wrong although everything runs? A list of looks, a file each, that find things
-//! with place and fix. It reads only.
+//! with place and fix. It reads only, unless told to repair: then it mends what is derived from other rows.
 //!
 //! `carebell check` asks whether an installation is fit to run; this asks what it runs on.
 
+mod ledger;
 mod rules;
 
 use super::app::{App, Sources, Stamp, catalogue_failure};
@@ -10,16 +11,36 @@ use super::installation::must_exist;
 use super::{Context, Exit, Failure, Form, Tone, printable, wrapped};
 use crate::config::Loaded;
 use crate::message::{Catalogue, Programmes};
+use crate::store::doctor;
 use crate::store::patients::{self, ZoneCount};
 use crate::zones::Zones;
 use anyhow::Context as _;
 use serde::Serialize;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 0: nothing needs attention; 1: something does. Notes need none.")]
+#[command(
+    after_help = "Exit code 0: nothing needs attention; 1: something does. Notes need none.\n\
+                  Examples:\n  carebell doctor\n  carebell doctor --repair --json"
+)]
 pub(super) struct Args {
+    /// Mend what is derived from other rows (alarms, messages of queued reminders), in one transaction; a daemon may run
+    #[arg(long)]
+    repair: bool,
     #[command(flatten)]
     form: Form,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    Look,
+    Repair,
+}
+
+impl Args {
+    const fn task(&self) -> Task {
+        if self.repair { Task::Repair } else { Task::Look }
+    }
 }
 
 /// What a look found.
@@ -54,7 +75,7 @@ struct Answer {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let loaded = context.load()?;
-    let answer = context.block_on(examine(&loaded))?;
+    let answer = context.block_on(examine(&loaded, args.task()))?;
     if args.form.json {
         context.output.json(&answer)?;
     } else {
@@ -68,7 +89,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// An installation that was never started has programmes and no patients.
-async fn examine(loaded: &Loaded) -> Result<Answer, Failure> {
+async fn examine(loaded: &Loaded, task: Task) -> Result<Answer, Failure> {
     let sources = Sources::real();
     let now = sources.clock.now();
     if must_exist(&loaded.config).is_err() {
@@ -81,13 +102,27 @@ async fn examine(loaded: &Loaded) -> Result<Answer, Failure> {
         return Ok(answer(&zones, &rules::in_use(&[], &programmes), now));
     }
     let app = App::open_with(loaded, sources, Stamp::AsItIs).await?;
-    let counts = counts(&app).await;
+    let found = findings(&app, task).await;
     app.store.close().await;
-    Ok(answer(&app.zones, &rules::in_use(&counts?, &app.programmes), now))
+    let (counts, found) = found?;
+    let mut answer = answer(&app.zones, &rules::in_use(&counts, &app.programmes), now);
+    answer.findings.extend(found);
+    Ok(answer)
 }
 
-async fn counts(app: &App) -> crate::store::Result<Vec<ZoneCount>> {
-    patients::zone_counts(&mut app.store.read().await?).await
+/// Zones in use, and what is wrong in the database after a repair, if one was asked for.
+async fn findings(app: &App, task: Task) -> crate::store::Result<(Vec<ZoneCount>, Vec<Finding>)> {
+    let mut found = Vec::new();
+    if task == Task::Repair {
+        let now = app.clock.now();
+        let mut tx = app.store.write().await?;
+        let mended = doctor::repair(&mut tx, now).await?;
+        tx.commit().await?;
+        found.extend(ledger::mended(&mended, now));
+    }
+    found.extend(ledger::look(app).await?);
+    let counts = patients::zone_counts(&mut app.store.read().await?).await?;
+    Ok((counts, found))
 }
 
 fn answer(zones: &Zones, in_use: &[rules::InUse], now: crate::care::UtcMs) -> Answer {
@@ -116,7 +151,7 @@ fn text(answer: &Answer, context: &Context) -> String {
     }
     if answer.findings.is_empty() {
         text += &context.output.paint(Tone::Good, "ok       ");
-        text += "  the sources agree\n";
+        text += "  zone rules agree, the ledger is whole\n";
     }
     text
 }

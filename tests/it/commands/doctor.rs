@@ -1,6 +1,7 @@
 //! `doctor`: zone rules that disagree, as an operator learns of them.
 
 use super::home::Home;
+use carebell::store::alarms::{Alarm, AlarmKind};
 use serde_json::Value;
 use std::path::Path;
 
@@ -74,4 +75,34 @@ fn a_zone_folder_must_be_one_and_tell_its_release() {
     let old = old_rules();
     let said = home.run_with(&[("CAREBELL_ZONES__FOLDER", old.as_str())], &["check"]);
     assert_eq!(said.code, 0, "{}", said.answer);
+}
+
+#[tokio::test]
+async fn f11_damage_is_named_with_its_fix_and_repair_says_what_it_did() {
+    let home = Home::new();
+    let patient = home.patient("one").await;
+    // Two days of doses were expired; what is left is a whole ledger.
+    home.wake(&[patient]).await;
+    let named = |said: &super::home::Said, place: &str| {
+        let answer = said.json();
+        let mut all = answer["findings"].as_array().unwrap().iter();
+        all.find(|one| one["where"] == place).cloned()
+    };
+    let (app, _) = home.open(super::home::seeded_at()).await;
+    let mut tx = app.store.write().await.unwrap();
+    let next = carebell::store::alarms::next(&mut tx, AlarmKind::Patient).await.unwrap().unwrap();
+    let alarm = Alarm::new(AlarmKind::Patient, "", next, patient.0);
+    carebell::store::alarms::drop_all(&mut tx, &[alarm]).await.unwrap();
+    tx.commit().await.unwrap();
+    app.store.close().await;
+    let said = home.run(&["doctor", "--json"]);
+    assert_eq!(said.code, 1, "{}", said.talk);
+    let finding = named(&said, "alarms missing").unwrap();
+    assert_eq!(finding["weight"], "attention");
+    assert!(finding["fix"].as_str().unwrap().contains("--repair"), "{finding}");
+    let said = home.run(&["doctor", "--repair", "--json"]);
+    let finding = named(&said, "alarms missing").unwrap();
+    assert_eq!(finding["weight"], "note");
+    assert!(finding["what"].as_str().unwrap().contains("mended"), "{finding}");
+    assert_eq!(named(&home.run(&["doctor", "--json"]), "alarms missing"), None);
 }
