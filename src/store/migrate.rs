@@ -19,6 +19,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0002_source_names.sql"),
         include_str!("../../migrations/postgres/0002_source_names.sql"),
     ),
+    (
+        4,
+        "receipt_lines",
+        include_str!("../../migrations/sqlite/0004_receipt_lines.sql"),
+        include_str!("../../migrations/postgres/0004_receipt_lines.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

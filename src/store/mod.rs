@@ -10,6 +10,7 @@ pub(crate) mod dialect;
 pub mod inbound;
 pub mod intake;
 pub mod jobs;
+pub mod listening;
 pub mod messages;
 pub mod meta;
 mod migrate;
@@ -188,6 +189,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         inbound::STATEMENTS,
         intake::STATEMENTS,
         jobs::STATEMENTS,
+        listening::STATEMENTS,
         messages::STATEMENTS,
         meta::STATEMENTS,
         patients::STATEMENTS,
