@@ -119,6 +119,20 @@ states! {
     }
 }
 
+/// What a provider tells, unasked, of the messages it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptHabit {
+    /// A receipt with our correlation id on its own acceptance, whatever becomes of the message: its silence
+    /// means something.
+    OnAcceptance {
+        /// Within what time it comes again after we did not answer, in milliseconds, as it states; `None` where it
+        /// states none.
+        redelivered_within_ms: Option<i64>,
+    },
+    /// Something else, or nothing.
+    Other,
+}
+
 impl ReceiptStatus {
     /// The attempt state that this receipt proves.
     pub const fn proves(self) -> AttemptState {

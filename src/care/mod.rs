@@ -23,7 +23,7 @@ pub mod zone;
 
 pub use activity::{Activity, ActivityKind, ActivityStatus, Class, Schedule};
 pub use contact::{Address, ChannelKind, ConsentBasis, ContactHealth, ContactPoint};
-pub use delivery::{AttemptState, MessageState, ReceiptStatus, ReminderState};
+pub use delivery::{AttemptState, MessageState, ReceiptHabit, ReceiptStatus, ReminderState};
 pub use dosage::Dosage;
 pub use patient::{Patient, PatientStatus, TextStyle};
 pub use phi::Phi;

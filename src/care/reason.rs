@@ -108,6 +108,11 @@ pub enum Reason {
     },
     /// The provider's look-up settled it.
     LookedUp,
+    /// The provider, which tells of all it takes, told nothing of it over a line that was open throughout.
+    Silence {
+        /// How long, after the lease's end, in milliseconds.
+        silent_ms: i64,
+    },
     /// Its outcome stayed unknown, and its class is never sent again blindly.
     StaysUnknown,
     /// Its outcome stayed unknown, and it is not worth a repeat.
@@ -191,6 +196,11 @@ impl std::fmt::Display for Reason {
             Self::Repeated => f.write_str("sent once more, marked as a repeat"),
             Self::Receipt { status } => write!(f, "the provider reported it {status}"),
             Self::LookedUp => f.write_str("the provider's list shows it"),
+            Self::Silence { silent_ms } => write!(
+                f,
+                "the provider never took it: {} s of silence while its receipts for others came in",
+                silent_ms / 1_000
+            ),
             Self::StaysUnknown => {
                 f.write_str("nobody knows whether it arrived; never sent again blindly")
             }

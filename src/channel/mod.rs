@@ -19,7 +19,7 @@ pub use build::{ChannelConfigError, Channels};
 pub use codes::BadCodeTable;
 
 use crate::care::ids::AttemptId;
-use crate::care::{Address, ChannelKind, Phi, ReceiptStatus, UtcMs};
+use crate::care::{Address, ChannelKind, Phi, ReceiptHabit, ReceiptStatus, UtcMs};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,11 @@ pub trait Channel: Send + Sync {
     /// # Errors
     /// The kind of the fault, never the content.
     fn events(&self, callback: &Callback) -> Result<Vec<Event>, Unreadable>;
+
+    /// What the provider tells, unasked, of the messages it takes.
+    fn receipt_habit(&self) -> ReceiptHabit {
+        ReceiptHabit::Other
+    }
 
     /// Asks the provider for an attempt whose outcome is unknown. `None` when it has no such look-up or the
     /// look-up proves nothing.

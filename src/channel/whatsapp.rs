@@ -12,7 +12,7 @@ use super::{
     ReceiptEvent, Reject, ReminderForm, ReplyEvent, Unreadable, Verified, signature,
 };
 use crate::care::time::SECOND_MS;
-use crate::care::{Address, ChannelKind, Phi, ReceiptStatus, UtcMs};
+use crate::care::{Address, ChannelKind, Phi, ReceiptHabit, ReceiptStatus, UtcMs};
 use crate::config::{Mode, Secret, WhatsappConfig};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -137,6 +137,12 @@ impl Channel for Whatsapp {
 
     fn capabilities(&self) -> Capabilities {
         self.capabilities
+    }
+
+    /// Meta posts `sent` for what its servers took, with `biz_opaque_callback_data`. What we do not answer it posts
+    /// again with falling frequency for up to seven days, and states no time by which it surely has.
+    fn receipt_habit(&self) -> ReceiptHabit {
+        ReceiptHabit::OnAcceptance { redelivered_within_ms: None }
     }
 
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome> {

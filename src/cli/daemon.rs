@@ -183,6 +183,7 @@ impl Daemon {
     pub async fn step(&self) -> Result<bool> {
         let sent = self.step_sends().await?;
         let heard = self.step_inbound().await?;
+        self.inbound.stays_open().await?;
         let settled = self.deliverer.settle().await?;
         Ok(sent || heard || settled > 0)
     }
@@ -257,6 +258,7 @@ impl Daemon {
             let step = async {
                 if beat {
                     self.beat().await?;
+                    self.inbound.stays_open().await?;
                     self.deliverer.find_lost(&[]).await?;
                 }
                 self.deliverer.settle().await

@@ -6,7 +6,7 @@ use super::record::reminders_by_message;
 use super::send::{Deliverer, DelivererDeps, park};
 use crate::care::ids::{AttemptId, InstanceId, MessageId};
 use crate::care::{AttemptState, MessageState, Reason, ReminderState};
-use crate::policy::outcome::settle_at;
+use crate::policy::outcome::{look_at, settle_at};
 use crate::store::attempts::AttemptMove;
 use crate::store::{Result, StoreError, attempts, database_clock_ms, messages};
 
@@ -82,7 +82,7 @@ async fn lose(deps: &DelivererDeps, ids: &[AttemptId]) -> Result<usize> {
         let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
         let id = message.id;
         for attempt in lost.iter().filter(|attempt| attempt.message == id) {
-            let settle = settle_at(now, message.valid_until);
+            let settle = look_at(now, settle_at(now, message.valid_until));
             moves.push(AttemptMove {
                 id: attempt.id,
                 token: attempt.token,

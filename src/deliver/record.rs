@@ -12,7 +12,7 @@ use crate::care::{
 use crate::channel::{Action, Outcome};
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::grouping::lane;
-use crate::policy::outcome::{Failure, Next, Others, Past, after_failure, settle_at};
+use crate::policy::outcome::{Failure, Next, Others, Past, after_failure, look_at, settle_at};
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::messages::MessageRow;
 use crate::store::patients::HealthMove;
@@ -145,7 +145,7 @@ fn attempt_move(ended: &Ended, now: UtcMs, valid_until: UtcMs) -> AttemptMove {
         }
         Ending::Unknown(stage) => {
             moved.reason = Reason::UnknownOutcome { stage: stage.to_owned() };
-            moved.wake_at = Some(settle_at(now, valid_until));
+            moved.wake_at = Some(look_at(now, settle_at(now, valid_until)));
         }
         Ending::Failed { code, .. } => {
             moved.code = Some(code.to_owned());

@@ -1,4 +1,5 @@
-//! Settles unknown outcomes: the provider's look-up where there is one, then the class table (section 6).
+//! Settles unknown outcomes: the provider's look-up where there is one, then silence as proof, then the class table
+//! (design.md section 6).
 
 use super::effects::{Effects, settle_alarm};
 use super::evidence::{self, Evidence};
@@ -7,16 +8,17 @@ use super::record::{FailedAttempt, follow_up, reminders_by_message};
 use super::send::{Deliverer, DelivererDeps};
 use crate::care::ids::{AttemptId, TaskId};
 use crate::care::time::{HOUR_MS, MINUTE_MS};
-use crate::care::{AttemptState, MessageState, Reason, ReminderState, UtcMs};
+use crate::care::{AttemptState, MessageState, Reason, ReceiptHabit, ReminderState, UtcMs};
 use crate::channel::{Action, Found, LookUp, Outbound};
 use crate::policy::grouping::{lane, sender_of};
-use crate::policy::outcome::{Settlement, settle};
+use crate::policy::outcome::{Next, Settlement, after_silence, look_at, settle, settle_at};
+use crate::policy::silence::{Line, Silence, silence};
 use crate::security::Place;
 use crate::store::alarms::AlarmKind;
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{
-    Result, StoreError, Tx, alarms, attempts, database_clock_ms, messages, patients,
+    Result, StoreError, Tx, alarms, attempts, database_clock_ms, listening, messages, patients,
 };
 
 /// Attempts of one round.
@@ -165,25 +167,106 @@ async fn settle_one(
             moved.wake_at = Some(now.plus_ms(MINUTE_MS));
             effects.attempts.push(moved);
         }
-        None => {
-            effects.attempts.push(moved);
-            by_class(deps, &mut tx, &row, &mut effects, now).await?;
-        }
+        None => match listen(deps, &mut tx, &row, now).await? {
+            Silence::NotAccepted { silent_ms } if lease_over => {
+                moved.state = AttemptState::SettledNotAccepted;
+                moved.reason = Reason::Silence { silent_ms };
+                effects.attempts.push(moved);
+                go_again(&mut tx, &row, silent_ms, &mut effects, now).await?;
+            }
+            _ => wait_or_decide(deps, &mut tx, &row, moved, &mut effects, now).await?,
+        },
     }
     effects.write(&mut tx, &mut rng, now).await?;
     tx.commit().await
 }
 
-/// No evidence came: the class decides.
-async fn by_class(
+/// What the silence of an attempt's provider says.
+async fn listen(
     deps: &DelivererDeps,
     tx: &mut Tx,
     row: &AttemptRow,
+    now: UtcMs,
+) -> Result<Silence> {
+    let channel = deps.channels.by_name(&row.channel);
+    let habit = channel.map_or(ReceiptHabit::Other, |channel| channel.receipt_habit());
+    let mut line = Line {
+        habit,
+        intent_at: row.intent_at,
+        lease_until: row.intent_at.plus_ms(deps.lease_ms),
+        open: &[],
+        turned_away: None,
+        later_heard: 0,
+        unmatched: 0,
+        usual_delay_ms: None,
+    };
+    if habit == ReceiptHabit::Other {
+        return Ok(silence(&line));
+    }
+    let (open, turned_away) = listening::spans(tx, &row.channel, row.intent_at).await?;
+    (line.open, line.turned_away) = (&open, turned_away);
+    line.later_heard = listening::later_heard(tx, &row.channel, row.intent_at).await?;
+    line.unmatched = listening::unmatched(tx, &row.channel, row.intent_at).await?;
+    line.usual_delay_ms =
+        listening::usual_delay_ms(tx, &row.channel, now.plus_ms(-HOUR_MS)).await?;
+    Ok(silence(&line))
+}
+
+/// Silence proved that the provider never took the attempt: its message goes again, once.
+async fn go_again(
+    tx: &mut Tx,
+    row: &AttemptRow,
+    silent_ms: i64,
     effects: &mut Effects,
     now: UtcMs,
 ) -> Result<()> {
+    tracing::warn!(attempt_id = %row.id, channel = row.channel, silent_ms,
+        "silence on an open line settled an attempt as not accepted");
+    metrics::counter!("carebell_silence_proofs_total", "channel" => row.channel.clone())
+        .increment(1);
     let Some(mut message) = messages::lock(tx, &[row.message]).await?.pop() else { return Ok(()) };
     if message.state != MessageState::Unknown {
+        return Ok(());
+    }
+    let held = reminders_by_message(tx, &[message.id]).await?;
+    let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
+    let all = attempts::of_messages(tx, &[message.id]).await?;
+    if let Some(left) = all.iter().find(|a| a.state.has_left()) {
+        let end = (MessageState::Sent, ReminderState::Sent, left.reason.clone());
+        effects.end_message(&mut message, speaks_for, end, now);
+        return Ok(());
+    }
+    let proofs = all.iter().filter(|a| matches!(a.reason, Reason::Silence { .. })).count();
+    let reason = Reason::Silence { silent_ms };
+    match after_silence(proofs, now, message.valid_until) {
+        Next::Again { at } => effects.requeue(&mut message, speaks_for, at, reason, now),
+        Next::Elsewhere | Next::Fail => {
+            let end = (MessageState::Failed, ReminderState::Failed, reason);
+            effects.end_message(&mut message, speaks_for, end, now);
+        }
+    }
+    Ok(())
+}
+
+/// No evidence came: it is looked for again until the deadline, then the class decides.
+async fn wait_or_decide(
+    deps: &DelivererDeps,
+    tx: &mut Tx,
+    row: &AttemptRow,
+    mut moved: AttemptMove,
+    effects: &mut Effects,
+    now: UtcMs,
+) -> Result<()> {
+    let message = messages::lock(tx, &[row.message]).await?.pop();
+    let Some(mut message) = message.filter(|m| m.state == MessageState::Unknown) else {
+        effects.attempts.push(moved);
+        return Ok(());
+    };
+    let deadline = settle_at(row.ended_at.unwrap_or(row.intent_at), message.valid_until);
+    moved.wake_at = (now < deadline).then(|| look_at(now, deadline));
+    let decided = moved.wake_at.is_none();
+    effects.attempts.push(moved);
+    if !decided {
         return Ok(());
     }
     let held = reminders_by_message(tx, &[message.id]).await?;

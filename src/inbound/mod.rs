@@ -5,6 +5,7 @@
 //! is `deliver::evidence`). The daemon calls [`Inbound`].
 
 mod apply;
+mod line;
 mod replies;
 
 use crate::care::Reason;
@@ -16,6 +17,7 @@ use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{Result, StoreError, inbound, tasks};
 use futures::FutureExt;
+use line::Line;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -29,6 +31,7 @@ const TRIES: i64 = 3;
 #[derive(Clone)]
 pub struct Inbound {
     deliverer: Deliverer,
+    line: Arc<Line>,
     kept: Arc<Notify>,
     applied: Arc<Notify>,
 }
@@ -36,7 +39,12 @@ pub struct Inbound {
 impl Inbound {
     /// An inbound side that settles what `deliverer` sends.
     pub fn new(deliverer: Deliverer) -> Self {
-        Self { deliverer, kept: Arc::new(Notify::new()), applied: Arc::new(Notify::new()) }
+        Self {
+            deliverer,
+            line: Arc::default(),
+            kept: Arc::new(Notify::new()),
+            applied: Arc::new(Notify::new()),
+        }
     }
 
     /// Keeps a verified callback durably before it is understood; the same one twice is kept once.
@@ -44,6 +52,7 @@ impl Inbound {
     /// # Errors
     /// When the database fails: the provider must come again.
     pub async fn keep(&self, channel: &str, callback: &Callback, dedupe_key: &str) -> Result<()> {
+        let keeping = self.line.taking();
         let deps = self.deliverer.deps();
         let now = deps.clock.now();
         let mut rng = deps.rng.fork();
@@ -53,6 +62,7 @@ impl Inbound {
         inbound::keep(&mut tx, keys, &mut rng, channel, dedupe_key, payload.as_bytes(), now)
             .await?;
         tx.commit().await?;
+        keeping.taken();
         metrics::counter!("carebell_callbacks_total", "channel" => channel.to_owned()).increment(1);
         self.kept.notify_one();
         Ok(())

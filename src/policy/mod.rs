@@ -10,4 +10,5 @@ pub mod keywords;
 pub mod outcome;
 pub mod quiet_hours;
 pub mod send;
+pub mod silence;
 pub mod validity;

@@ -81,9 +81,24 @@ pub fn after_failure(failure: Failure, past: &Past<'_>) -> Next {
     .unwrap_or(Next::Fail)
 }
 
-/// When an unknown outcome is looked at if no evidence has come: after 10 minutes or a third of the validity.
-pub fn settle_at(now: UtcMs, valid_until: UtcMs) -> UtcMs {
-    now.plus_ms((10 * MINUTE_MS).min(valid_until.since(now).max(0) / 3))
+/// Evidence about an unknown outcome is looked for as often as this, in milliseconds.
+const LOOK_EVERY_MS: i64 = MINUTE_MS;
+
+/// By when evidence must have come for an outcome that is unknown since an instant: then the class decides. After
+/// 10 minutes or a third of the validity.
+pub fn settle_at(since: UtcMs, valid_until: UtcMs) -> UtcMs {
+    since.plus_ms((10 * MINUTE_MS).min(valid_until.since(since).max(0) / 3))
+}
+
+/// When to look for evidence next; at the deadline at the latest, and never after it.
+pub fn look_at(now: UtcMs, deadline: UtcMs) -> UtcMs {
+    now.plus_ms(LOOK_EVERY_MS).min(deadline.max(now))
+}
+
+/// What follows when silence proved that an attempt was not accepted: the message may go again, once. A second
+/// proof about one message says that something is wrong with the line rather than with the message.
+pub fn after_silence(earlier_proofs: usize, now: UtcMs, valid_until: UtcMs) -> Next {
+    if earlier_proofs == 0 && now < valid_until { Next::Again { at: now } } else { Next::Fail }
 }
 
 /// What becomes of a message whose outcome is still unknown then.
@@ -180,5 +195,17 @@ mod tests {
         assert!(matches!(settle(Dose, UtcMs(0), far, 0), Settlement::AskPerson { .. }));
         assert_eq!(settle_at(UtcMs(0), far), UtcMs(10 * MINUTE_MS));
         assert_eq!(settle_at(UtcMs(0), UtcMs(15 * MINUTE_MS)), UtcMs(5 * MINUTE_MS));
+    }
+
+    #[test]
+    fn p4_evidence_is_looked_for_until_the_deadline_and_proves_once() {
+        let deadline = UtcMs(10 * MINUTE_MS);
+        let minutes = |minutes: i64| UtcMs(minutes * MINUTE_MS);
+        assert_eq!(look_at(minutes(0), deadline), minutes(1));
+        assert_eq!(look_at(UtcMs(minutes(10).0 - 1), deadline), deadline);
+        assert_eq!(look_at(minutes(11), deadline), minutes(11));
+        assert_eq!(after_silence(0, minutes(3), deadline), Next::Again { at: minutes(3) });
+        assert_eq!(after_silence(1, minutes(3), deadline), Next::Fail);
+        assert_eq!(after_silence(0, deadline, deadline), Next::Fail);
     }
 }

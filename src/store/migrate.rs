@@ -20,6 +20,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0002_source_names.sql"),
     ),
     (
+        4,
+        "receipt_lines",
+        include_str!("../../migrations/sqlite/0004_receipt_lines.sql"),
+        include_str!("../../migrations/postgres/0004_receipt_lines.sql"),
+    ),
+    (
         5,
         "watch",
         include_str!("../../migrations/sqlite/0005_watch.sql"),

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod inbound;
 pub mod intake;
 pub mod jobs;
+pub mod listening;
 pub mod messages;
 pub mod meta;
 mod migrate;
@@ -191,6 +192,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         inbound::STATEMENTS,
         intake::STATEMENTS,
         jobs::STATEMENTS,
+        listening::STATEMENTS,
         messages::STATEMENTS,
         meta::STATEMENTS,
         patients::STATEMENTS,

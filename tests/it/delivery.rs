@@ -5,5 +5,6 @@ mod broken_rows;
 mod privacy;
 mod providers;
 mod receipts;
+mod silence;
 mod simulation;
 mod unknown;

@@ -189,11 +189,22 @@ async fn settle_now(installation: &Installation) {
             wake_at: Some(now),
         };
         attempts::move_to(&mut tx, &[moved], now).await.unwrap();
+        long_unknown(&mut tx, row.id).await;
         let alarm = |at| Alarm::new(AlarmKind::Settle, "", at, row.id.0);
         alarms::drop_all(&mut tx, &[alarm(row.wake_at.unwrap())]).await.unwrap();
         alarms::put(&mut tx, &[alarm(now)]).await.unwrap();
     }
     tx.commit().await.unwrap();
+}
+
+/// As if the ten minutes in which evidence is looked for were over.
+async fn long_unknown(tx: &mut carebell::store::Tx, id: AttemptId) {
+    use carebell::store::Tx::{Postgres, Sqlite};
+    const AGE: &str = "UPDATE attempts SET ended_at_ms = 0 WHERE id = $1";
+    match tx {
+        Sqlite(tx) => sqlx::query(AGE).bind(id.0).execute(&mut **tx).await.map(|_| ()).unwrap(),
+        Postgres(tx) => sqlx::query(AGE).bind(id.0).execute(&mut **tx).await.map(|_| ()).unwrap(),
+    }
 }
 
 /// What is left when all is over: the house's books, and what the providers accepted.
