@@ -23,6 +23,16 @@ pub struct Component {
     /// Why it is not ready, for an operator; absent when it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// What an operator should know all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Component {
+    /// A part with its fault, if it has one.
+    pub const fn new(name: &'static str, fault: Option<String>) -> Self {
+        Self { name, fault, note: None }
+    }
 }
 
 #[derive(Serialize)]

@@ -19,6 +19,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0002_source_names.sql"),
         include_str!("../../migrations/postgres/0002_source_names.sql"),
     ),
+    (
+        3,
+        "control",
+        include_str!("../../migrations/sqlite/0003_control.sql"),
+        include_str!("../../migrations/postgres/0003_control.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

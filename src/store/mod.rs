@@ -7,6 +7,7 @@ pub mod activities;
 pub mod alarms;
 pub mod attempts;
 pub(crate) mod dialect;
+pub mod holds;
 pub mod inbound;
 pub mod intake;
 pub mod jobs;
@@ -185,6 +186,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         activities::STATEMENTS,
         alarms::STATEMENTS,
         attempts::STATEMENTS,
+        holds::STATEMENTS,
         inbound::STATEMENTS,
         intake::STATEMENTS,
         jobs::STATEMENTS,

@@ -26,6 +26,8 @@ fn looking_at_an_installation_that_was_never_started_makes_nothing() {
         &["db", "status"],
         &["preview", "--patient", nobody],
         &["explain", "rem_00000000000000000000000000000000"],
+        &["stop-sending"],
+        &["stop-sending", "--resume"],
     ] {
         let said = home.run(arguments);
         assert_eq!(said.code, 3, "{arguments:?}: {}", said.talk);
@@ -102,6 +104,27 @@ async fn status_counts_and_never_mends() {
     let text = home.run(&["status"]).answer;
     assert!(text.contains("none is running"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[tokio::test]
+async fn sending_is_stopped_once_and_resumed_once_by_somebody() {
+    let home = Home::new();
+    home.patient("one").await;
+    let stop = ["stop-sending", "--because", "wrong text", "--by", "A. Ngozi", "--json"];
+    let said = home.run(&stop).json();
+    assert_eq!((&said["stopped"], &said["changed"]), (&true.into(), &true.into()), "{said}");
+    let again = home.run(&["stop-sending", "--because", "another", "--json"]).json();
+    assert_eq!((&again["changed"], &again["because"]), (&false.into(), &"wrong text".into()));
+    let status = home.run(&["status", "--json"]).json();
+    assert_eq!(status["holds"][0]["scope"], "sending");
+    assert_eq!(status["holds"][0]["actor"], "A. Ngozi");
+    let resumed = home.run(&["stop-sending", "--resume", "--json"]).json();
+    assert_eq!((&resumed["stopped"], &resumed["changed"]), (&false.into(), &true.into()));
+    let resumed = home.run(&["stop-sending", "--resume", "--json"]).json();
+    assert_eq!(resumed["changed"], false);
+    assert_eq!(home.run(&["stop-sending", "--resume", "--because", "x"]).code, 2);
+    let acts = home.audited("sending.%").await;
+    assert_eq!(acts, ["A. Ngozi sending.stop", "operator sending.resume"]);
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ struct Database(Option<String>);
 
 impl Readiness for Database {
     fn components(&self) -> BoxFuture<'_, Vec<Component>> {
-        Box::pin(async { vec![Component { name: "database", fault: self.0.clone() }] })
+        Box::pin(async { vec![Component::new("database", self.0.clone())] })
     }
 }
 
