@@ -4,6 +4,7 @@
 
 pub mod app;
 mod calendar;
+mod channels;
 mod check;
 mod completions;
 mod config;
@@ -89,6 +90,9 @@ enum Command {
     /// List the housekeeping jobs, or run one
     #[command(subcommand)]
     Jobs(jobs::Action),
+    /// Show how the channels stand; pause one, or let it go on
+    #[command(subcommand)]
+    Channels(channels::Action),
     /// Stop all sending at once, on every instance, or let it go on
     StopSending(stop_sending::Args),
     /// Look after the database; go live
@@ -181,6 +185,7 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Preview(args) => preview::run(args, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Jobs(action) => jobs::run(action, context),
+        Command::Channels(action) => channels::run(action, context),
         Command::StopSending(args) => stop_sending::run(args, context),
         Command::Db(action) => db::run(action, context),
         Command::Sandbox(args) => sandbox::run(args, context),

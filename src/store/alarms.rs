@@ -82,6 +82,7 @@ statements! {
     NEXT = Sql::both("-- alarms::next\nSELECT min(wake_at_ms) FROM alarms WHERE kind = $1 AND lane = $2");
     LANES = Sql::both("-- alarms::lanes\nSELECT lane, min(wake_at_ms) AS wake_at_ms FROM alarms WHERE kind = $1 \
         GROUP BY lane ORDER BY lane");
+    QUEUED = Sql::both("-- alarms::queued\nSELECT lane, count(*) AS messages FROM alarms WHERE kind = $1 GROUP BY lane ORDER BY lane");
     PUT = insert_rows!("-- alarms::put" "alarms" (kind text, lane text, wake_at_ms int, id id)
         "ON CONFLICT (kind, lane, wake_at_ms, id) DO NOTHING");
     DROP = sql!(("-- alarms::drop_all\nDELETE FROM alarms WHERE (kind, lane, wake_at_ms, id) IN "),
@@ -170,6 +171,13 @@ pub async fn next(tx: &mut Tx, kind: AlarmKind) -> Result<Option<UtcMs>> {
 /// Every lane of messages with its earliest alarm, most urgent first.
 pub async fn lanes(tx: &mut Tx) -> Result<Vec<Lane>> {
     Ok(on!(tx, LANES, |c, sql| {
+        sqlx::query_as(sql).bind(AlarmKind::Message.word()).fetch_all(c).await?
+    }))
+}
+
+/// How many messages wait on each lane.
+pub async fn queued(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+    Ok(on!(tx, QUEUED, |c, sql| {
         sqlx::query_as(sql).bind(AlarmKind::Message.word()).fetch_all(c).await?
     }))
 }
