@@ -122,6 +122,15 @@ pub enum Reason {
         /// Until when.
         until: UtcMs,
     },
+    /// Somebody stopped all sending (`carebell stop-sending`).
+    SendingStopped,
+    /// Its channel is paused (`carebell channels pause`).
+    ChannelPaused {
+        /// Until when; absent: until somebody resumes it.
+        until: Option<UtcMs>,
+    },
+    /// The database went back in time: what it does not know of may have been sent.
+    RestoredBackup,
     /// It broke its step three times.
     Poisoned,
     /// The watch expected more reminders than there are.
@@ -206,6 +215,14 @@ impl std::fmt::Display for Reason {
             }
             Self::Dropped => f.write_str("nobody knows whether it arrived; not worth a repeat"),
             Self::Paced { until } => write!(f, "put off by the pace until {}", until.rfc3339()),
+            Self::SendingStopped => f.write_str("all sending is stopped"),
+            Self::ChannelPaused { until: Some(until) } => {
+                write!(f, "its channel is paused until {}", until.rfc3339())
+            }
+            Self::ChannelPaused { until: None } => f.write_str("its channel is paused"),
+            Self::RestoredBackup => {
+                f.write_str("the database went back in time: it may have been sent before")
+            }
             Self::Poisoned => f.write_str("it broke its step three times"),
             Self::RemindersMissing { missing, patients } => write!(
                 f,

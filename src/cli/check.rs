@@ -3,12 +3,14 @@
 
 use super::app::{MASTER_KEY_FILE, build_channels, catalogue_problems, connect, sqlite_file};
 use super::{Context, Exit, Failure, Form, Tone, jobs, printable, wrapped};
+use crate::care::hold::Scope;
 use crate::channel::ChannelConfigError;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Effective, Engine, Loaded, Mode, Problem};
 use crate::message::{Catalogue, Programmes};
 use crate::security::{Keyring, MasterKeyError, SharedRng, WhenMissing, load_or_create_master_key};
 use crate::store::meta::{self, fact};
-use crate::store::{MigrationStatus, Result as Stored, Store};
+use crate::store::{MigrationStatus, Result as Stored, Store, holds};
 use crate::zones::Zones;
 use serde::Serialize;
 use std::os::unix::fs::PermissionsExt;
@@ -203,11 +205,18 @@ async fn look(store: &Store, mode: Mode) -> Stored<Found> {
         return Ok(problem(what, "restore the master key that belongs to this database"));
     }
     let stamped = meta::get(&mut tx, fact::MODE).await?;
-    let moved = stamped.filter(|stamped| stamped != mode.word());
-    Ok(moved.map_or_else(Found::default, |stamped| {
+    if let Some(stamped) = stamped.filter(|stamped| stamped != mode.word()) {
         let what = format!("it is stamped {stamped}, the configuration says {}", mode.word());
-        problem(what, "carebell db go-live moves a database from sandbox to live")
-    }))
+        return Ok(problem(what, "carebell db go-live moves a database from sandbox to live"));
+    }
+    let now = SystemClock.now();
+    let holds: Vec<_> =
+        holds::all(&mut tx).await?.into_iter().filter(|hold| hold.holds_at(now)).collect();
+    if let Some(hold) = holds.iter().find(|hold| hold.scope == Scope::Restored) {
+        return Ok(problem(hold.to_string(), "carebell reconcile lists what may have been lost"));
+    }
+    let said: Vec<String> = holds.iter().map(ToString::to_string).collect();
+    Ok(Found { problems: Vec::new(), note: (!said.is_empty()).then(|| said.join("; ")) })
 }
 
 /// The folder that holds the database and the master key is the daemon's alone.

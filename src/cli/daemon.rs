@@ -3,6 +3,7 @@
 
 use super::app::App;
 use crate::care::UtcMs;
+use crate::care::hold::{Hold, Scope};
 use crate::care::ids::InstanceId;
 use crate::channel::Callback;
 use crate::config::{Engine, Mode};
@@ -293,8 +294,14 @@ impl Daemon {
         let mut tx = self.app.store.read().await?;
         let patients = alarms::next(&mut tx, AlarmKind::Patient).await?;
         let settle = alarms::next(&mut tx, AlarmKind::Settle).await?;
-        let messages =
-            alarms::lanes(&mut tx).await?.iter().map(|lane| UtcMs(lane.wake_at_ms)).min();
+        let lanes = alarms::lanes(&mut tx).await?;
+        // What is held back is not due, however long its alarm has rung.
+        let opens =
+            |lane: &alarms::Lane| self.deliverer.lane_opens(&lane.lane, UtcMs(lane.wake_at_ms));
+        let messages = match self.app.hold {
+            Some(_) => None,
+            None => lanes.iter().filter_map(opens).min(),
+        };
         Ok([patients, settle, messages].into_iter().flatten().min())
     }
 
@@ -351,6 +358,9 @@ impl Daemon {
         if let Some(hold) = &self.app.hold {
             return Ok(format!("on hold: {hold}"));
         }
+        if let Some(stop) = self.deliverer.holds().into_iter().find(holds_everything) {
+            return Ok(format!("on hold: {stop}"));
+        }
         let next = self
             .next_alarm()
             .await?
@@ -361,6 +371,11 @@ impl Daemon {
             self.deliverer.in_flight()
         ))
     }
+}
+
+/// Whether a hold is on every channel.
+fn holds_everything(hold: &Hold) -> bool {
+    matches!(hold.scope, Scope::Sending | Scope::Restored)
 }
 
 fn pause_after(fault: &crate::store::StoreError) -> Duration {
@@ -439,15 +454,22 @@ impl Readiness for Daemon {
                 Err(fault) => Some(fault),
             };
             let stuck = self.stuck();
+            let holds = self.deliverer.holds();
+            let restored = holds.iter().find(|hold| hold.scope == Scope::Restored);
+            let hold = self.app.hold.clone().or_else(|| restored.map(Hold::to_string));
             let mut components = vec![
                 Component::new("database", database.map(|fault| fault.to_string())),
-                Component::new("hold", self.app.hold.clone()),
+                Component::new("hold", hold),
             ];
             let seconds = STUCK.as_secs();
             components.extend(LOOPS.into_iter().map(|name| {
                 let fault = format!("has not stepped for more than {seconds} s");
                 Component::new(name, stuck.contains(&name).then_some(fault))
             }));
+            // What an operator holds back is no fault: callbacks, and a STOP among them, must still come in.
+            let said = holds.iter().filter(|hold| hold.scope != Scope::Restored);
+            components
+                .extend(said.map(|hold| Component::detailed("sending", Some(hold.to_string()))));
             components.push(Component::detailed("watch", self.missing_reminders().await));
             components.push(Component::detailed("jobs", self.overdue_jobs().await));
             components

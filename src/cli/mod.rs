@@ -4,6 +4,7 @@
 
 pub mod app;
 mod calendar;
+mod channels;
 mod check;
 mod completions;
 mod config;
@@ -28,6 +29,7 @@ mod run;
 mod sandbox;
 pub mod stage;
 mod status;
+mod stop_sending;
 mod timing;
 
 pub use exit::{Exit, Failure};
@@ -88,6 +90,11 @@ enum Command {
     /// List the housekeeping jobs, or run one
     #[command(subcommand)]
     Jobs(jobs::Action),
+    /// Show how the channels stand; pause one, or let it go on
+    #[command(subcommand)]
+    Channels(channels::Action),
+    /// Stop all sending at once, on every instance, or let it go on
+    StopSending(stop_sending::Args),
     /// Look after the database; go live
     #[command(subcommand)]
     Db(db::Action),
@@ -178,6 +185,8 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Preview(args) => preview::run(args, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Jobs(action) => jobs::run(action, context),
+        Command::Channels(action) => channels::run(action, context),
+        Command::StopSending(args) => stop_sending::run(args, context),
         Command::Db(action) => db::run(action, context),
         Command::Sandbox(args) => sandbox::run(args, context),
         Command::Config(action) => config::run(action, context),

@@ -6,6 +6,7 @@ use super::app::{App, Sources, Stamp};
 use super::daemon::Daemon;
 use super::lock::DaemonLock;
 use super::{Context, Exit, Failure};
+use crate::care::hold::{Hold, Scope};
 use crate::config::{Engine, Loaded, Problem};
 use crate::http::{self, Limits, Parts};
 use crate::jobs::Declared;
@@ -73,6 +74,9 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    stop_sending: Signal,
+    /// An emergency stop that one life of the daemon could not write to the database, for the next.
+    stop: Option<Hold>,
 }
 
 impl Signals {
@@ -81,14 +85,16 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            stop_sending: signal(SignalKind::user_defined1())?,
+            stop: None,
         })
     }
+}
 
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
     }
 }
 
@@ -107,6 +113,9 @@ async fn serve(
     let (writers, tracker) = (TaskTracker::new(), TaskTracker::new());
     let shutdown = CancellationToken::new();
     let daemon = Daemon::new(app, declared, &writers);
+    if let Some(stop) = signals.stop.take() {
+        daemon.deliverer().stop_sending(stop);
+    }
     daemon.recover().await.context("failed to recover the state of an earlier run")?;
     let metrics = metrics.clone();
     let parts = Parts {
@@ -133,6 +142,7 @@ async fn serve(
     let end = until_ended(&daemon, signals, context, house).await;
     // Callbacks are kept until every outcome is in: a receipt must not find the door shut.
     let end = drain(&daemon, end, signals).await?;
+    signals.stop = daemon.deliverer().unwritten_stop();
     shutdown.cancel();
     tracker.close();
     tracker.wait().await;
@@ -162,9 +172,24 @@ async fn until_ended(
                     notify(&[NotifyState::Ready]);
                 }
             },
+            _ = signals.stop_sending.recv() => stop_sending(daemon),
             _ = status.tick() => feed(daemon).await,
         }
     }
+}
+
+/// SIGUSR1: no send begins any more. The next step writes it to the database, for the other instances.
+fn stop_sending(daemon: &Daemon) {
+    tracing::error!(
+        "SIGUSR1: all sending is stopped; `carebell stop-sending --resume` lets it go on"
+    );
+    daemon.deliverer().stop_sending(Hold {
+        scope: Scope::Sending,
+        until: None,
+        actor: format!("signal on {}", super::app::host_name()),
+        because: "SIGUSR1".to_owned(),
+        at: daemon.app().clock.now(),
+    });
 }
 
 /// The watchdog is fed by progress: every loop stepped, and the database answered.
@@ -211,7 +236,7 @@ async fn drain(daemon: &Daemon, mut end: End, signals: &mut Signals) -> Result<E
     loop {
         tokio::select! {
             done = &mut drained => return Ok(done.map(|()| end).context("failed to drain")?),
-            () = signals.stop() => match end {
+            () = either(&mut signals.terminate, &mut signals.interrupt) => match end {
                 End::Reload(_) => {
                     end = End::Stop;
                     tell_stopping();
@@ -227,6 +252,7 @@ async fn drain(daemon: &Daemon, mut end: End, signals: &mut Signals) -> Result<E
                 );
                 return Ok(end);
             }
+            _ = signals.stop_sending.recv() => stop_sending(daemon),
             _ = status.tick() => notify(&[NotifyState::Watchdog]),
         }
     }

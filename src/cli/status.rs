@@ -3,11 +3,12 @@
 use super::app::App;
 use super::installation::{When, alive, opened};
 use super::{Context, Failure, Form};
+use crate::care::hold::Hold;
 use crate::care::{Reason, UtcMs};
 use crate::store::alarms::{self, AlarmKind};
 use crate::store::meta::{self, InstanceRow, fact};
 use crate::store::{
-    MigrationStatus, Result as Stored, Tx, activities, attempts, inbound, intake, messages,
+    MigrationStatus, Result as Stored, Tx, activities, attempts, holds, inbound, intake, messages,
     patients, receipts, reminders, tasks,
 };
 use crate::watch::{self, Sighting};
@@ -32,6 +33,7 @@ struct Status {
     mode: String,
     configured_mode: &'static str,
     hold: Option<String>,
+    holds: Vec<Hold>,
     live_since: Option<When>,
     engine: &'static str,
     schema: MigrationStatus,
@@ -75,6 +77,7 @@ async fn status(app: &App) -> Stored<Status> {
         mode: meta::get(tx, fact::MODE).await?.unwrap_or_default(),
         configured_mode: app.config.mode.word(),
         hold: app.hold.clone(),
+        holds: in_force(tx, app.clock.now()).await?,
         live_since: live_since.map(UtcMs).map(when),
         engine: app.store.engine().word(),
         schema,
@@ -96,6 +99,10 @@ async fn status(app: &App) -> Stored<Status> {
         next_settle: alarms::next(tx, AlarmKind::Settle).await?.map(when),
         watch: watch::look(tx, app.clock.now()).await?,
     })
+}
+
+async fn in_force(tx: &mut Tx, now: UtcMs) -> Stored<Vec<Hold>> {
+    Ok(holds::all(tx).await?.into_iter().filter(|hold| hold.holds_at(now)).collect())
 }
 
 fn counted(rows: Vec<(String, i64)>) -> Counts {
@@ -126,6 +133,9 @@ fn rows(status: &Status) -> Vec<Vec<String>> {
     rows.say("mode", &status.mode);
     if let Some(hold) = &status.hold {
         rows.say("hold", hold);
+    }
+    for hold in &status.holds {
+        rows.say("held back", hold);
     }
     if let Some(since) = &status.live_since {
         rows.say("live since", since);

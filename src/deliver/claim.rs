@@ -2,11 +2,12 @@
 
 use super::compose::{Composition, Hop, record};
 use super::effects::Effects;
-use super::send::{DelivererDeps, Intent};
+use super::send::{DelivererDeps, Intent, Take};
 use crate::care::contact::KnownContact;
+use crate::care::hold::Hold;
 use crate::care::ids::{ActivityId, AttemptId, MessageId, PatientId, TaskId};
 use crate::care::programme::Programme;
-use crate::care::time::DAY_MS;
+use crate::care::time::{DAY_MS, MINUTE_MS};
 use crate::care::{
     AttemptState, ChannelKind, Class, MessageState, Reason, ReminderState, UtcMs, Zone,
 };
@@ -14,6 +15,7 @@ use crate::channel::Channel;
 use crate::message::{NotRenderable, Repeat as Saying};
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::grouping::{lane, sender_of};
+use crate::policy::held_back::{Held, falls_back, held_back};
 use crate::policy::send::{Due, Review, SlotStanding, Verdict, may_send, stop};
 use crate::security::Place;
 use crate::store::activities::ActivityRow;
@@ -25,7 +27,7 @@ use crate::store::standing::Standing;
 use crate::store::story::Turn;
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{
-    Result, Tx, alarms, attempts, database_clock_ms, messages, patients, reminders, standing,
+    Result, Tx, alarms, attempts, database_clock_ms, holds, messages, patients, reminders, standing,
 };
 use crate::timing::{ActivityContext, activity_slot};
 use rand::rngs::StdRng;
@@ -49,11 +51,15 @@ pub(super) struct Claimed {
 pub(super) async fn claim_lane(
     deps: &DelivererDeps,
     lane_name: &str,
+    take: Take,
     limit: usize,
 ) -> Result<Claimed> {
     let now = deps.clock.now();
     let mut tx = deps.store.write().await?;
-    let due = alarms::due(&mut tx, AlarmKind::Message, lane_name, now, limit).await?;
+    let due = match take {
+        Take::Due => alarms::due(&mut tx, AlarmKind::Message, lane_name, now, limit).await?,
+        Take::Held(classes) => alarms::held_due(&mut tx, lane_name, classes, now, limit).await?,
+    };
     let claimed = claim_due(deps, &mut tx, lane_name, now, due).await?;
     tx.commit().await?;
     Ok(claimed)
@@ -125,6 +131,9 @@ struct Facts {
     unknown: BTreeMap<MessageId, usize>,
     database_now: UtcMs,
     configured: Vec<ChannelKind>,
+    /// Those of the configured that are not paused.
+    open: Vec<ChannelKind>,
+    holds: Vec<Hold>,
 }
 
 impl Facts {
@@ -163,7 +172,14 @@ impl Facts {
             .into_iter()
             .map(|(patient, channel, at)| ((patient, channel), at))
             .collect();
+        let holds = holds::all(tx).await?;
+        let paused = |channel: &Arc<dyn Channel>| {
+            matches!(held_back(now, channel.name(), &holds), Some(Held::Paused { .. }))
+        };
+        let open = deps.channels.iter().filter(|c| !paused(c)).map(|c| c.kind()).collect();
         Ok(Self {
+            open,
+            holds,
             standings,
             reminders: by_message,
             newest,
@@ -292,7 +308,7 @@ impl Step<'_> {
         let mut first_fault: Option<NotRenderable> = None;
         loop {
             let tried = message.tried.clone();
-            let choice = Choice {
+            let every = Choice {
                 now: self.now,
                 contacts: &standing.contacts,
                 consents: &standing.consents,
@@ -300,6 +316,10 @@ impl Step<'_> {
                 configured: &self.facts.configured,
                 tried: &tried,
             };
+            // A paused channel is passed over only where the class lets it, and where there is another.
+            let open = Choice { configured: &self.facts.open, ..every };
+            let choice =
+                if falls_back(message.class) && choose(&open).is_ok() { open } else { every };
             let answer_to = message
                 .contact_point
                 .and_then(|id| standing.contacts.iter().find(|contact| contact.id == id))
@@ -336,6 +356,10 @@ impl Step<'_> {
             };
             if sender_of(&message.lane) != channel.name() {
                 self.change_lane(message, channel.name());
+                return None;
+            }
+            if let Some(held) = held_back(self.now, channel.name(), &self.facts.holds) {
+                self.hold_back(message, held);
                 return None;
             }
             if let Some(until) = self.pair_until(&message, &channel) {
@@ -440,6 +464,22 @@ impl Step<'_> {
         self.effects.messages.push(message);
     }
 
+    /// A hold keeps it: it stays due. What might go over another channel is looked at again in a minute.
+    fn hold_back(&mut self, mut message: MessageRow, held: Held) {
+        let because = held.reason();
+        if message.reason != because {
+            self.tell(message.id.0, MessageState::Queued.word(), &because);
+        }
+        let again = match held {
+            Held::Paused { .. } if falls_back(message.class) => self.now.plus_ms(MINUTE_MS),
+            _ => self.now,
+        };
+        message.wake_at = Some(again.min(message.valid_until));
+        message.reason = because;
+        message.updated_at = self.now;
+        self.effects.messages.push(message);
+    }
+
     fn change_lane(&mut self, mut message: MessageRow, sender: &str) {
         message.lane = lane(message.class, message.answering(), Some(sender));
         message.wake_at = Some(self.now);
@@ -515,9 +555,4 @@ impl Step<'_> {
 enum StillDue<'a> {
     Held(Vec<(&'a ReminderRow, &'a ActivityRow)>),
     Moved { to: UtcMs },
-}
-
-/// Whether a class goes over the next channel when no receipt comes (design.md section 6).
-const fn falls_back(class: Class) -> bool {
-    matches!(class, Class::Appointment | Class::Measurement)
 }

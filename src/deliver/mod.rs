@@ -10,6 +10,7 @@ mod claim;
 mod compose;
 mod effects;
 pub mod evidence;
+mod holds;
 mod lost;
 mod pace;
 mod record;

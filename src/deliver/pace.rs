@@ -56,14 +56,13 @@ impl Pace {
         }
     }
 
-    /// Rests a sender; longer each time until it works again.
-    pub(super) fn pause(&self, sender: &str, now: UtcMs) {
-        if let Some(known) = self.lock().get_mut(sender)
-            && now >= known.paused_until
-        {
-            known.paused_until = now.plus_ms(known.next_pause_ms);
-            known.next_pause_ms = (known.next_pause_ms * 2).min(PAUSES_MS.1);
-        }
+    /// Rests a sender; longer each time until it works again. Returns until when, unless it rests already.
+    pub(super) fn pause(&self, sender: &str, now: UtcMs) -> Option<UtcMs> {
+        let mut senders = self.lock();
+        let known = senders.get_mut(sender).filter(|known| now >= known.paused_until)?;
+        known.paused_until = now.plus_ms(known.next_pause_ms);
+        known.next_pause_ms = (known.next_pause_ms * 2).min(PAUSES_MS.1);
+        Some(known.paused_until)
     }
 
     /// A sender works again.
@@ -99,7 +98,7 @@ mod tests {
         assert_eq!(pace.take("sms", 100, start + Duration::from_millis(500), now), 5);
         pace.give_back("sms", 2);
         assert_eq!(pace.take("sms", 100, start + Duration::from_millis(500), now), 2);
-        pace.pause("sms", now);
+        assert_eq!(pace.pause("sms", now), Some(UtcMs(60_000)));
         let later = start + Duration::from_mins(1);
         assert_eq!(pace.take("sms", 1, later, UtcMs(59_999)), 0);
         assert_eq!(pace.take("sms", 1, later, UtcMs(60_000)), 1);

@@ -12,6 +12,7 @@ use crate::care::{
 use crate::channel::{Action, Outcome};
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::grouping::lane;
+use crate::policy::held_back::Held;
 use crate::policy::outcome::{Failure, Next, Others, Past, after_failure, look_at, settle_at};
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::messages::MessageRow;
@@ -26,7 +27,13 @@ use std::collections::BTreeMap;
 enum Ending<'a> {
     Accepted(&'a [String]),
     Unknown(&'a str),
-    Failed { action: Action, code: &'a str, retry_after_ms: Option<i64> },
+    /// A hold caught it before its first byte: it is queued as before.
+    HeldBack(Held),
+    Failed {
+        action: Action,
+        code: &'a str,
+        retry_after_ms: Option<i64>,
+    },
 }
 
 impl<'a> Ending<'a> {
@@ -38,9 +45,10 @@ impl<'a> Ending<'a> {
             Outcome::Refused { action, code, retry_after_ms } => {
                 Self::Failed { action: *action, code, retry_after_ms: *retry_after_ms }
             }
-            Outcome::NotSent { stage } => {
-                Self::Failed { action: Action::Retry, code: stage, retry_after_ms: None }
-            }
+            Outcome::NotSent { stage } => match Held::of_stage(stage) {
+                Some(held) => Self::HeldBack(held),
+                None => Self::Failed { action: Action::Retry, code: stage, retry_after_ms: None },
+            },
         }
     }
 }
@@ -102,6 +110,9 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
                 effects.end_message(message, speaks_for, end, now);
                 effects.put.extend(moved.wake_at.map(|at| settle_alarm(row.id.0, at)));
             }
+            Ending::HeldBack(held) => {
+                effects.requeue(message, speaks_for, now, held.reason(), now);
+            }
             Ending::Failed { action, code, retry_after_ms } => {
                 let failed = FailedAttempt { row, action, code, retry_after_ms };
                 follow_up(deps, &mut tx, message, speaks_for, &failed, &mut effects, now).await?;
@@ -146,6 +157,10 @@ fn attempt_move(ended: &Ended, now: UtcMs, valid_until: UtcMs) -> AttemptMove {
         Ending::Unknown(stage) => {
             moved.reason = Reason::UnknownOutcome { stage: stage.to_owned() };
             moved.wake_at = Some(look_at(now, settle_at(now, valid_until)));
+        }
+        Ending::HeldBack(held) => {
+            moved.state = AttemptState::NotSent;
+            moved.reason = Reason::NotSent { stage: held.stage().to_owned() };
         }
         Ending::Failed { code, .. } => {
             moved.code = Some(code.to_owned());
@@ -216,7 +231,8 @@ pub(super) async fn follow_up(
     }
     let contact_point = failed.row.contact_point;
     let earlier = attempts::of_messages(tx, &[message.id]).await?;
-    let tries = earlier.iter().filter(|a| a.contact_point == contact_point).count();
+    let tried_it = |a: &&AttemptRow| a.contact_point == contact_point && !was_held_back(a);
+    let tries = earlier.iter().filter(tried_it).count();
     let mut tried = message.tried.clone();
     if !tried.contains(&contact_point) {
         tried.push(contact_point);
@@ -265,6 +281,11 @@ pub(super) async fn follow_up(
         }
     }
     Ok(())
+}
+
+/// Whether a hold caught it: no try of the provider.
+fn was_held_back(attempt: &AttemptRow) -> bool {
+    matches!(&attempt.reason, Reason::NotSent { stage } if Held::of_stage(stage).is_some())
 }
 
 async fn next_contact(

@@ -1,6 +1,7 @@
 //! The loop's shell: permits, rate tokens, claims, one task per send, and the writer of outcomes.
 
 use super::claim::{Claimed, claim_lane, claim_one};
+use super::holds::Holds;
 use super::pace::Pace;
 use super::record::record;
 use crate::care::ids::{AttemptId, InstanceId, MessageId, PatientId, TaskId};
@@ -10,10 +11,11 @@ use crate::channel::{Channel, Channels, Outbound, Outcome};
 use crate::clock::Clock;
 use crate::message::{Catalogue, Programmes};
 use crate::policy::grouping::sender_of;
+use crate::policy::held_back::held_back;
 use crate::security::SharedRng;
 use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Store, StoreError, Tx, alarms, messages, reminders, tasks};
+use crate::store::{Result, Store, StoreError, Tx, alarms, holds, messages, reminders, tasks};
 use futures::FutureExt;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
@@ -25,8 +27,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// Messages of one claim.
-const BATCH: usize = 32;
 /// Outcomes of one commit.
 const GROUP: usize = 256;
 /// A step that broke so often in a row is taken away from a message (P9).
@@ -109,14 +109,24 @@ pub struct Sent {
     pub intents: usize,
 }
 
+/// Which messages of a lane a claim takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Take {
+    /// Those that are due.
+    Due,
+    /// Of a lane that is held: those whose validity has ended, and those of these classes.
+    Held(&'static [Class]),
+}
+
 /// Sends what is due.
 #[derive(Clone)]
 pub struct Deliverer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
-    deps: DelivererDeps,
+pub(super) struct Shared {
+    pub(super) deps: DelivererDeps,
+    pub(super) holds: Holds,
     permits: Arc<Semaphore>,
     pace: Pace,
     sends: TaskTracker,
@@ -128,6 +138,9 @@ struct Shared {
 }
 
 impl Deliverer {
+    /// Messages of one claim.
+    pub(super) const BATCH: usize = 32;
+
     /// A deliverer; its writer of outcomes runs on `writers` until the deliverer is dropped and every outcome
     /// is committed.
     pub fn start(deps: DelivererDeps, writers: &TaskTracker) -> Self {
@@ -146,6 +159,7 @@ impl Deliverer {
             stopped: AtomicBool::new(false),
             stopped_at: Mutex::new(BTreeMap::new()),
             recorded: Notify::new(),
+            holds: Holds::default(),
             deps,
         });
         writers.spawn(write_outcomes(Arc::downgrade(&shared), received));
@@ -164,6 +178,7 @@ impl Deliverer {
     pub async fn tick(&self) -> Result<Sent> {
         let shared = &self.shared;
         let now = shared.deps.clock.now();
+        let in_force = self.look_at_holds().await?;
         let mut tx = shared.deps.store.read().await?;
         let lanes = alarms::lanes(&mut tx).await?;
         drop(tx);
@@ -172,15 +187,19 @@ impl Deliverer {
             if shared.stopped.load(Ordering::SeqCst) {
                 break;
             }
-            let mut permits = self.permits();
             let sender = sender_of(&lane.lane).to_owned();
+            if let Some(held) = held_back(now, &sender, &in_force) {
+                sent.alarms += self.sweep(&lane.lane, held, now).await?.alarms;
+                continue;
+            }
+            let mut permits = self.permits();
             let tokens = shared.pace.take(&sender, permits.len(), Instant::now(), now);
             permits.truncate(tokens);
             if permits.is_empty() {
                 continue;
             }
             let claimed_from = Instant::now();
-            let claimed = self.claim(&lane.lane, permits.len(), now).await?;
+            let claimed = self.claim(&lane.lane, Take::Due, permits.len(), now).await?;
             shared.pace.give_back(&sender, tokens.saturating_sub(claimed.intents.len()));
             sent.alarms += claimed.alarms;
             sent.intents += claimed.intents.len();
@@ -195,24 +214,41 @@ impl Deliverer {
 
     fn permits(&self) -> Vec<OwnedSemaphorePermit> {
         std::iter::from_fn(|| Arc::clone(&self.shared.permits).try_acquire_owned().ok())
-            .take(BATCH)
+            .take(Self::BATCH)
             .collect()
     }
 
-    async fn claim(&self, lane: &str, limit: usize, now: UtcMs) -> Result<Claimed> {
+    pub(super) async fn claim(
+        &self,
+        lane: &str,
+        take: Take,
+        limit: usize,
+        now: UtcMs,
+    ) -> Result<Claimed> {
         let deps = &self.shared.deps;
-        match AssertUnwindSafe(claim_lane(deps, lane, limit)).catch_unwind().await {
+        match AssertUnwindSafe(claim_lane(deps, lane, take, limit)).catch_unwind().await {
             Ok(Ok(claimed)) => Ok(claimed),
             Ok(Err(StoreError::Driver(fault))) => Err(StoreError::Driver(fault)),
-            Ok(Err(_)) | Err(_) => self.claim_one_by_one(lane, limit, now).await,
+            Ok(Err(_)) | Err(_) => self.claim_one_by_one(lane, take, limit, now).await,
         }
     }
 
     /// A set failed: its messages are stepped alone (P9).
-    async fn claim_one_by_one(&self, lane: &str, limit: usize, now: UtcMs) -> Result<Claimed> {
+    async fn claim_one_by_one(
+        &self,
+        lane: &str,
+        take: Take,
+        limit: usize,
+        now: UtcMs,
+    ) -> Result<Claimed> {
         let deps = &self.shared.deps;
         let mut tx = deps.store.read().await?;
-        let due = alarms::due_unlocked(&mut tx, AlarmKind::Message, lane, now, limit).await?;
+        let due = match take {
+            Take::Due => {
+                alarms::due_unlocked(&mut tx, AlarmKind::Message, lane, now, limit).await?
+            }
+            Take::Held(classes) => alarms::held_due(&mut tx, lane, classes, now, limit).await?,
+        };
         drop(tx);
         let mut all = Claimed::default();
         for alarm in due {
@@ -298,10 +334,13 @@ impl Deliverer {
 }
 
 impl Shared {
-    /// Just before the first byte: the lease, the stop and the STOP once more; then the channel, once.
+    /// Just before the first byte: holds, the lease and the STOP once more; then the channel, once.
     async fn carry_out(&self, intent: &Intent, window: Window) -> Outcome {
         let timeout =
             Duration::from_millis(millis(intent.channel.capabilities().request_timeout_ms));
+        if let Some(stage) = self.held_now(intent.channel.name()).await {
+            return Outcome::NotSent { stage };
+        }
         let heard = {
             let stops = self.stopped_at.lock().unwrap_or_else(PoisonError::into_inner);
             stops.get(&intent.patient).copied()
@@ -317,8 +356,17 @@ impl Shared {
         }
     }
 
-    pub(super) fn pause(&self, channel: &str) {
-        self.pace.pause(channel, self.deps.clock.now());
+    /// Rests a sender, and tells so where an operator can see it.
+    pub(super) async fn pause(&self, channel: &str) {
+        let Some(until) = self.pace.pause(channel, self.deps.clock.now()) else { return };
+        let told = async {
+            let mut tx = self.deps.store.write().await?;
+            holds::rest(&mut tx, self.deps.instance, channel, until).await?;
+            tx.commit().await
+        };
+        if let Err(fault) = told.await {
+            tracing::warn!(%fault, channel, "a rest of a channel is not told");
+        }
     }
 }
 
@@ -346,7 +394,7 @@ async fn write_outcomes(shared: std::sync::Weak<Shared>, mut received: mpsc::Rec
                         channel = ended.channel,
                         "a channel refuses us and rests: see the open task"
                     );
-                    shared.pause(&ended.channel);
+                    shared.pause(&ended.channel).await;
                 }
                 Outcome::Accepted { .. } => shared.pace.works(&ended.channel),
                 _ => {}

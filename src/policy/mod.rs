@@ -6,6 +6,7 @@
 pub mod announced;
 pub mod contact_choice;
 pub mod grouping;
+pub mod held_back;
 pub mod keywords;
 pub mod outcome;
 pub mod quiet_hours;

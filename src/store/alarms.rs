@@ -2,7 +2,7 @@
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
 use super::{Result, Tx};
-use crate::care::UtcMs;
+use crate::care::{Class, UtcMs};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -76,9 +76,13 @@ statements! {
         AND wake_at_ms <= $3 ORDER BY wake_at_ms, id LIMIT $4"), (skip));
     DUE_UNLOCKED = Sql::both("-- alarms::due_unlocked\nSELECT wake_at_ms, id FROM alarms WHERE kind = $1 AND lane = $2 \
         AND wake_at_ms <= $3 ORDER BY wake_at_ms, id LIMIT $4");
+    HELD_DUE = sql!(("-- alarms::held_due\nSELECT alarms.wake_at_ms, alarms.id FROM alarms JOIN messages ON messages.id = alarms.id \
+        WHERE alarms.kind = $1 AND alarms.lane = $2 AND alarms.wake_at_ms <= $3 AND (messages.valid_until_ms <= $3 OR messages.class IN "),
+        (texts "$5"), (") ORDER BY alarms.wake_at_ms, alarms.id LIMIT $4"));
     NEXT = Sql::both("-- alarms::next\nSELECT min(wake_at_ms) FROM alarms WHERE kind = $1 AND lane = $2");
     LANES = Sql::both("-- alarms::lanes\nSELECT lane, min(wake_at_ms) AS wake_at_ms FROM alarms WHERE kind = $1 \
         GROUP BY lane ORDER BY lane");
+    QUEUED = Sql::both("-- alarms::queued\nSELECT lane, count(*) AS messages FROM alarms WHERE kind = $1 GROUP BY lane ORDER BY lane");
     PUT = insert_rows!("-- alarms::put" "alarms" (kind text, lane text, wake_at_ms int, id id)
         "ON CONFLICT (kind, lane, wake_at_ms, id) DO NOTHING");
     DROP = sql!(("-- alarms::drop_all\nDELETE FROM alarms WHERE (kind, lane, wake_at_ms, id) IN "),
@@ -116,6 +120,28 @@ pub async fn due_unlocked(
     pick(tx, DUE_UNLOCKED, kind, lane, now, limit).await
 }
 
+/// Of a lane that is held back: alarms that are due of messages whose validity has ended, or whose class is one of
+/// `classes`. Not locked: their owners are.
+pub async fn held_due(
+    tx: &mut Tx,
+    lane: &str,
+    classes: &[Class],
+    now: UtcMs,
+    limit: usize,
+) -> Result<Vec<Due>> {
+    let words: Vec<&str> = classes.iter().map(|class| class.word()).collect();
+    let words = serde_json::json!(words).to_string();
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    Ok(on!(tx, HELD_DUE, |c, sql| sqlx::query_as(sql)
+        .bind(AlarmKind::Message.word())
+        .bind(lane)
+        .bind(now.0)
+        .bind(limit)
+        .bind(words)
+        .fetch_all(c)
+        .await?))
+}
+
 async fn pick(
     tx: &mut Tx,
     statement: Sql,
@@ -145,6 +171,13 @@ pub async fn next(tx: &mut Tx, kind: AlarmKind) -> Result<Option<UtcMs>> {
 /// Every lane of messages with its earliest alarm, most urgent first.
 pub async fn lanes(tx: &mut Tx) -> Result<Vec<Lane>> {
     Ok(on!(tx, LANES, |c, sql| {
+        sqlx::query_as(sql).bind(AlarmKind::Message.word()).fetch_all(c).await?
+    }))
+}
+
+/// How many messages wait on each lane.
+pub async fn queued(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+    Ok(on!(tx, QUEUED, |c, sql| {
         sqlx::query_as(sql).bind(AlarmKind::Message.word()).fetch_all(c).await?
     }))
 }

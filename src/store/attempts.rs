@@ -140,6 +140,8 @@ statements! {
         (rows "$1" id id, state text, reason text, code text, provider_id text, ended_at_ms int, wake_at_ms int),
         (" AS r WHERE attempts.id = r.id"));
     COUNT = Sql::both("-- attempts::count\nSELECT channel, state, count(*) AS attempts FROM attempts GROUP BY channel, state ORDER BY channel, state");
+    LAST_ACCEPTED = Sql::both("-- attempts::last_accepted\nSELECT channel, max(ended_at_ms) AS ended_at_ms FROM attempts \
+        WHERE state IN ('accepted', 'sent', 'delivered', 'read') AND ended_at_ms IS NOT NULL GROUP BY channel");
     NEWEST_TO_PATIENTS = sql!(("-- attempts::newest_to\nSELECT patient_id, channel, max(intent_at_ms) AS intent_at_ms FROM attempts \
         WHERE intent_at_ms >= $2 AND patient_id IN "), (ids "$1"), (" GROUP BY patient_id, channel"));
     GO_LIVE = Sql::both("-- attempts::go_live\nUPDATE attempts SET state = 'unknown', reason = $1, wake_at_ms = NULL, \
@@ -303,6 +305,13 @@ pub async fn move_to(tx: &mut Tx, moves: &[AttemptMove], now: UtcMs) -> Result<(
 /// How many attempts there are on each channel in each state.
 pub async fn count(tx: &mut Tx) -> Result<Vec<(String, String, i64)>> {
     Ok(on!(tx, COUNT, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
+}
+
+/// When each channel's provider last took a message, by the record of its outcome.
+pub async fn last_accepted(tx: &mut Tx) -> Result<Vec<(String, UtcMs)>> {
+    let rows: Vec<(String, i64)> =
+        on!(tx, LAST_ACCEPTED, |c, sql| sqlx::query_as(sql).fetch_all(c).await?);
+    Ok(rows.into_iter().map(|(channel, at)| (channel, UtcMs(at))).collect())
 }
 
 /// The newest intent to each patient on each channel since `since`: what the pair limiter goes by.

@@ -62,6 +62,7 @@ statements! {
     MARK = Sql::both("-- inbound::mark\nUPDATE inbound SET state = $2, tries = tries + 1, note = $3 WHERE id = $1");
     PUT_REPLY = Sql::both("-- inbound::put_reply\nINSERT INTO replies (id, patient_id, contact_point_id, channel, provider_id, keyword, text, received_at_ms) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (patient_id, channel, provider_id) DO NOTHING");
+    LAST_HEARD = Sql::both("-- inbound::last_heard\nSELECT channel, max(received_at_ms) AS received_at_ms FROM inbound GROUP BY channel");
     COUNT_NEW = Sql::both("-- inbound::count_new\nSELECT count(*) FROM inbound WHERE state = 'new'");
     COUNT_REPLIES = Sql::both("-- inbound::count_replies\nSELECT keyword, count(*) AS replies FROM replies GROUP BY keyword ORDER BY keyword");
     GO_LIVE = Sql::both("-- inbound::go_live\nUPDATE inbound SET state = 'done', note = 'sandbox' WHERE state = 'new' AND received_at_ms < $1");
@@ -162,6 +163,13 @@ pub async fn put_reply(tx: &mut Tx, reply: &PutReply) -> Result<bool> {
             .rows_affected()
     });
     Ok(rows == 1)
+}
+
+/// When each channel last called back with a right signature.
+pub async fn last_heard(tx: &mut Tx) -> Result<Vec<(String, UtcMs)>> {
+    let rows: Vec<(String, i64)> =
+        on!(tx, LAST_HEARD, |c, sql| sqlx::query_as(sql).fetch_all(c).await?);
+    Ok(rows.into_iter().map(|(channel, at)| (channel, UtcMs(at))).collect())
 }
 
 /// Callbacks that wait to be applied.

@@ -20,6 +20,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0002_source_names.sql"),
     ),
     (
+        3,
+        "control",
+        include_str!("../../migrations/sqlite/0003_control.sql"),
+        include_str!("../../migrations/postgres/0003_control.sql"),
+    ),
+    (
         4,
         "receipt_lines",
         include_str!("../../migrations/sqlite/0004_receipt_lines.sql"),

@@ -8,6 +8,7 @@ pub mod alarms;
 pub mod attempts;
 pub(crate) mod dialect;
 pub mod doctor;
+pub mod holds;
 pub mod inbound;
 pub mod intake;
 pub mod jobs;
@@ -189,6 +190,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         alarms::STATEMENTS,
         attempts::STATEMENTS,
         doctor::STATEMENTS,
+        holds::STATEMENTS,
         inbound::STATEMENTS,
         intake::STATEMENTS,
         jobs::STATEMENTS,

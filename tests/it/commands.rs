@@ -26,6 +26,10 @@ fn looking_at_an_installation_that_was_never_started_makes_nothing() {
         &["db", "status"],
         &["preview", "--patient", nobody],
         &["explain", "rem_00000000000000000000000000000000"],
+        &["channels", "list"],
+        &["channels", "pause", "twilio"],
+        &["stop-sending"],
+        &["stop-sending", "--resume"],
     ] {
         let said = home.run(arguments);
         assert_eq!(said.code, 3, "{arguments:?}: {}", said.talk);
@@ -102,6 +106,64 @@ async fn status_counts_and_never_mends() {
     let text = home.run(&["status"]).answer;
     assert!(text.contains("none is running"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[tokio::test]
+async fn sending_is_stopped_once_and_resumed_once_by_somebody() {
+    let home = Home::new();
+    home.patient("one").await;
+    let stop = ["stop-sending", "--because", "wrong text", "--by", "A. Ngozi", "--json"];
+    let said = home.run(&stop).json();
+    assert_eq!((&said["stopped"], &said["changed"]), (&true.into(), &true.into()), "{said}");
+    let again = home.run(&["stop-sending", "--because", "another", "--json"]).json();
+    assert_eq!((&again["changed"], &again["because"]), (&false.into(), &"wrong text".into()));
+    let status = home.run(&["status", "--json"]).json();
+    assert_eq!(status["holds"][0]["scope"], "sending");
+    assert_eq!(status["holds"][0]["actor"], "A. Ngozi");
+    let resumed = home.run(&["stop-sending", "--resume", "--json"]).json();
+    assert_eq!((&resumed["stopped"], &resumed["changed"]), (&false.into(), &true.into()));
+    let resumed = home.run(&["stop-sending", "--resume", "--json"]).json();
+    assert_eq!(resumed["changed"], false);
+    assert_eq!(home.run(&["stop-sending", "--resume", "--because", "x"]).code, 2);
+    let acts = home.audited("sending.%").await;
+    assert_eq!(acts, ["A. Ngozi sending.stop", "operator sending.resume"]);
+}
+
+#[tokio::test]
+async fn channels_are_listed_paused_and_resumed() {
+    let home = Home::new();
+    let patient = home.patient("one").await;
+    home.wake(&[patient]).await;
+    let set: Vec<(String, &str)> =
+        home::SMS.iter().map(|(key, value)| (format!("CAREBELL_{key}"), *value)).collect();
+    let set: Vec<(&str, &str)> = set.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    let run = |arguments: &[&str]| home.run_with(&set, arguments);
+    let listed = || run(&["channels", "list", "--json"]).json()[0].clone();
+    let fresh = listed();
+    assert_eq!((&fresh["name"], &fresh["kind"]), (&"twilio".into(), &"sms".into()), "{fresh}");
+    assert_eq!((&fresh["sender"], &fresh["breaker"]), (&"+15005550006".into(), &"closed".into()));
+    assert_eq!(fresh["paused"], false);
+    assert!(fresh["queued"]["1-twilio"].as_i64().unwrap() > 0, "{fresh}");
+    let pause = ["channels", "pause", "twilio", "--for", "2h", "--because", "under review"];
+    let said = run(&pause);
+    assert!(said.code == 0 && said.answer.contains("it ends at"), "{said:?}");
+    let paused = listed();
+    assert_eq!((&paused["paused"], &paused["because"]), (&true.into(), &"under review".into()));
+    assert!(paused["paused_until"]["utc"].is_string());
+    assert_eq!(run(&["channels", "pause", "twilio"]).code, 0);
+    assert!(listed()["paused_until"].is_null(), "until it is resumed");
+    let text = run(&["channels", "list"]).answer;
+    assert!(text.contains("until it is resumed, by operator"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(run(&["channels", "resume", "twilio"]).answer.contains("goes on"));
+    assert_eq!(listed()["paused"], false);
+    assert!(run(&["channels", "resume", "twilio"]).answer.contains("was not paused"));
+    let unknown = run(&["channels", "pause", "pigeon"]);
+    assert!(unknown.code == 3 && unknown.talk.contains("twilio"), "{unknown:?}");
+    assert_eq!(run(&["channels", "pause", "twilio", "--for", "soon"]).code, 2);
+    let acts = home.audited("channel.%").await;
+    let expected = ["channel.pause", "channel.pause", "channel.resume"];
+    assert_eq!(acts, expected.map(|act| format!("operator {act}")));
 }
 
 #[tokio::test]

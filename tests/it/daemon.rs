@@ -5,7 +5,7 @@ use crate::process::{Installation, Wishes, client, noon_zone, now, once, until, 
 use carebell::care::{ActivityKind, ChannelKind};
 use carebell::cli::app::{MASTER_KEY_FILE, SQLITE_FILE};
 use carebell::sandbox::{AnswerFault, Channel, Fault, Reply, Rule};
-use carebell::store::{patients, reminders};
+use carebell::store::{holds, patients, reminders};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use std::collections::BTreeMap;
@@ -226,6 +226,48 @@ async fn a_mode_that_is_not_the_databases_holds_every_send() {
     // The hold was the only reason.
     let running = installation.start().await;
     until("it leaves", async || installation.sandbox.ledger().len() == 1).await;
+    assert_eq!(running.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn sigusr1_stops_all_sending_and_the_command_lets_it_go_on() {
+    let installation = installation().await;
+    let running = installation.start().await;
+    running.signal("USR1");
+    until("the stop is in the database", async || {
+        let mut tx = installation.store.read().await.unwrap();
+        !holds::all(&mut tx).await.unwrap().is_empty()
+    })
+    .await;
+    enrol_one(&installation).await;
+    until("the slot is written", async || {
+        reminders_by_state(&installation).await == [("queued".to_owned(), 1)].into()
+    })
+    .await;
+    let (status, ready) = installation.get("/readyz").await;
+    assert!(status == 200 && ready.contains("all sending is stopped since"), "{ready}");
+    let (_, metrics) = installation.get("/metrics").await;
+    assert!(metrics.contains("carebell_sending_stopped 1"), "{metrics}");
+    // A stop outlives the daemon that was told.
+    assert_eq!(running.stop().await, Some(0));
+    let running = installation.start().await;
+    until("the next daemon knows", async || {
+        installation.get("/metrics").await.1.contains("carebell_sending_stopped 1")
+    })
+    .await;
+    assert_eq!(reminders_by_state(&installation).await, [("queued".to_owned(), 1)].into());
+    assert!(installation.sandbox.ledger().is_empty(), "it sent although stopped");
+    let command = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_carebell"));
+        command.args(arguments).arg("--config").arg(installation.config_file()).env_clear();
+        let said = command.output().unwrap();
+        String::from_utf8(said.stdout).unwrap()
+    };
+    assert!(command(&["status"]).contains("all sending is stopped since"));
+    assert!(command(&["check"]).contains("all sending is stopped since"));
+    assert!(command(&["stop-sending", "--resume"]).contains("goes on"));
+    until("it leaves", async || installation.sandbox.ledger().len() == 1).await;
+    assert!(command(&["stop-sending", "--because", "a drill"]).contains("within two seconds"));
     assert_eq!(running.stop().await, Some(0));
 }
 

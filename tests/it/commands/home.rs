@@ -155,6 +155,15 @@ impl Home {
         (id, activity_id)
     }
 
+    /// Acts on record whose name is like this: who and what, in order of time.
+    pub async fn audited(&self, like: &str) -> Vec<String> {
+        use sqlx::Connection as _;
+        let file = self.state().join("carebell.db");
+        let mut c = sqlx::SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+        let sql = "SELECT actor || ' ' || action FROM audit WHERE action LIKE $1 ORDER BY id";
+        sqlx::query_scalar(sql).bind(like).fetch_all(&mut c).await.unwrap()
+    }
+
     /// Wakes patients at their alarms from the seeding on, up to now.
     pub async fn wake(&self, ids: &[PatientId]) {
         let (app, clock) = self.open(seeded_at()).await;

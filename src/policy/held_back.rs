@@ -1,0 +1,111 @@
+//! What keeps a message from leaving although it is due: the emergency stop, a restored database, a paused
+//! channel. Nothing here ends a message; its validity does (P5).
+
+use crate::care::hold::{Hold, Scope};
+use crate::care::{Class, Reason, UtcMs};
+
+/// Why a send is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// All sending is stopped.
+    Stopped,
+    /// The database went back in time.
+    Restored,
+    /// The channel is paused.
+    Paused {
+        /// Until when; `None`: until somebody resumes it.
+        until: Option<UtcMs>,
+    },
+}
+
+impl Held {
+    /// The reason to store.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Stopped => Reason::SendingStopped,
+            Self::Restored => Reason::RestoredBackup,
+            Self::Paused { until } => Reason::ChannelPaused { until },
+        }
+    }
+
+    /// Where a claimed send ended that was caught by it: the stage of `not sent`.
+    pub const fn stage(self) -> &'static str {
+        match self {
+            Self::Stopped => "sending-stopped",
+            Self::Restored => "restored",
+            Self::Paused { .. } => "channel-paused",
+        }
+    }
+
+    /// What a stage of `not sent` says was holding; a send that ended so was no try of the provider.
+    pub fn of_stage(stage: &str) -> Option<Self> {
+        [Self::Stopped, Self::Restored, Self::Paused { until: None }]
+            .into_iter()
+            .find(|held| held.stage() == stage)
+    }
+}
+
+/// What keeps messages from leaving over `channel` at `now`; what holds everything counts before what holds one
+/// channel. Source: design.md sections 3 and 7.
+pub fn held_back(now: UtcMs, channel: &str, holds: &[Hold]) -> Option<Held> {
+    let in_force =
+        |wanted: &Scope| holds.iter().find(|hold| hold.scope == *wanted && hold.holds_at(now));
+    if in_force(&Scope::Sending).is_some() {
+        return Some(Held::Stopped);
+    }
+    if in_force(&Scope::Restored).is_some() {
+        return Some(Held::Restored);
+    }
+    in_force(&Scope::Channel(channel.to_owned())).map(|hold| Held::Paused { until: hold.until })
+}
+
+/// Classes that may go over the next consented channel while theirs is paused: those that design.md section 6 lets
+/// fall back. The others wait within their validity.
+pub const FALLS_BACK: [Class; 2] = [Class::Appointment, Class::Measurement];
+
+/// Whether a class goes over the next channel when the first does not carry it (design.md section 6).
+pub fn falls_back(class: Class) -> bool {
+    FALLS_BACK.contains(&class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hold(scope: Scope, until: Option<i64>) -> Hold {
+        let (actor, because) = ("operator".to_owned(), String::new());
+        Hold { scope, until: until.map(UtcMs), actor, because, at: UtcMs(0) }
+    }
+
+    #[test]
+    fn the_widest_hold_counts_and_an_end_ends_it() {
+        let sms = Scope::Channel("sms".to_owned());
+        let paused = hold(sms.clone(), Some(100));
+        let until = Some(UtcMs(100));
+        for (holds, now, channel, held) in [
+            (vec![], 0, "sms", None),
+            (vec![paused.clone()], 99, "sms", Some(Held::Paused { until })),
+            (vec![paused.clone()], 100, "sms", None),
+            (vec![paused.clone()], 99, "email", None),
+            (vec![hold(sms, None)], i64::MAX, "sms", Some(Held::Paused { until: None })),
+            (vec![paused.clone(), hold(Scope::Restored, None)], 0, "sms", Some(Held::Restored)),
+            (vec![hold(Scope::Restored, None)], 0, "none", Some(Held::Restored)),
+            (
+                vec![paused, hold(Scope::Restored, None), hold(Scope::Sending, None)],
+                0,
+                "sms",
+                Some(Held::Stopped),
+            ),
+        ] {
+            assert_eq!(held_back(UtcMs(now), channel, &holds), held, "{holds:?} at {now}");
+        }
+    }
+
+    #[test]
+    fn a_stage_tells_what_held() {
+        for held in [Held::Stopped, Held::Restored, Held::Paused { until: None }] {
+            assert_eq!(Held::of_stage(held.stage()), Some(held));
+        }
+        assert_eq!(Held::of_stage("connect"), None);
+    }
+}
