@@ -11,6 +11,7 @@ use crate::care::{
     AttemptState, ChannelKind, Class, MessageState, Reason, ReminderState, UtcMs, Zone,
 };
 use crate::channel::Channel;
+use crate::crash;
 use crate::message::{NotRenderable, Repeat as Saying};
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::grouping::{lane, sender_of};
@@ -55,7 +56,9 @@ pub(super) async fn claim_lane(
     let mut tx = deps.store.write().await?;
     let due = alarms::due(&mut tx, AlarmKind::Message, lane_name, now, limit).await?;
     let claimed = claim_due(deps, &mut tx, lane_name, now, due).await?;
+    crash::point("intent-written").await;
     tx.commit().await?;
+    crash::point("intent-committed").await;
     Ok(claimed)
 }
 

@@ -8,6 +8,7 @@ use crate::care::time::DAY_MS;
 use crate::care::{Class, Reason, UtcMs, ZoneRules};
 use crate::channel::{Channel, Channels, Outbound, Outcome};
 use crate::clock::Clock;
+use crate::crash;
 use crate::message::{Catalogue, Programmes};
 use crate::policy::grouping::sender_of;
 use crate::security::SharedRng;
@@ -148,7 +149,7 @@ impl Deliverer {
             recorded: Notify::new(),
             deps,
         });
-        writers.spawn(write_outcomes(Arc::downgrade(&shared), received));
+        writers.spawn(crash::inherit(write_outcomes(Arc::downgrade(&shared), received)));
         Self { shared }
     }
 
@@ -251,8 +252,10 @@ impl Deliverer {
     fn hand_over(&self, intent: Intent, permit: OwnedSemaphorePermit, window: Window) {
         let shared = Arc::clone(&self.shared);
         shared.in_flight.fetch_add(1, Ordering::SeqCst);
-        self.shared.sends.spawn(async move {
+        self.shared.sends.spawn(crash::unheard(async move {
+            crash::point("before-send").await;
             let outcome = shared.carry_out(&intent, window).await;
+            crash::point("answered").await;
             let ended = Ended {
                 id: intent.id,
                 token: intent.token,
@@ -264,7 +267,7 @@ impl Deliverer {
             if shared.outcomes.send(ended).await.is_err() {
                 shared.in_flight.fetch_sub(1, Ordering::SeqCst);
             }
-        });
+        }));
     }
 
     /// Sends that have no committed outcome yet.

@@ -9,6 +9,7 @@ use crate::care::ids::{AttemptId, TaskId};
 use crate::care::time::{HOUR_MS, MINUTE_MS};
 use crate::care::{AttemptState, MessageState, Reason, ReminderState, UtcMs};
 use crate::channel::{Action, Found, LookUp, Outbound};
+use crate::crash;
 use crate::policy::grouping::{lane, sender_of};
 use crate::policy::outcome::{Settlement, settle};
 use crate::security::Place;
@@ -171,7 +172,10 @@ async fn settle_one(
         }
     }
     effects.write(&mut tx, &mut rng, now).await?;
-    tx.commit().await
+    crash::point("settle-written").await;
+    tx.commit().await?;
+    crash::point("settle-committed").await;
+    Ok(())
 }
 
 /// No evidence came: the class decides.
