@@ -10,7 +10,6 @@ use crate::care::{
     AttemptState, ChannelKind, ContactHealth, MessageState, Reason, ReminderState, UtcMs,
 };
 use crate::channel::{Action, Outcome};
-use crate::crash;
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::grouping::lane;
 use crate::policy::held_back::Held;
@@ -123,10 +122,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
     let mut rng = deps.rng.fork();
     effects.write(&mut tx, &mut rng, now).await?;
     evidence::apply(deps, &mut tx, &evidence, now).await?;
-    crash::point("outcome-written").await;
-    tx.commit().await?;
-    crash::point("outcome-committed").await;
-    Ok(())
+    tx.commit().await
 }
 
 /// The reminders that messages speak for.

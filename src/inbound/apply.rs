@@ -4,7 +4,6 @@ use super::Inbound;
 use crate::care::ids::{AttemptId, ReceiptId};
 use crate::care::{ContactHealth, UtcMs};
 use crate::channel::{Callback, Event, ReceiptEvent};
-use crate::crash;
 use crate::deliver::evidence::{self, Evidence};
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::receipts::ReceiptRow;
@@ -41,10 +40,7 @@ impl Inbound {
             }
         };
         inbound::mark(&mut tx, row.id, state, &note).await?;
-        crash::point("callback-written").await;
-        tx.commit().await?;
-        crash::point("callback-committed").await;
-        Ok(())
+        tx.commit().await
     }
 
     async fn apply_event(
