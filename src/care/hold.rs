@@ -33,6 +33,7 @@ impl std::fmt::Display for Hold {
             Scope::Sending => "all sending is stopped".to_owned(),
             Scope::Restored => "the database went back in time".to_owned(),
             Scope::Channel(name) => format!("{name} is paused"),
+            Scope::Rest(name) => format!("{name} rests"),
         };
         write!(f, "{what} since {} by {}", self.at.rfc3339(), self.actor)?;
         if let Some(until) = self.until {
@@ -52,10 +53,14 @@ pub enum Scope {
     Restored,
     /// One channel, by its configured name.
     Channel(String),
+    /// One channel, whose provider is in trouble or refuses us, on the instance that met with it.
+    Rest(String),
 }
 
 /// What stands before a channel's name in a stored scope.
 const CHANNEL: &str = "channel.";
+/// What stands before it where the channel rests.
+const REST: &str = "rest.";
 
 impl Scope {
     /// The word stored and shown.
@@ -64,6 +69,7 @@ impl Scope {
             Self::Sending => "sending".to_owned(),
             Self::Restored => "restored".to_owned(),
             Self::Channel(name) => format!("{CHANNEL}{name}"),
+            Self::Rest(name) => format!("{REST}{name}"),
         }
     }
 
@@ -72,7 +78,11 @@ impl Scope {
         match word {
             "sending" => Some(Self::Sending),
             "restored" => Some(Self::Restored),
-            other => other.strip_prefix(CHANNEL).map(|name| Self::Channel(name.to_owned())),
+            other => match (other.strip_prefix(CHANNEL), other.strip_prefix(REST)) {
+                (Some(name), _) => Some(Self::Channel(name.to_owned())),
+                (None, Some(name)) => Some(Self::Rest(name.to_owned())),
+                (None, None) => None,
+            },
         }
     }
 }

@@ -129,6 +129,11 @@ pub enum Reason {
         /// Until when; absent: until somebody resumes it.
         until: Option<UtcMs>,
     },
+    /// Its channel rests: the provider is in trouble, or refuses us.
+    ChannelResting {
+        /// Until when.
+        until: Option<UtcMs>,
+    },
     /// The database went back in time: what it does not know of may have been sent.
     RestoredBackup,
     /// It broke its step three times.
@@ -220,6 +225,12 @@ impl std::fmt::Display for Reason {
                 write!(f, "its channel is paused until {}", until.rfc3339())
             }
             Self::ChannelPaused { until: None } => f.write_str("its channel is paused"),
+            Self::ChannelResting { until: Some(until) } => {
+                write!(f, "its provider is in trouble: the channel rests until {}", until.rfc3339())
+            }
+            Self::ChannelResting { until: None } => {
+                f.write_str("its provider is in trouble: the channel rests")
+            }
             Self::RestoredBackup => {
                 f.write_str("the database went back in time: it may have been sent before")
             }

@@ -172,9 +172,10 @@ impl Facts {
             .into_iter()
             .map(|(patient, channel, at)| ((patient, channel), at))
             .collect();
-        let holds = holds::all(tx).await?;
+        let holds = holds::holding(tx, deps.instance).await?;
         let paused = |channel: &Arc<dyn Channel>| {
-            matches!(held_back(now, channel.name(), &holds), Some(Held::Paused { .. }))
+            let held = held_back(now, channel.name(), &holds);
+            matches!(held, Some(Held::Paused { .. } | Held::Resting { .. }))
         };
         let open = deps.channels.iter().filter(|c| !paused(c)).map(|c| c.kind()).collect();
         Ok(Self {
@@ -471,7 +472,9 @@ impl Step<'_> {
             self.tell(message.id.0, MessageState::Queued.word(), &because);
         }
         let again = match held {
-            Held::Paused { .. } if falls_back(message.class) => self.now.plus_ms(MINUTE_MS),
+            Held::Paused { .. } | Held::Resting { .. } if falls_back(message.class) => {
+                self.now.plus_ms(MINUTE_MS)
+            }
             _ => self.now,
         };
         message.wake_at = Some(again.min(message.valid_until));

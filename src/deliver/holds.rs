@@ -67,12 +67,18 @@ impl Deliverer {
         self.shared.look_at_holds().await
     }
 
-    /// When messages of a lane whose earliest alarm rings at `wake_at` may leave, as far as holds go; `None`: when
-    /// somebody lifts what holds them.
+    /// When messages of a lane whose earliest alarm rings at `wake_at` may leave, as far as holds and the sender's
+    /// pace go; `None`: when somebody lifts what holds them.
     pub fn lane_opens(&self, lane: &str, wake_at: UtcMs) -> Option<UtcMs> {
         match held_back(self.deps().clock.now(), sender_of(lane), &self.holds()) {
-            None => Some(wake_at),
-            Some(Held::Paused { until }) => until.map(|until| until.max(wake_at)),
+            None => {
+                let (now, at) = (self.deps().clock.now(), Instant::now());
+                let wait_ms = self.shared.pace.wait_ms(sender_of(lane), at, now);
+                Some(wake_at.max(now.plus_ms(wait_ms)))
+            }
+            Some(Held::Paused { until } | Held::Resting { until }) => {
+                until.map(|until| until.max(wake_at))
+            }
             Some(Held::Stopped | Held::Restored) => None,
         }
     }
@@ -85,7 +91,7 @@ impl Deliverer {
         }
         let classes: &[_] = match held {
             Held::Stopped | Held::Restored => &[],
-            Held::Paused { .. } => &FALLS_BACK,
+            Held::Paused { .. } | Held::Resting { .. } => &FALLS_BACK,
         };
         let claimed = self.claim(lane, Take::Held(classes), Self::BATCH, now).await?;
         if claimed.alarms < Self::BATCH {
@@ -107,14 +113,14 @@ impl Shared {
         held_back(now, channel, &self.holds.in_force(now)).map(Held::stage)
     }
 
-    async fn look_at_holds(&self) -> Result<Vec<Hold>> {
+    pub(super) async fn look_at_holds(&self) -> Result<Vec<Hold>> {
         let own = self.holds.lock().own.clone();
         if let Some(stop) = own {
             self.write_stop(&stop).await?;
         }
         let looked = Instant::now();
         let mut tx = self.deps.store.read().await?;
-        let stored = holds::all(&mut tx).await?;
+        let stored = holds::holding(&mut tx, self.deps.instance).await?;
         drop(tx);
         let mut known = self.holds.lock();
         // Two looks may cross: the later one counts.

@@ -5,11 +5,12 @@ use super::holds::Holds;
 use super::pace::Pace;
 use super::record::record;
 use crate::care::ids::{AttemptId, InstanceId, MessageId, PatientId, TaskId};
-use crate::care::time::DAY_MS;
+use crate::care::time::{DAY_MS, HOUR_MS};
 use crate::care::{Class, Reason, UtcMs, ZoneRules};
 use crate::channel::{Channel, Channels, Outbound, Outcome};
 use crate::clock::Clock;
 use crate::message::{Catalogue, Programmes};
+use crate::policy::breaker::Change;
 use crate::policy::grouping::sender_of;
 use crate::policy::held_back::held_back;
 use crate::security::SharedRng;
@@ -128,7 +129,7 @@ pub(super) struct Shared {
     pub(super) deps: DelivererDeps,
     pub(super) holds: Holds,
     permits: Arc<Semaphore>,
-    pace: Pace,
+    pub(super) pace: Pace,
     sends: TaskTracker,
     outcomes: mpsc::Sender<Ended>,
     in_flight: AtomicUsize,
@@ -200,7 +201,7 @@ impl Deliverer {
             }
             let claimed_from = Instant::now();
             let claimed = self.claim(&lane.lane, Take::Due, permits.len(), now).await?;
-            shared.pace.give_back(&sender, tokens.saturating_sub(claimed.intents.len()));
+            shared.pace.give_back(&sender, tokens.saturating_sub(claimed.intents.len()), now);
             sent.alarms += claimed.alarms;
             sent.intents += claimed.intents.len();
             // The lease runs on the database's clock; this one, which counts suspend, is only ever shorter.
@@ -303,6 +304,16 @@ impl Deliverer {
         });
     }
 
+    /// So many live instances share each sender's rate from now on, this one included.
+    pub fn share_among(&self, instances: u32) {
+        self.shared.pace.share_among(instances);
+    }
+
+    /// Nothing was sent for a while: every sender begins slowly.
+    pub fn pick_up(&self) {
+        self.shared.pace.pick_up(self.shared.deps.clock.now());
+    }
+
     /// Sends that have no committed outcome yet.
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight.load(Ordering::SeqCst)
@@ -356,18 +367,61 @@ impl Shared {
         }
     }
 
-    /// Rests a sender, and tells so where an operator can see it.
-    pub(super) async fn pause(&self, channel: &str) {
-        let Some(until) = self.pace.pause(channel, self.deps.clock.now()) else { return };
-        let told = async {
-            let mut tx = self.deps.store.write().await?;
-            holds::rest(&mut tx, self.deps.instance, channel, until).await?;
-            tx.commit().await
+    /// Heeds what an outcome says of its sender; a rest is told where claims and operators see it.
+    async fn heed(&self, ended: &Ended) {
+        let now = self.deps.clock.now();
+        let Some(change) = self.pace.hear(&ended.channel, &ended.outcome, now) else { return };
+        let told = match change {
+            Change::Rests { until } => self.tell_rest(ended, now, until).await,
+            Change::PicksUp => self.tell_recovery(&ended.channel).await,
         };
-        if let Err(fault) = told.await {
-            tracing::warn!(%fault, channel, "a rest of a channel is not told");
+        if let Err(fault) = told {
+            tracing::warn!(%fault, channel = ended.channel, "a rest of a channel is not told");
         }
     }
+
+    async fn tell_rest(&self, ended: &Ended, now: UtcMs, until: UtcMs) -> Result<()> {
+        let because = match &ended.outcome {
+            Outcome::Refused { code, .. } => code.clone(),
+            Outcome::NotSent { stage } | Outcome::Unknown { stage } => (*stage).to_owned(),
+            Outcome::Accepted { .. } => String::new(),
+        };
+        tracing::error!(
+            channel = ended.channel,
+            because,
+            until = until.rfc3339(),
+            "a channel rests: its provider is in trouble, or refuses us"
+        );
+        metrics::gauge!("carebell_channel_resting", "channel" => ended.channel.clone()).set(1.0);
+        let channel = ended.channel.clone();
+        let task = NewTask {
+            id: TaskId::new(now, &mut self.deps.rng.fork()),
+            patient: None,
+            kind: TaskKind::Channel,
+            subject: resting(&channel),
+            reason: Reason::ChannelResting { until: Some(until) },
+            due_at: now.plus_ms(HOUR_MS),
+        };
+        let rest = holds::Rest { channel, until, since: now, because };
+        let mut tx = self.deps.store.write().await?;
+        holds::rest(&mut tx, self.deps.instance, &rest).await?;
+        tasks::open(&mut tx, &task, now).await?;
+        tx.commit().await?;
+        self.look_at_holds().await.map(|_| ())
+    }
+
+    async fn tell_recovery(&self, channel: &str) -> Result<()> {
+        tracing::info!(channel, "a channel works again, slowly at first");
+        metrics::gauge!("carebell_channel_resting", "channel" => channel.to_owned()).set(0.0);
+        let mut tx = self.deps.store.write().await?;
+        tasks::close(&mut tx, TaskKind::Channel, &resting(channel)).await?;
+        tx.commit().await
+    }
+}
+
+/// What the task about a resting channel is about.
+fn resting(channel: &str) -> String {
+    format!("{channel} resting")
 }
 
 /// Commits outcomes in groups: at once when the writer is free, so a group is what came in meanwhile.
@@ -388,17 +442,7 @@ async fn write_outcomes(shared: std::sync::Weak<Shared>, mut received: mpsc::Rec
             pause = (pause * 2).min(Duration::from_secs(5));
         }
         for ended in &outcomes {
-            match &ended.outcome {
-                Outcome::Refused { action: crate::channel::Action::PauseChannel, .. } => {
-                    tracing::error!(
-                        channel = ended.channel,
-                        "a channel refuses us and rests: see the open task"
-                    );
-                    shared.pause(&ended.channel).await;
-                }
-                Outcome::Accepted { .. } => shared.pace.works(&ended.channel),
-                _ => {}
-            }
+            shared.heed(ended).await;
         }
         shared.in_flight.fetch_sub(outcomes.len(), Ordering::SeqCst);
         drop(outcomes);

@@ -16,6 +16,11 @@ pub enum Held {
         /// Until when; `None`: until somebody resumes it.
         until: Option<UtcMs>,
     },
+    /// The channel rests: its provider is in trouble, or refuses us.
+    Resting {
+        /// Until when.
+        until: Option<UtcMs>,
+    },
 }
 
 impl Held {
@@ -25,6 +30,7 @@ impl Held {
             Self::Stopped => Reason::SendingStopped,
             Self::Restored => Reason::RestoredBackup,
             Self::Paused { until } => Reason::ChannelPaused { until },
+            Self::Resting { until } => Reason::ChannelResting { until },
         }
     }
 
@@ -34,12 +40,14 @@ impl Held {
             Self::Stopped => "sending-stopped",
             Self::Restored => "restored",
             Self::Paused { .. } => "channel-paused",
+            Self::Resting { .. } => "channel-resting",
         }
     }
 
     /// What a stage of `not sent` says was holding; a send that ended so was no try of the provider.
     pub fn of_stage(stage: &str) -> Option<Self> {
-        [Self::Stopped, Self::Restored, Self::Paused { until: None }]
+        let (paused, resting) = (Self::Paused { until: None }, Self::Resting { until: None });
+        [Self::Stopped, Self::Restored, paused, resting]
             .into_iter()
             .find(|held| held.stage() == stage)
     }
@@ -56,7 +64,10 @@ pub fn held_back(now: UtcMs, channel: &str, holds: &[Hold]) -> Option<Held> {
     if in_force(&Scope::Restored).is_some() {
         return Some(Held::Restored);
     }
-    in_force(&Scope::Channel(channel.to_owned())).map(|hold| Held::Paused { until: hold.until })
+    if let Some(pause) = in_force(&Scope::Channel(channel.to_owned())) {
+        return Some(Held::Paused { until: pause.until });
+    }
+    in_force(&Scope::Rest(channel.to_owned())).map(|rest| Held::Resting { until: rest.until })
 }
 
 /// Classes that may go over the next consented channel while theirs is paused: those that design.md section 6 lets
@@ -81,6 +92,7 @@ mod tests {
     fn the_widest_hold_counts_and_an_end_ends_it() {
         let sms = Scope::Channel("sms".to_owned());
         let paused = hold(sms.clone(), Some(100));
+        let rest = hold(Scope::Rest("sms".to_owned()), Some(50));
         let until = Some(UtcMs(100));
         for (holds, now, channel, held) in [
             (vec![], 0, "sms", None),
@@ -88,6 +100,10 @@ mod tests {
             (vec![paused.clone()], 100, "sms", None),
             (vec![paused.clone()], 99, "email", None),
             (vec![hold(sms, None)], i64::MAX, "sms", Some(Held::Paused { until: None })),
+            (vec![rest.clone()], 49, "sms", Some(Held::Resting { until: Some(UtcMs(50)) })),
+            (vec![rest.clone()], 50, "sms", None),
+            (vec![rest.clone()], 0, "email", None),
+            (vec![rest, paused.clone()], 0, "sms", Some(Held::Paused { until })),
             (vec![paused.clone(), hold(Scope::Restored, None)], 0, "sms", Some(Held::Restored)),
             (vec![hold(Scope::Restored, None)], 0, "none", Some(Held::Restored)),
             (
@@ -103,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_stage_tells_what_held() {
-        for held in [Held::Stopped, Held::Restored, Held::Paused { until: None }] {
+        let (paused, resting) = (Held::Paused { until: None }, Held::Resting { until: None });
+        for held in [Held::Stopped, Held::Restored, paused, resting] {
             assert_eq!(Held::of_stage(held.stage()), Some(held));
         }
         assert_eq!(Held::of_stage("connect"), None);

@@ -5,7 +5,6 @@ use super::{Result, StoreError, Tx};
 use crate::care::UtcMs;
 use crate::care::hold::{Hold, Scope};
 use crate::care::ids::InstanceId;
-use uuid::Uuid;
 
 #[derive(sqlx::FromRow)]
 struct Raw {
@@ -31,13 +30,16 @@ impl TryFrom<Raw> for Hold {
 
 statements! {
     ALL = Sql::both("-- holds::all\nSELECT scope, until_ms, actor, because, at_ms FROM holds ORDER BY scope");
+    HOLDING = Sql::both("-- holds::holding\nSELECT scope, until_ms, actor, because, at_ms FROM holds \
+        UNION ALL SELECT 'rest.' || channel AS scope, until_ms, 'the breaker' AS actor, because, since_ms AS at_ms \
+        FROM channel_rests WHERE instance_id = $1");
     SET = Sql::both("-- holds::set\nINSERT INTO holds (scope, until_ms, actor, because, at_ms) VALUES ($1, $2, $3, $4, $5) \
         ON CONFLICT (scope) DO UPDATE SET until_ms = excluded.until_ms, actor = excluded.actor, because = excluded.because, at_ms = excluded.at_ms");
     SET_ONCE = Sql::both("-- holds::set_once\nINSERT INTO holds (scope, until_ms, actor, because, at_ms) VALUES ($1, $2, $3, $4, $5) \
         ON CONFLICT (scope) DO NOTHING");
     LIFT = Sql::both("-- holds::lift\nDELETE FROM holds WHERE scope = $1");
-    REST = Sql::both("-- holds::rest\nINSERT INTO channel_rests (instance_id, channel, until_ms) VALUES ($1, $2, $3) \
-        ON CONFLICT (instance_id, channel) DO UPDATE SET until_ms = excluded.until_ms");
+    REST = Sql::both("-- holds::rest\nINSERT INTO channel_rests (instance_id, channel, until_ms, since_ms, because) VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (instance_id, channel) DO UPDATE SET until_ms = excluded.until_ms, since_ms = excluded.since_ms, because = excluded.because");
     RESTS = Sql::both("-- holds::rests\nSELECT channel_rests.channel, max(channel_rests.until_ms) AS until_ms FROM channel_rests \
         JOIN instances ON instances.id = channel_rests.instance_id WHERE channel_rests.until_ms > $1 GROUP BY channel_rests.channel");
 }
@@ -45,6 +47,13 @@ statements! {
 /// Every hold, those whose end has passed included.
 pub async fn all(tx: &mut Tx) -> Result<Vec<Hold>> {
     let rows: Vec<Raw> = on!(tx, ALL, |c, sql| sqlx::query_as(sql).fetch_all(c).await?);
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// What holds the sends of an instance back: every hold, and the rests of its own senders.
+pub async fn holding(tx: &mut Tx, instance: InstanceId) -> Result<Vec<Hold>> {
+    let rows: Vec<Raw> =
+        on!(tx, HOLDING, |c, sql| sqlx::query_as(sql).bind(instance.0).fetch_all(c).await?);
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
@@ -80,11 +89,30 @@ pub async fn lift(tx: &mut Tx, scope: &Scope) -> Result<bool> {
     Ok(rows == 1)
 }
 
-/// Tells that an instance rests a sender until then.
-pub async fn rest(tx: &mut Tx, instance: InstanceId, channel: &str, until: UtcMs) -> Result<()> {
-    let id: Uuid = instance.0;
+/// A sender that an instance rests.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    /// Configured channel.
+    pub channel: String,
+    /// Until when.
+    pub until: UtcMs,
+    /// Since when.
+    pub since: UtcMs,
+    /// What the provider's trouble was.
+    pub because: String,
+}
+
+/// Tells that an instance rests a sender.
+pub async fn rest(tx: &mut Tx, instance: InstanceId, rest: &Rest) -> Result<()> {
     on!(tx, REST, |c, sql| {
-        sqlx::query(sql).bind(id).bind(channel).bind(until.0).execute(c).await?;
+        sqlx::query(sql)
+            .bind(instance.0)
+            .bind(&rest.channel)
+            .bind(rest.until.0)
+            .bind(rest.since.0)
+            .bind(&rest.because)
+            .execute(c)
+            .await?;
     });
     Ok(())
 }

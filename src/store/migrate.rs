@@ -37,6 +37,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0005_watch.sql"),
         include_str!("../../migrations/postgres/0005_watch.sql"),
     ),
+    (
+        9,
+        "rests",
+        include_str!("../../migrations/sqlite/0009_rests.sql"),
+        include_str!("../../migrations/postgres/0009_rests.sql"),
+    ),
 ];
 
 /// How far a database's schema is.
