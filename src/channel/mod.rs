@@ -217,7 +217,24 @@ pub struct Callback {
     /// Header names in lower case, with their values.
     pub headers: Vec<(String, String)>,
     /// The body, byte for byte.
+    #[serde(with = "base64_body")]
     pub body: Vec<u8>,
+}
+
+/// A body in JSON: as a list of numbers it would be four times as long.
+mod base64_body {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(body: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&STANDARD.encode(body))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+        STANDARD.decode(text.as_bytes()).map_err(|_| D::Error::custom("the body is not base64"))
+    }
 }
 
 impl Callback {

@@ -31,6 +31,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 /// How often lost intents are looked for and the heartbeat is written.
 const BEAT: Duration = Duration::from_secs(5);
+/// An instance that has not been heard of for so long shares no rate any more, in milliseconds: three beats.
+const LIVES_MS: i64 = 15_000;
+/// Messages that are overdue by more than this at the start tell of an outage, in milliseconds.
+const OUTAGE_MS: i64 = 5 * 60 * 1_000;
 /// An instance that has not been heard of for so long is off the list, in milliseconds.
 const SILENT_MS: i64 = 24 * 60 * 60 * 1_000;
 /// A loop that has not stepped for so long is stuck, in milliseconds of its own clock ticks.
@@ -166,6 +170,17 @@ impl Daemon {
     /// When the database fails.
     pub async fn recover(&self) -> Result<()> {
         self.watch.begin().await?;
+        self.beat().await?;
+        let now = self.app.clock.now();
+        let mut tx = self.app.store.read().await?;
+        let lanes = alarms::lanes(&mut tx).await?;
+        drop(tx);
+        if lanes.iter().any(|lane| now.since(UtcMs(lane.wake_at_ms)) > OUTAGE_MS) {
+            tracing::warn!(
+                "messages are overdue: nothing was sent for a while, and sending begins slowly"
+            );
+            self.deliverer.pick_up();
+        }
         let dead = match self.app.config.database.engine() {
             Engine::Sqlite => {
                 let mut tx = self.app.store.read().await?;
@@ -325,7 +340,13 @@ impl Daemon {
             heartbeat_ms: database_now.0,
         };
         meta::beat(&mut tx, &row).await?;
-        tx.commit().await
+        let live = meta::live_instances(&mut tx, database_now.plus_ms(-LIVES_MS)).await?;
+        tx.commit().await?;
+        // On SQLite this process holds the only lock: whoever else is on the list is dead.
+        if self.app.config.database.engine() == Engine::Postgres {
+            self.deliverer.share_among(live);
+        }
+        Ok(())
     }
 
     /// Stops claiming, waits for every outcome, and takes the instance off the list.
@@ -392,12 +413,9 @@ impl Sink for Daemon {
         dedupe_key: String,
     ) -> BoxFuture<'a, std::result::Result<(), NotKept>> {
         Box::pin(async move {
-            let kept = async {
-                self.inbound.keep(channel, &callback, &dedupe_key).await?;
-                self.heard(channel).await
-            };
-            kept.await.map_err(|fault| {
-                tracing::error!(%fault, channel, "a callback could not be kept");
+            self.inbound.keep(channel, &callback, &dedupe_key).await.map_err(|_| NotKept)?;
+            self.heard(channel).await.map_err(|fault| {
+                tracing::error!(%fault, channel, "that a webhook works could not be recorded");
                 NotKept
             })
         })

@@ -77,6 +77,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
     let held = reminders_by_message(&mut tx, &message_ids).await?;
     let mut effects = Effects::default();
     let mut evidence = Vec::new();
+    let mut accepted = Vec::new();
     for one in ended {
         let (Some(row), Some(moved)) =
             (rows.get(&one.id), moves.iter().find(|moved| moved.id == one.id))
@@ -97,7 +98,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
                 evidence::tell_if_doubled(&mut tx, message, row, &mut effects).await?;
                 let end = (MessageState::Sent, ReminderState::Sent, Reason::Accepted);
                 effects.end_message(message, speaks_for, end, now);
-                evidence.extend(parked(&mut tx, one, ids).await?);
+                accepted.push((one, ids));
             }
             Ending::Unknown(stage) => {
                 let left = evidence::other_that_left(&mut tx, message, row.id).await?;
@@ -119,6 +120,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
             }
         }
     }
+    evidence.extend(parked(&mut tx, &accepted).await?);
     let mut rng = deps.rng.fork();
     effects.write(&mut tx, &mut rng, now).await?;
     evidence::apply(deps, &mut tx, &evidence, now).await?;
@@ -192,11 +194,16 @@ fn late(moved: &AttemptMove, effects: &mut Effects) -> Evidence {
 }
 
 /// Receipts that were here before we knew the provider's ids.
-async fn parked(tx: &mut Tx, ended: &Ended, ids: &[String]) -> Result<Vec<Evidence>> {
-    let wanted: Vec<&str> = ids.iter().map(String::as_str).collect();
+async fn parked(tx: &mut Tx, accepted: &[(&Ended, &[String])]) -> Result<Vec<Evidence>> {
+    let wanted: Vec<&str> =
+        accepted.iter().flat_map(|(_, ids)| ids.iter()).map(String::as_str).collect();
     let mut evidence = Vec::new();
-    for receipt in receipts::parked(tx, &ended.channel, &wanted).await? {
+    for receipt in receipts::parked(tx, &wanted).await? {
         let id = &receipt.provider_id;
+        let of = |(ended, ids): &&(&Ended, &[String])| {
+            ended.channel == receipt.channel && ids.contains(id)
+        };
+        let Some((ended, _)) = accepted.iter().find(of) else { continue };
         receipts::match_parked(tx, &ended.channel, id, ended.id).await?;
         let error = (!receipt.code.is_empty()).then(|| (receipt.code.clone(), Action::NextChannel));
         evidence.push(Evidence::receipt(ended.id, receipt.status, error, id.clone()));

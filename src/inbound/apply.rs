@@ -1,46 +1,66 @@
-//! One kept callback: its events, applied in one transaction.
+//! Kept callbacks: their events, applied in one transaction.
 
 use super::Inbound;
-use crate::care::ids::{AttemptId, ReceiptId};
+use crate::care::ids::{AttemptId, InboundId, ReceiptId};
 use crate::care::{ContactHealth, UtcMs};
-use crate::channel::{Callback, Event, ReceiptEvent};
+use crate::channel::{Callback, Event, ReceiptEvent, Unreadable};
 use crate::deliver::evidence::{self, Evidence};
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::receipts::ReceiptRow;
 use crate::store::{Result, StoreError, Tx, attempts, inbound, patients, receipts};
+use std::collections::BTreeMap;
 
 impl Inbound {
-    pub(super) async fn apply(&self, row: &InboundRow) -> Result<()> {
+    /// Applies callbacks in one transaction: receipts first, all at once, since they may come in any order (P8).
+    pub(super) async fn apply(&self, rows: &[&InboundRow]) -> Result<()> {
         let deps = self.deliverer.deps();
         let now = deps.clock.now();
+        let mut read = Vec::with_capacity(rows.len());
+        let mut unreadable = Vec::new();
+        for row in rows {
+            match self.events(row)? {
+                Ok(events) => read.push((*row, events)),
+                Err(fault) => unreadable.push((*row, fault)),
+            }
+        }
+        let mut tx = deps.store.write().await?;
+        let told: Vec<(&str, &ReceiptEvent)> = read
+            .iter()
+            .flat_map(|(row, events)| events.iter().map(|event| (row.channel.as_str(), event)))
+            .filter_map(|(channel, event)| match event {
+                Event::Receipt(receipt) => Some((channel, receipt)),
+                _ => None,
+            })
+            .collect();
+        self.receipts(&mut tx, &told, now).await?;
+        for (row, events) in &read {
+            // The provider has answered the patient itself: one confirmation is enough.
+            let answered = events.iter().any(|e| matches!(e, Event::ProviderOptOut { .. }));
+            for event in events {
+                self.apply_event(&mut tx, &row.channel, event, answered.into(), now).await?;
+            }
+        }
+        let done: Vec<InboundId> = read.iter().map(|(row, _)| row.id).collect();
+        inbound::done(&mut tx, &done).await?;
+        for (row, fault) in unreadable {
+            tracing::error!(inbound_id = %row.id, channel = row.channel, unreadable = %fault,
+                "a callback is not readable; it is kept");
+            inbound::mark(&mut tx, row.id, InboundState::Failed, &fault.kind).await?;
+        }
+        tx.commit().await
+    }
+
+    fn events(&self, row: &InboundRow) -> Result<std::result::Result<Vec<Event>, Unreadable>> {
         let callback: Callback =
             serde_json::from_slice(&row.payload).map_err(|_| StoreError::Inconsistent {
                 table: "inbound",
                 column: "payload",
                 what: "not a callback of this version",
             })?;
-        let events = match deps.channels.by_name(&row.channel) {
+        Ok(match self.deliverer.deps().channels.by_name(&row.channel) {
             Some(channel) => channel.events(&callback),
             None => Ok(Vec::new()),
-        };
-        let mut tx = deps.store.write().await?;
-        let (state, note) = match events {
-            Ok(events) => {
-                // The provider has answered the patient itself: one confirmation is enough.
-                let answered = events.iter().any(|e| matches!(e, Event::ProviderOptOut { .. }));
-                for event in &events {
-                    self.apply_event(&mut tx, &row.channel, event, answered.into(), now).await?;
-                }
-                (InboundState::Done, String::new())
-            }
-            Err(unreadable) => {
-                tracing::error!(inbound_id = %row.id, channel = row.channel, %unreadable,
-                    "a callback is not readable; it is kept");
-                (InboundState::Failed, unreadable.kind)
-            }
-        };
-        inbound::mark(&mut tx, row.id, state, &note).await?;
-        tx.commit().await
+        })
     }
 
     async fn apply_event(
@@ -52,7 +72,7 @@ impl Inbound {
         now: UtcMs,
     ) -> Result<()> {
         match event {
-            Event::Receipt(receipt) => self.receipt(tx, channel, receipt, now).await,
+            Event::Receipt(_) => Ok(()),
             Event::Reply(reply) => self.reply(tx, channel, reply, answered, now).await,
             Event::ProviderOptOut { from } => {
                 let deps = self.deliverer.deps();
@@ -75,55 +95,55 @@ impl Inbound {
         }
     }
 
-    /// A receipt settles its attempt, or is parked until we know the attempt.
-    async fn receipt(
+    /// Receipts settle their attempts, or are parked until we know the attempt.
+    async fn receipts(
         &self,
         tx: &mut Tx,
-        channel: &str,
-        receipt: &ReceiptEvent,
+        told: &[(&str, &ReceiptEvent)],
         now: UtcMs,
     ) -> Result<()> {
-        let deps = self.deliverer.deps();
-        let attempt = self.attempt_of(tx, channel, receipt).await?;
-        let row = ReceiptRow {
-            id: ReceiptId::new(now, &mut deps.rng.fork()),
-            channel: channel.to_owned(),
-            provider_id: receipt.provider_id.clone(),
-            status: receipt.status,
-            code: receipt.error.as_ref().map(|(code, _)| code.clone()).unwrap_or_default(),
-            attempt,
-            at: receipt.at,
-            received_at: now,
-        };
-        let new = receipts::insert(tx, &row).await?;
-        metrics::counter!("carebell_receipts_total", "channel" => channel.to_owned(),
-            "status" => receipt.status.word(), "matched" => if attempt.is_some() { "yes" } else { "no" })
-        .increment(1);
-        let Some(attempt) = attempt.filter(|_| new) else { return Ok(()) };
-        let fact = Evidence::receipt(
-            attempt,
-            receipt.status,
-            receipt.error.clone(),
-            receipt.provider_id.clone(),
-        );
-        evidence::apply(deps, tx, &[fact], now).await
-    }
-
-    /// Our own correlation id first; it must name an attempt over this channel.
-    async fn attempt_of(
-        &self,
-        tx: &mut Tx,
-        channel: &str,
-        receipt: &ReceiptEvent,
-    ) -> Result<Option<AttemptId>> {
-        if let Some(id) = receipt.correlation {
-            let row = attempts::read(tx, &[id]).await?.pop();
-            if let Some(row) = row.filter(|row| row.channel == channel) {
-                return Ok(Some(row.id));
-            }
+        if told.is_empty() {
+            return Ok(());
         }
-        let row = attempts::by_provider_id(tx, channel, &receipt.provider_id).await?;
-        Ok(row.map(|row| row.id))
+        let deps = self.deliverer.deps();
+        let ids: Vec<AttemptId> = told.iter().filter_map(|(_, r)| r.correlation).collect();
+        let known: BTreeMap<AttemptId, String> =
+            attempts::read(tx, &ids).await?.into_iter().map(|row| (row.id, row.channel)).collect();
+        let mut rng = deps.rng.fork();
+        let mut rows = Vec::with_capacity(told.len());
+        let mut facts = BTreeMap::new();
+        for (channel, receipt) in told {
+            // Our own correlation id first; it must name an attempt over this channel.
+            let ours = receipt
+                .correlation
+                .filter(|id| known.get(id).is_some_and(|known| known == channel));
+            let attempt = match ours {
+                Some(id) => Some(id),
+                None => attempts::by_provider_id(tx, channel, &receipt.provider_id)
+                    .await?
+                    .map(|row| row.id),
+            };
+            let row = ReceiptRow {
+                id: ReceiptId::new(now, &mut rng),
+                channel: (*channel).to_owned(),
+                provider_id: receipt.provider_id.clone(),
+                status: receipt.status,
+                code: receipt.error.as_ref().map(|(code, _)| code.clone()).unwrap_or_default(),
+                attempt,
+                at: receipt.at,
+                received_at: now,
+            };
+            metrics::counter!("carebell_receipts_total", "channel" => row.channel.clone(),
+                "status" => receipt.status.word(), "matched" => if attempt.is_some() { "yes" } else { "no" })
+            .increment(1);
+            let (error, provider_id) = (receipt.error.clone(), receipt.provider_id.clone());
+            let fact = attempt.map(|id| Evidence::receipt(id, receipt.status, error, provider_id));
+            facts.extend(fact.map(|fact| (row.id, fact)));
+            rows.push(row);
+        }
+        let new = receipts::insert(tx, &rows).await?;
+        let facts: Vec<Evidence> = new.iter().filter_map(|id| facts.remove(id)).collect();
+        evidence::apply(deps, tx, &facts, now).await
     }
 }
 

@@ -5,13 +5,15 @@
 //! is `deliver::evidence`). The daemon calls [`Inbound`].
 
 mod apply;
+mod keep;
 mod line;
 mod replies;
+
+pub use keep::NotKept;
 
 use crate::care::Reason;
 use crate::care::ids::{InboundId, TaskId};
 use crate::care::time::HOUR_MS;
-use crate::channel::Callback;
 use crate::deliver::Deliverer;
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::tasks::{NewTask, TaskKind};
@@ -32,6 +34,7 @@ const TRIES: i64 = 3;
 pub struct Inbound {
     deliverer: Deliverer,
     line: Arc<Line>,
+    door: Arc<keep::Door>,
     kept: Arc<Notify>,
     applied: Arc<Notify>,
 }
@@ -42,30 +45,10 @@ impl Inbound {
         Self {
             deliverer,
             line: Arc::default(),
+            door: Arc::default(),
             kept: Arc::new(Notify::new()),
             applied: Arc::new(Notify::new()),
         }
-    }
-
-    /// Keeps a verified callback durably before it is understood; the same one twice is kept once.
-    ///
-    /// # Errors
-    /// When the database fails: the provider must come again.
-    pub async fn keep(&self, channel: &str, callback: &Callback, dedupe_key: &str) -> Result<()> {
-        let keeping = self.line.taking();
-        let deps = self.deliverer.deps();
-        let now = deps.clock.now();
-        let mut rng = deps.rng.fork();
-        let payload = serde_json::json!(callback).to_string();
-        let mut tx = deps.store.write().await?;
-        let keys = deps.store.keys();
-        inbound::keep(&mut tx, keys, &mut rng, channel, dedupe_key, payload.as_bytes(), now)
-            .await?;
-        tx.commit().await?;
-        keeping.taken();
-        metrics::counter!("carebell_callbacks_total", "channel" => channel.to_owned()).increment(1);
-        self.kept.notify_one();
-        Ok(())
     }
 
     /// Resolves when a callback was kept.
@@ -82,25 +65,34 @@ impl Inbound {
         let mut tx = deps.store.read().await?;
         let fresh = inbound::fresh(&mut tx, deps.store.keys(), BATCH).await?;
         drop(tx);
+        let mut readable = Vec::with_capacity(fresh.len());
         for row in &fresh {
-            let row = match row {
-                Ok(row) => row,
-                Err(id) => {
-                    self.give_up(*id, "it does not open").await?;
-                    continue;
-                }
-            };
-            let step = AssertUnwindSafe(self.apply(row)).catch_unwind().await;
-            match step {
-                Ok(Ok(())) => {}
-                Ok(Err(StoreError::Driver(fault))) => return Err(StoreError::Driver(fault)),
-                Ok(Err(_)) | Err(_) => self.step_failed(row).await?,
+            match row {
+                Ok(row) => readable.push(row),
+                Err(id) => self.give_up(*id, "it does not open").await?,
             }
+        }
+        match AssertUnwindSafe(self.apply(&readable)).catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(StoreError::Driver(fault))) => return Err(StoreError::Driver(fault)),
+            Ok(Err(_)) | Err(_) => self.apply_alone(&readable).await?,
         }
         if !fresh.is_empty() {
             self.applied.notify_one();
         }
         Ok(fresh.len())
+    }
+
+    /// A set failed: its callbacks are applied alone (P9).
+    async fn apply_alone(&self, rows: &[&InboundRow]) -> Result<()> {
+        for row in rows {
+            match AssertUnwindSafe(self.apply(&[row])).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(StoreError::Driver(fault))) => return Err(StoreError::Driver(fault)),
+                Ok(Err(_)) | Err(_) => self.step_failed(row).await?,
+            }
+        }
+        Ok(())
     }
 
     /// Resolves when callbacks were applied: an answer may be due.

@@ -80,8 +80,11 @@ statements! {
         WHERE alarms.kind = $1 AND alarms.lane = $2 AND alarms.wake_at_ms <= $3 AND (messages.valid_until_ms <= $3 OR messages.class IN "),
         (texts "$5"), (") ORDER BY alarms.wake_at_ms, alarms.id LIMIT $4"));
     NEXT = Sql::both("-- alarms::next\nSELECT min(wake_at_ms) FROM alarms WHERE kind = $1 AND lane = $2");
-    LANES = Sql::both("-- alarms::lanes\nSELECT lane, min(wake_at_ms) AS wake_at_ms FROM alarms WHERE kind = $1 \
-        GROUP BY lane ORDER BY lane");
+    // From one lane to the next by the key: a herd's alarms are not walked.
+    LANES = Sql::both("-- alarms::lanes\nWITH RECURSIVE lanes (lane) AS (SELECT min(lane) FROM alarms WHERE kind = $1 \
+        UNION ALL SELECT (SELECT min(a.lane) FROM alarms a WHERE a.kind = $1 AND a.lane > lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL) \
+        SELECT lane, (SELECT min(b.wake_at_ms) FROM alarms b WHERE b.kind = $1 AND b.lane = lanes.lane) AS wake_at_ms \
+        FROM lanes WHERE lane IS NOT NULL ORDER BY lane");
     QUEUED = Sql::both("-- alarms::queued\nSELECT lane, count(*) AS messages FROM alarms WHERE kind = $1 GROUP BY lane ORDER BY lane");
     PUT = insert_rows!("-- alarms::put" "alarms" (kind text, lane text, wake_at_ms int, id id)
         "ON CONFLICT (kind, lane, wake_at_ms, id) DO NOTHING");

@@ -1,11 +1,12 @@
 //! Raw callbacks, stored sealed before they are understood; and the replies read out of them.
 
-use super::dialect::{Sql, on, statements};
-use super::{Result, Tx};
+use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::{Result, Tx, id_list};
 use crate::care::UtcMs;
 use crate::care::ids::{ContactPointId, InboundId, PatientId, ReplyId};
-use crate::security::{Keyring, Place};
+use crate::security::{Keyring, Place, hex};
 use rand::RngCore;
+use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -55,11 +56,12 @@ impl InboundState {
 }
 
 statements! {
-    KEEP = Sql::both("-- inbound::keep\nINSERT INTO inbound (id, channel, dedupe_key, payload, state, tries, note, received_at_ms) \
-        VALUES ($1, $2, $3, $4, 'new', 0, '', $5) ON CONFLICT (channel, dedupe_key) DO NOTHING");
+    KEEP = insert_rows!("-- inbound::keep" "inbound" (id id, channel text, dedupe_key text, payload bytes, state text, tries int, note text,
+        received_at_ms int) "ON CONFLICT (channel, dedupe_key) DO NOTHING");
     FRESH = Sql::both("-- inbound::fresh\nSELECT id, channel, payload, tries, received_at_ms FROM inbound WHERE state = 'new' \
         ORDER BY received_at_ms, id LIMIT $1");
     MARK = Sql::both("-- inbound::mark\nUPDATE inbound SET state = $2, tries = tries + 1, note = $3 WHERE id = $1");
+    DONE = sql!(("-- inbound::done\nUPDATE inbound SET state = 'done', tries = tries + 1, note = '' WHERE id IN "), (ids "$1"));
     PUT_REPLY = Sql::both("-- inbound::put_reply\nINSERT INTO replies (id, patient_id, contact_point_id, channel, provider_id, keyword, text, received_at_ms) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (patient_id, channel, provider_id) DO NOTHING");
     LAST_HEARD = Sql::both("-- inbound::last_heard\nSELECT channel, max(received_at_ms) AS received_at_ms FROM inbound GROUP BY channel");
@@ -68,31 +70,41 @@ statements! {
     GO_LIVE = Sql::both("-- inbound::go_live\nUPDATE inbound SET state = 'done', note = 'sandbox' WHERE state = 'new' AND received_at_ms < $1");
 }
 
-/// Stores a verified callback in one insert; false when it was there already.
+/// A verified callback to store.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep<'a> {
+    /// Configured channel.
+    pub channel: &'a str,
+    /// The same callback twice has the same key.
+    pub dedupe_key: &'a str,
+    /// The callback as JSON, not sealed yet.
+    pub payload: &'a [u8],
+}
+
+/// Stores verified callbacks in one insert; those that are there already stay as they are.
 pub async fn keep(
     tx: &mut Tx,
     keys: &Keyring,
     rng: &mut (dyn RngCore + Send),
-    channel: &str,
-    dedupe_key: &str,
-    payload: &[u8],
+    callbacks: &[Keep<'_>],
     now: UtcMs,
-) -> Result<bool> {
-    let id = InboundId::new(now, rng);
-    let place = Place { table: "inbound", column: "payload", row: id.0.as_bytes() };
-    let sealed = keys.inbox().seal(place, payload, rng);
-    let rows = on!(tx, KEEP, |c, sql| {
-        sqlx::query(sql)
-            .bind(id.0)
-            .bind(channel)
-            .bind(dedupe_key)
-            .bind(sealed)
-            .bind(now.0)
-            .execute(c)
-            .await?
-            .rows_affected()
+) -> Result<()> {
+    let rows: Vec<_> = callbacks
+        .iter()
+        .map(|callback| {
+            let id = InboundId::new(now, rng);
+            let place = Place { table: "inbound", column: "payload", row: id.0.as_bytes() };
+            let sealed = keys.inbox().seal(place, callback.payload, rng);
+            json!({"id": id.0.simple().to_string(), "channel": callback.channel,
+                "dedupe_key": callback.dedupe_key, "payload": hex(&sealed),
+                "state": InboundState::New.word(), "tries": 0, "note": "", "received_at_ms": now.0})
+        })
+        .collect();
+    let rows = json!(rows).to_string();
+    on!(tx, KEEP, |c, sql| {
+        sqlx::query(sql).bind(rows).execute(c).await?;
     });
-    Ok(rows == 1)
+    Ok(())
 }
 
 /// Callbacks that wait to be applied, oldest first; one that does not open is named by its id alone.
@@ -121,6 +133,15 @@ pub async fn fresh(
 pub async fn mark(tx: &mut Tx, id: InboundId, state: InboundState, note: &str) -> Result<()> {
     on!(tx, MARK, |c, sql| {
         sqlx::query(sql).bind(id.0).bind(state.word()).bind(note).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// Marks callbacks as applied.
+pub async fn done(tx: &mut Tx, ids: &[InboundId]) -> Result<()> {
+    let list = id_list(ids.iter().map(|id| id.0));
+    on!(tx, DONE, |c, sql| {
+        sqlx::query(sql).bind(list).execute(c).await?;
     });
     Ok(())
 }

@@ -30,6 +30,7 @@ statements! {
     SET_ONCE = Sql::both("-- meta::set_once\nINSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING");
     BEAT = Sql::both("-- meta::beat\nINSERT INTO instances (id, host, pid, version, started_at_ms, heartbeat_ms) \
         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET heartbeat_ms = excluded.heartbeat_ms");
+    LIVE = Sql::both("-- meta::live_instances\nSELECT count(*) FROM instances WHERE heartbeat_ms >= $1");
     LEAVE = Sql::both("-- meta::leave\nDELETE FROM instances WHERE id = $1 OR heartbeat_ms < $2");
     INSTANCES = Sql::both("-- meta::instances\nSELECT id, host, pid, version, started_at_ms, heartbeat_ms FROM instances ORDER BY started_at_ms");
 }
@@ -86,6 +87,13 @@ pub async fn beat(tx: &mut Tx, instance: &InstanceRow) -> Result<()> {
             .await?;
     });
     Ok(())
+}
+
+/// How many instances have been heard of since `since` (database clock).
+pub async fn live_instances(tx: &mut Tx, since: UtcMs) -> Result<u32> {
+    let live: i64 =
+        on!(tx, LIVE, |c, sql| sqlx::query_scalar(sql).bind(since.0).fetch_one(c).await?);
+    Ok(u32::try_from(live).unwrap_or(u32::MAX))
 }
 
 /// Takes an instance off the list, and those that have not been heard of since `before` (database clock).

@@ -1,9 +1,10 @@
 //! Receipts: what providers say of attempts, each once; parked while we do not know the attempt.
 
-use super::dialect::{Sql, on, sql, statements};
+use super::dialect::{Sql, insert_rows, on, sql, statements};
 use super::{Result, StoreError, Tx, id_list};
 use crate::care::ids::{AttemptId, ReceiptId};
 use crate::care::{ReceiptStatus, UtcMs};
+use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -61,10 +62,10 @@ impl TryFrom<Raw> for ReceiptRow {
 }
 
 statements! {
-    INSERT = Sql::both("-- receipts::insert\nINSERT INTO receipts (id, channel, provider_id, status, code, attempt_id, at_ms, received_at_ms) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (channel, provider_id, status, code) DO NOTHING");
+    INSERT = insert_rows!("-- receipts::insert" "receipts" (id id, channel text, provider_id text, status text, code text, attempt_id id,
+        at_ms int, received_at_ms int) "ON CONFLICT (channel, provider_id, status, code) DO NOTHING RETURNING id");
     PARKED = sql!(("-- receipts::parked\nSELECT id, channel, provider_id, status, code, attempt_id, at_ms, received_at_ms FROM receipts \
-        WHERE attempt_id IS NULL AND channel = $1 AND provider_id IN "), (texts "$2"), (" ORDER BY received_at_ms, id"));
+        WHERE attempt_id IS NULL AND provider_id IN "), (texts "$1"), (" ORDER BY received_at_ms, id"));
     MATCH = Sql::both("-- receipts::match_parked\nUPDATE receipts SET attempt_id = $3 WHERE channel = $1 AND provider_id = $2 AND attempt_id IS NULL");
     OF_ATTEMPTS = sql!(("-- receipts::of_attempts\nSELECT id, channel, provider_id, status, code, attempt_id, at_ms, received_at_ms FROM receipts \
         WHERE attempt_id IN "), (ids "$1"), (" ORDER BY received_at_ms, id"));
@@ -73,31 +74,34 @@ statements! {
     GO_LIVE = Sql::both("-- receipts::go_live\nDELETE FROM receipts WHERE attempt_id IS NULL");
 }
 
-/// Records a receipt; false when it was there already.
-pub async fn insert(tx: &mut Tx, receipt: &ReceiptRow) -> Result<bool> {
-    let rows = on!(tx, INSERT, |c, sql| {
-        sqlx::query(sql)
-            .bind(receipt.id.0)
-            .bind(&receipt.channel)
-            .bind(&receipt.provider_id)
-            .bind(receipt.status.word())
-            .bind(&receipt.code)
-            .bind(receipt.attempt.map(|id| id.0))
-            .bind(receipt.at.map(|at| at.0))
-            .bind(receipt.received_at.0)
-            .execute(c)
-            .await?
-            .rows_affected()
-    });
-    Ok(rows == 1)
+/// Records receipts; returns those that were not there already.
+pub async fn insert(tx: &mut Tx, receipts: &[ReceiptRow]) -> Result<Vec<ReceiptId>> {
+    if receipts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<_> = receipts
+        .iter()
+        .map(|r| {
+            json!({"id": r.id.0.simple().to_string(), "channel": r.channel,
+                "provider_id": r.provider_id, "status": r.status.word(), "code": r.code,
+                "attempt_id": r.attempt.map(|id| id.0.simple().to_string()),
+                "at_ms": r.at.map(|at| at.0), "received_at_ms": r.received_at.0})
+        })
+        .collect();
+    let rows = json!(rows).to_string();
+    let ids: Vec<Uuid> =
+        on!(tx, INSERT, |c, sql| sqlx::query_scalar(sql).bind(rows).fetch_all(c).await?);
+    Ok(ids.into_iter().map(ReceiptId).collect())
 }
 
-/// Receipts that came before we knew these provider ids.
-pub async fn parked(tx: &mut Tx, channel: &str, provider_ids: &[&str]) -> Result<Vec<ReceiptRow>> {
-    let list = serde_json::json!(provider_ids).to_string();
-    let rows: Vec<Raw> = on!(tx, PARKED, |c, sql| {
-        sqlx::query_as(sql).bind(channel).bind(list).fetch_all(c).await?
-    });
+/// Receipts of any channel that came before we knew these provider ids.
+pub async fn parked(tx: &mut Tx, provider_ids: &[&str]) -> Result<Vec<ReceiptRow>> {
+    if provider_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = json!(provider_ids).to_string();
+    let rows: Vec<Raw> =
+        on!(tx, PARKED, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?);
     rows.into_iter().map(TryInto::try_into).collect()
 }
 

@@ -97,7 +97,7 @@ on_both!(p4_silence_proves_nothing_while_a_receipt_has_no_attempt, async |house:
         at: None,
         received_at: at(8, 2),
     };
-    receipts::insert(&mut tx, &row).await.unwrap();
+    receipts::insert(&mut tx, &[row]).await.unwrap();
     tx.commit().await.unwrap();
     house.play_until(at(9, 0)).await;
     assert!(house.accepted(PHONE).is_empty());
