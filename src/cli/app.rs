@@ -4,7 +4,7 @@ use super::{Context, Exit, Failure};
 use crate::care::ids::new_uuid;
 use crate::channel::{ChannelConfigError, Channels};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Engine, Loaded, Mode, Problem, connect_options_policy};
+use crate::config::{Config, Engine, Loaded, Mode, Problem};
 use crate::message::{Catalogue, CatalogueProblem, Programmes};
 use crate::security::{Keyring, SharedRng, WhenMissing, load_or_create_master_key};
 use crate::store::meta::{self, fact};
@@ -12,10 +12,8 @@ use crate::store::{Store, connect_postgres, connect_sqlite, patients};
 use crate::watch::{Watch, WatchDeps};
 use crate::zones::Zones;
 use anyhow::Context as _;
-use sqlx::postgres::PgConnectOptions;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
 /// The database in the state folder.
@@ -188,12 +186,11 @@ pub async fn connect(config: &Config, keys: Keyring) -> Result<Store, Failure> {
     let opened = match config.database.engine() {
         Engine::Sqlite => connect_sqlite(&sqlite_file(config), keys).await,
         Engine::Postgres => {
-            let options = PgConnectOptions::from_str(&config.database.url)
-                .context("database.url is no PostgreSQL URL")?;
-            let unverified = config.database.dangerous_accept_unverified_tls.into();
-            let options = connect_options_policy(options, unverified)
+            let servers = config
+                .database
+                .servers()
                 .map_err(|fault| anyhow::anyhow!("database.url {fault}"))?;
-            connect_postgres(options, config.database.max_connections, keys).await
+            connect_postgres(servers, config.database.max_connections, keys).await
         }
     };
     opened.map_err(|fault| {

@@ -43,27 +43,67 @@ impl DatabaseConfig {
         if self.engine() == Engine::Sqlite {
             return;
         }
-        let scheme = ["postgres://", "postgresql://"].iter().any(|s| self.url.starts_with(s));
-        let options = PgConnectOptions::from_str(&self.url).ok().filter(|_| scheme);
-        report.require(
-            options.is_some(),
-            "database.url",
-            "is no PostgreSQL URL",
-            "write postgres://user@host/database, or leave it empty for SQLite",
-        );
-        if let Some(options) = options
-            && let Err(refused) =
-                connect_options_policy(options, self.dangerous_accept_unverified_tls.into())
-        {
-            report.require(
+        match self.servers() {
+            Ok(_) => {}
+            Err(ServersFault::NoUrl) => report.require(
+                false,
+                "database.url",
+                "is no PostgreSQL URL",
+                "write postgres://user@host/database (host1,host2 for a primary and its standby), \
+                 or leave it empty for SQLite",
+            ),
+            Err(ServersFault::Tls(refused)) => report.require(
                 false,
                 "database.url",
                 &refused.to_string(),
                 "use sslmode=verify-full (sslrootcert=FILE for a private authority), or set \
                  database.dangerous_accept_unverified_tls",
-            );
+            ),
         }
     }
+
+    /// How to connect to each server that the URL names, in its order: `host1,host2:5433` as libpq writes it
+    /// (PostgreSQL 15 manual, section 34.1.1.3).
+    ///
+    /// # Errors
+    /// When it is no URL of PostgreSQL, or asks for TLS that proves nothing.
+    pub fn servers(&self) -> Result<Vec<PgConnectOptions>, ServersFault> {
+        let unverified = self.dangerous_accept_unverified_tls.into();
+        one_url_a_server(&self.url)
+            .ok_or(ServersFault::NoUrl)?
+            .iter()
+            .map(|url| {
+                let options = PgConnectOptions::from_str(url).map_err(|_| ServersFault::NoUrl)?;
+                Ok(connect_options_policy(options, unverified)?)
+            })
+            .collect()
+    }
+}
+
+/// The URL names no servers that may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServersFault {
+    /// It is no URL of PostgreSQL.
+    #[error("is no PostgreSQL URL")]
+    NoUrl,
+    /// It asks for TLS that proves nothing.
+    #[error(transparent)]
+    Tls(#[from] RefusedTls),
+}
+
+/// A URL that names several hosts, as one URL a host.
+fn one_url_a_server(url: &str) -> Option<Vec<String>> {
+    let (scheme, rest) = url.split_once("://")?;
+    if !["postgres", "postgresql"].contains(&scheme) {
+        return None;
+    }
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (user, hosts) = match authority.rsplit_once('@') {
+        Some((user, hosts)) => (format!("{user}@"), hosts),
+        None => (String::new(), authority),
+    };
+    Some(hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect())
 }
 
 /// Whether unverified TLS is taken.
@@ -111,6 +151,38 @@ pub fn connect_options_policy(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_names_one_server_or_several() {
+        for (url, expected) in [
+            ("postgres://u@db/c", vec![("db", 5432)]),
+            (
+                "postgres://u:a%40b@one,two:5433/c?sslmode=verify-full",
+                vec![("one", 5432), ("two", 5433)],
+            ),
+            (
+                "postgresql://u@127.0.0.1:5432,[::1]:5433/c",
+                vec![("127.0.0.1", 5432), ("::1", 5433)],
+            ),
+        ] {
+            let config = DatabaseConfig {
+                url: url.to_owned(),
+                max_connections: 4,
+                dangerous_accept_unverified_tls: false,
+            };
+            let servers = config.servers().unwrap();
+            let got: Vec<_> = servers.iter().map(|o| (o.get_host(), o.get_port())).collect();
+            let trimmed: Vec<_> =
+                got.iter().map(|(host, port)| (host.trim_matches(['[', ']']), *port)).collect();
+            assert_eq!(trimmed, expected, "{url}");
+        }
+        for url in ["mysql://u@db/c", "db", "postgres://u@db:nope/c"] {
+            assert_eq!(
+                one_url_a_server(url).map_or(0, |urls| urls.len()).min(1),
+                usize::from(url.starts_with("postgres"))
+            );
+        }
+    }
 
     #[test]
     fn another_machine_must_prove_who_it_is() {

@@ -19,6 +19,7 @@ mod migrate;
 mod open;
 pub mod patients;
 pub mod plans;
+mod primary;
 pub mod receipts;
 pub mod reminders;
 pub mod sources;

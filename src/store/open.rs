@@ -1,6 +1,6 @@
 //! Opening a database: options of each engine, and the pools.
 
-use super::{Pools, Result, Store};
+use super::{Pools, Result, Store, primary};
 use crate::security::Keyring;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -32,11 +32,21 @@ pub enum OpenError {
     /// The database said no.
     #[error("the database cannot be opened: {0}")]
     Connect(sqlx::Error),
+    /// None of the servers named takes writes: a standby that was not promoted, or nothing answers.
+    #[error("none of the {servers} database servers takes writes; the last one said: {last}")]
+    NoPrimary {
+        /// How many are named.
+        servers: usize,
+        /// What stood in the way.
+        last: String,
+    },
 }
 
 const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection that was in use so lately is not tried before its next use.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// Prepared statements are kept for the whole life of a connection: there are about a hundred.
 const STATEMENTS_KEPT: usize = 256;
 
@@ -56,42 +66,72 @@ pub async fn connect_sqlite(file: &Path, keys: Keyring) -> std::result::Result<S
         .statement_cache_capacity(STATEMENTS_KEPT)
         .pragma("journal_size_limit", "67108864")
         .pragma("cache_size", "-16384");
+    // A file does not hang up: connections are not tried before each use.
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
+        .test_before_acquire(false)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options.clone())
         .await
         .map_err(OpenError::Connect)?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
+        .test_before_acquire(false)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options.pragma("query_only", "1"));
     Ok(Store::new(Pools::Sqlite { writer, readers }, keys))
 }
 
-/// Connects to PostgreSQL. The options are those that the TLS policy let through
-/// (`config::connect_options_policy`).
+/// Connects to the first of these servers that takes writes. The options are those that the TLS policy let
+/// through (`config::connect_options_policy`).
+///
+/// With several servers, the one that takes writes is looked for again whenever the present one stops doing so.
 ///
 /// # Errors
-/// When the server does not answer or does not let us in.
+/// When no server takes writes, or the one that does not let us in.
 pub async fn connect_postgres(
-    options: PgConnectOptions,
+    servers: impl IntoIterator<Item = PgConnectOptions>,
     max_connections: u32,
     keys: Keyring,
 ) -> std::result::Result<Store, OpenError> {
-    let connect =
-        options.application_name("carebell").statement_cache_capacity(STATEMENTS_KEPT).options([
-            ("statement_timeout", "30000"),
-            ("idle_in_transaction_session_timeout", "30000"),
-            ("synchronous_commit", "on"),
-        ]);
+    let servers: Vec<PgConnectOptions> = servers.into_iter().map(with_our_settings).collect();
+    let (found, first) = primary::find(&servers, 0).await?;
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(connect)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                // One that was just in use is trusted; a server that became a standby is noticed at the next pause.
+                if meta.idle_for < TRUSTED_FOR {
+                    return Ok(true);
+                }
+                primary::takes_writes(connection).await
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                if primary::takes_writes(connection).await? {
+                    return Ok(());
+                }
+                Err(sqlx::Error::Configuration("the server takes no writes".into()))
+            })
+        })
+        .connect_with(first)
         .await
         .map_err(OpenError::Connect)?;
+    if servers.len() > 1 {
+        tokio::spawn(primary::follow(pool.clone(), servers, found));
+    }
     Ok(Store::new(Pools::Postgres(pool), keys))
+}
+
+fn with_our_settings(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("carebell").statement_cache_capacity(STATEMENTS_KEPT).options([
+        ("statement_timeout", "30000"),
+        ("idle_in_transaction_session_timeout", "30000"),
+        ("synchronous_commit", "on"),
+    ])
 }
 
 impl Store {

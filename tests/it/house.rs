@@ -82,7 +82,7 @@ impl House {
                 let database = crate::postgres::database().await?;
                 let options =
                     sqlx::postgres::PgConnectOptions::from_str(database.url().as_str()).unwrap();
-                (connect_postgres(options, 8, keys).await.unwrap(), Some(database))
+                (connect_postgres([options], 8, keys).await.unwrap(), Some(database))
             }
         };
         store.migrate().await.unwrap();

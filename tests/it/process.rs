@@ -78,7 +78,7 @@ impl Installation {
             On::Postgres => {
                 let database = crate::postgres::database().await?;
                 let options = sqlx::postgres::PgConnectOptions::from_str(&database.url()).unwrap();
-                (connect_postgres(options, 4, keys).await.unwrap(), Some(database))
+                (connect_postgres([options], 4, keys).await.unwrap(), Some(database))
             }
         };
         store.migrate().await.unwrap();
