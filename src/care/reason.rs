@@ -99,6 +99,8 @@ pub enum Reason {
         /// The code that asked for it.
         code: String,
     },
+    /// No receipt came while the provider might deliver it: it goes over the next channel.
+    NoReceipt,
     /// Sent once more because the first outcome stayed unknown; marked as a repeat.
     Repeated,
     /// A receipt settled it.
@@ -202,6 +204,7 @@ impl std::fmt::Display for Reason {
             Self::LostInstance => f.write_str("the daemon ended between intent and outcome"),
             Self::Retry { at, code } => write!(f, "again at {} (code {code})", at.rfc3339()),
             Self::NextChannel { code } => write!(f, "goes over the next channel (code {code})"),
+            Self::NoReceipt => f.write_str("no receipt came in time; goes over the next channel"),
             Self::Repeated => f.write_str("sent once more, marked as a repeat"),
             Self::Receipt { status } => write!(f, "the provider reported it {status}"),
             Self::LookedUp => f.write_str("the provider's list shows it"),

@@ -6,6 +6,7 @@ use super::send::DelivererDeps;
 use crate::care::ids::AttemptId;
 use crate::care::{AttemptState, MessageState, Reason, ReceiptStatus, ReminderState, UtcMs};
 use crate::channel::Action;
+use crate::policy::fallback::receipt_due;
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::messages::MessageRow;
 use crate::store::reminders::{ReminderMove, ReminderRow};
@@ -68,6 +69,8 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
     let state = row.state.with(fact.proves);
     let new_id = row.provider_id.is_none() && fact.provider_id.is_some();
     let advanced = state != row.state;
+    let reached = |state| matches!(state, AttemptState::Delivered | AttemptState::Read);
+    let arrives = reached(state) && !reached(row.state);
     let leaves = state.has_left() && !row.state.has_left();
     if !advanced && !new_id {
         return Ok(());
@@ -76,6 +79,9 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
     if advanced {
         effects.drop.extend(row.wake_at.take().map(|at| settle_alarm(row.id.0, at)));
         row.reason = fact.reason.clone();
+        if matches!(state, AttemptState::Accepted | AttemptState::Sent) {
+            row.wake_at = receipt_due(row.hop_until, now);
+        }
     }
     // An open intent moves as well: its own writer then finds the intent ended, and weighs in as evidence.
     row.state = state;
@@ -92,10 +98,12 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
     if advanced && let Some(mut message) = messages::lock(tx, &[row.message]).await?.pop() {
         let held = reminders_by_message(tx, &[message.id]).await?;
         let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
-        if leaves {
+        // What arrived after all, though the next channel had taken over, was said twice as well.
+        if leaves || (arrives && row.number < message.tries) {
             tell_if_doubled(tx, &message, &row, &mut effects).await?;
         }
         match state {
+            AttemptState::Accepted | AttemptState::Sent if !leaves => {}
             left if left.has_left() => {
                 it_left(tx, &mut message, &row, speaks_for, &mut effects, now).await?;
             }
@@ -178,7 +186,17 @@ pub(super) async fn tell_if_doubled(
     attempt: &AttemptRow,
     effects: &mut Effects,
 ) -> Result<()> {
-    if other_that_left(tx, message, attempt.id).await?.is_some() {
+    if message.tries < 2 {
+        return Ok(());
+    }
+    let all = attempts::of_messages(tx, &[message.id]).await?;
+    let twice = |other: &AttemptRow| {
+        other.id != attempt.id
+            && other.state.has_left()
+            && !gave_way(other, attempt)
+            && !gave_way(attempt, other)
+    };
+    if all.iter().any(twice) {
         effects.turns.push(Turn {
             subject: message.id.0,
             state: "doubled",
@@ -187,6 +205,14 @@ pub(super) async fn tell_if_doubled(
         metrics::counter!("carebell_doubled_total", "class" => message.class.word()).increment(1);
     }
     Ok(())
+}
+
+/// Whether one attempt gave way to a later one for want of a receipt: the provider took it, and nobody knows of an
+/// arrival.
+pub(super) fn gave_way(earlier: &AttemptRow, later: &AttemptRow) -> bool {
+    matches!(earlier.state, AttemptState::Accepted | AttemptState::Sent)
+        && earlier.number < later.number
+        && earlier.hop_until.is_some_and(|until| until <= later.intent_at)
 }
 
 /// Why we know that another attempt for the message left, if one did: then it is sent, however this one ends.

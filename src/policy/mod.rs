@@ -5,6 +5,7 @@
 
 pub mod announced;
 pub mod contact_choice;
+pub mod fallback;
 pub mod grouping;
 pub mod held_back;
 pub mod keywords;

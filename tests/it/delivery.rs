@@ -2,6 +2,7 @@
 //! (P5), re-reading (P6), receipts (P8), broken rows (P9), health data (P10), and all of it at random.
 
 mod broken_rows;
+mod fallback;
 mod holds;
 mod privacy;
 mod providers;
