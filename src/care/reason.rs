@@ -108,6 +108,11 @@ pub enum Reason {
         /// What the provider said.
         status: String,
     },
+    /// It was sent in time, and the provider delivered it too late all the same.
+    DeliveredLate {
+        /// By how much, in milliseconds.
+        by_ms: i64,
+    },
     /// The provider's look-up settled it.
     LookedUp,
     /// The provider, which tells of all it takes, told nothing of it over a line that was open throughout.
@@ -207,6 +212,9 @@ impl std::fmt::Display for Reason {
             Self::NoReceipt => f.write_str("no receipt came in time; goes over the next channel"),
             Self::Repeated => f.write_str("sent once more, marked as a repeat"),
             Self::Receipt { status } => write!(f, "the provider reported it {status}"),
+            Self::DeliveredLate { by_ms } => {
+                write!(f, "the provider delivered it {} s after it was of use", by_ms / 1_000)
+            }
             Self::LookedUp => f.write_str("the provider's list shows it"),
             Self::Silence { silent_ms } => write!(
                 f,

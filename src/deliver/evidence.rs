@@ -7,12 +7,13 @@ use crate::care::ids::AttemptId;
 use crate::care::{AttemptState, MessageState, Reason, ReceiptStatus, ReminderState, UtcMs};
 use crate::channel::Action;
 use crate::policy::fallback::receipt_due;
+use crate::policy::validity::late_by_ms;
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::messages::MessageRow;
 use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::story::Turn;
 use crate::store::tasks::TaskKind;
-use crate::store::{Result, Tx, attempts, messages, tasks};
+use crate::store::{Result, Tx, attempts, messages, story, tasks};
 
 /// What is now known of an attempt.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Evidence {
     pub error: Option<(String, Action)>,
     /// The provider's message id.
     pub provider_id: Option<String>,
+    /// When it happened, by the provider; `None`: it does not say.
+    pub at: Option<UtcMs>,
 }
 
 impl Evidence {
@@ -43,7 +46,14 @@ impl Evidence {
             reason: Reason::Receipt { status: status.word().to_owned() },
             error,
             provider_id: Some(provider_id),
+            at: None,
         }
+    }
+
+    /// The same with the provider's time.
+    #[must_use]
+    pub fn at(self, at: Option<UtcMs>) -> Self {
+        Self { at, ..self }
     }
 }
 
@@ -72,7 +82,9 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
     let reached = |state| matches!(state, AttemptState::Delivered | AttemptState::Read);
     let arrives = reached(state) && !reached(row.state);
     let leaves = state.has_left() && !row.state.has_left();
-    if !advanced && !new_id {
+    // An arrival tells how late it was, whatever is known already.
+    let arrival = fact.proves == AttemptState::Delivered && fact.at.is_some();
+    if !advanced && !new_id && !arrival {
         return Ok(());
     }
     let mut effects = Effects::default();
@@ -86,6 +98,8 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
     // An open intent moves as well: its own writer then finds the intent ended, and weighs in as evidence.
     row.state = state;
     row.provider_id = row.provider_id.take().or_else(|| fact.provider_id.clone());
+    let message =
+        if advanced || arrival { messages::lock(tx, &[row.message]).await?.pop() } else { None };
     effects.attempts.push(AttemptMove {
         id: row.id,
         token: row.token,
@@ -95,7 +109,7 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
         provider_id: row.provider_id.clone(),
         wake_at: row.wake_at,
     });
-    if advanced && let Some(mut message) = messages::lock(tx, &[row.message]).await?.pop() {
+    if let Some(mut message) = message {
         let held = reminders_by_message(tx, &[message.id]).await?;
         let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
         // What arrived after all, though the next channel had taken over, was said twice as well.
@@ -103,6 +117,7 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
             tell_if_doubled(tx, &message, &row, &mut effects).await?;
         }
         match state {
+            _ if !advanced => {}
             AttemptState::Accepted | AttemptState::Sent if !leaves => {}
             left if left.has_left() => {
                 it_left(tx, &mut message, &row, speaks_for, &mut effects, now).await?;
@@ -131,6 +146,7 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
             }
             _ => {}
         }
+        tell_if_late(tx, &message, &row, fact, speaks_for, &mut effects).await?;
     }
     let mut rng = deps.rng.fork();
     effects.write(tx, &mut rng, now).await
@@ -178,6 +194,48 @@ async fn it_left(
     }));
     Ok(())
 }
+
+/// A message that the provider delivered after it was of use is told of, once, whatever its receipts' order (P5). Its
+/// state stays: it was sent.
+async fn tell_if_late(
+    tx: &mut Tx,
+    message: &MessageRow,
+    attempt: &AttemptRow,
+    fact: &Evidence,
+    speaks_for: &[ReminderRow],
+    effects: &mut Effects,
+) -> Result<()> {
+    let arrived = fact.at.filter(|_| fact.proves == AttemptState::Delivered);
+    let Some(by_ms) = late_by_ms(arrived, message.valid_until) else { return Ok(()) };
+    let told = story::of(tx, &[attempt.id.0]).await?;
+    if told.iter().any(|turn| turn.state == DELIVERED_LATE) {
+        return Ok(());
+    }
+    let reason = Reason::DeliveredLate { by_ms };
+    effects.turns.push(Turn {
+        subject: attempt.id.0,
+        state: DELIVERED_LATE,
+        reason: reason.clone(),
+    });
+    metrics::counter!("carebell_delivered_late_total", "channel" => attempt.channel.clone(),
+        "class" => message.class.word())
+    .increment(1);
+    for reminder in speaks_for {
+        match effects.reminders.iter_mut().find(|moved| moved.id == reminder.id) {
+            Some(moved) if moved.state == ReminderState::Sent => moved.reason = reason.clone(),
+            None if reminder.state == ReminderState::Sent => effects.reminders.push(ReminderMove {
+                id: reminder.id,
+                state: ReminderState::Sent,
+                reason: reason.clone(),
+            }),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What the story of an attempt says then.
+const DELIVERED_LATE: &str = "delivered-late";
 
 /// A message that left twice is told of, whichever of the two is known of first.
 pub(super) async fn tell_if_doubled(

@@ -191,6 +191,7 @@ fn late(moved: &AttemptMove, effects: &mut Effects) -> Evidence {
         reason: moved.reason.clone(),
         error: None,
         provider_id: moved.provider_id.clone(),
+        at: None,
     }
 }
 
@@ -202,7 +203,8 @@ async fn parked(tx: &mut Tx, ended: &Ended, ids: &[String]) -> Result<Vec<Eviden
         let id = &receipt.provider_id;
         receipts::match_parked(tx, &ended.channel, id, ended.id).await?;
         let error = (!receipt.code.is_empty()).then(|| (receipt.code.clone(), Action::NextChannel));
-        evidence.push(Evidence::receipt(ended.id, receipt.status, error, id.clone()));
+        let fact = Evidence::receipt(ended.id, receipt.status, error, id.clone());
+        evidence.push(fact.at(receipt.at));
     }
     Ok(evidence)
 }

@@ -149,6 +149,7 @@ async fn settle_one(
                 reason: Reason::LookedUp,
                 error: None,
                 provider_id: Some(id),
+                at: None,
             };
             evidence::apply(deps, &mut tx, &[fact], now).await?;
         }

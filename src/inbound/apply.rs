@@ -105,7 +105,8 @@ impl Inbound {
             receipt.status,
             receipt.error.clone(),
             receipt.provider_id.clone(),
-        );
+        )
+        .at(receipt.at);
         evidence::apply(deps, tx, &[fact], now).await
     }
 
