@@ -129,8 +129,10 @@ pub enum ReceiptHabit {
         /// states none.
         redelivered_within_ms: Option<i64>,
     },
-    /// Something else, or nothing.
-    Other,
+    /// Receipts of what becomes of a message later, perhaps none for a long time.
+    OnProgress,
+    /// None at all.
+    None,
 }
 
 impl ReceiptStatus {

@@ -42,6 +42,10 @@ pub struct Programme {
     /// Follow-up protocols by name: milestones in order.
     #[serde(default)]
     pub protocols: BTreeMap<String, Vec<Milestone>>,
+    /// Whether a dose of which no receipt came goes over the next channel once the first provider has surely dropped
+    /// it. What was delivered without a receipt is then announced twice.
+    #[serde(default)]
+    pub dose_fallback: Permission,
     /// Quiet hours by the patient's clock.
     #[serde(default)]
     pub quiet_hours: QuietHours,

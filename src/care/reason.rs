@@ -99,12 +99,19 @@ pub enum Reason {
         /// The code that asked for it.
         code: String,
     },
+    /// No receipt came while the provider might deliver it: it goes over the next channel.
+    NoReceipt,
     /// Sent once more because the first outcome stayed unknown; marked as a repeat.
     Repeated,
     /// A receipt settled it.
     Receipt {
         /// What the provider said.
         status: String,
+    },
+    /// It was sent in time, and the provider delivered it too late all the same.
+    DeliveredLate {
+        /// By how much, in milliseconds.
+        by_ms: i64,
     },
     /// The provider's look-up settled it.
     LookedUp,
@@ -207,8 +214,12 @@ impl std::fmt::Display for Reason {
             Self::LostInstance => f.write_str("the daemon ended between intent and outcome"),
             Self::Retry { at, code } => write!(f, "again at {} (code {code})", at.rfc3339()),
             Self::NextChannel { code } => write!(f, "goes over the next channel (code {code})"),
+            Self::NoReceipt => f.write_str("no receipt came in time; goes over the next channel"),
             Self::Repeated => f.write_str("sent once more, marked as a repeat"),
             Self::Receipt { status } => write!(f, "the provider reported it {status}"),
+            Self::DeliveredLate { by_ms } => {
+                write!(f, "the provider delivered it {} s after it was of use", by_ms / 1_000)
+            }
             Self::LookedUp => f.write_str("the provider's list shows it"),
             Self::Silence { silent_ms } => write!(
                 f,

@@ -52,7 +52,12 @@ pub trait Channel: Send + Sync {
 
     /// What the provider tells, unasked, of the messages it takes.
     fn receipt_habit(&self) -> ReceiptHabit {
-        ReceiptHabit::Other
+        ReceiptHabit::None
+    }
+
+    /// Whether the provider surely drops a message whose validity has passed.
+    fn drops_what_lapsed(&self) -> bool {
+        false
     }
 
     /// Asks the provider for an attempt whose outcome is unknown. `None` when it has no such look-up or the

@@ -16,7 +16,7 @@ use super::{
     signature,
 };
 use crate::care::time::{MINUTE_MS, SECOND_MS};
-use crate::care::{Address, ChannelKind, Phi, ReceiptStatus, UtcMs};
+use crate::care::{Address, ChannelKind, Phi, ReceiptHabit, ReceiptStatus, UtcMs};
 use crate::config::{Mode, Secret, TwilioConfig};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -217,6 +217,12 @@ impl Channel for Twilio {
 
     fn capabilities(&self) -> Capabilities {
         self.capabilities
+    }
+
+    /// There is no callback for the initial status, and none from a carrier that gives no receipt. `ValidityPeriod`
+    /// covers Twilio's own queue only, so nothing surely lapses.
+    fn receipt_habit(&self) -> ReceiptHabit {
+        ReceiptHabit::OnProgress
     }
 
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome> {

@@ -145,6 +145,11 @@ impl Channel for Whatsapp {
         ReceiptHabit::OnAcceptance { redelivered_within_ms: None }
     }
 
+    /// A template not delivered within its stored TTL is dropped (page templates/time-to-live).
+    fn drops_what_lapsed(&self) -> bool {
+        true
+    }
+
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome> {
         Box::pin(self.send_once(outbound))
     }

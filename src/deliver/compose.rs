@@ -60,6 +60,7 @@ impl Composition<'_> {
             repeat: self.repeat,
         };
         let rendered = self.catalogue.render(self.programme, &saying)?;
+        let ttl_seconds = rendered.template.as_ref().map(|template| template.ttl_seconds);
         let content = match (rendered.template, rendered.subject) {
             (Some(template), _) => Content::Template {
                 name: template.name,
@@ -77,7 +78,8 @@ impl Composition<'_> {
             correlation,
             to: contact.address.clone(),
             content,
-            validity_seconds: u32::try_from((hop_ms / 1_000).max(1)).unwrap_or(u32::MAX),
+            validity_seconds: ttl_seconds
+                .unwrap_or_else(|| u32::try_from((hop_ms / 1_000).max(1)).unwrap_or(u32::MAX)),
         })
     }
 

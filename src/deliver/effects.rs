@@ -1,6 +1,8 @@
 //! What a step of the delivery machine changes, gathered first and written in one go.
 
 use crate::care::UtcMs;
+use crate::care::ids::ReminderId;
+use crate::policy::announced::{WITHIN_MS, may_yet_announce};
 use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::messages::MessageRow;
@@ -44,6 +46,19 @@ pub(super) fn settle_alarm(attempt: uuid::Uuid, at: UtcMs) -> Alarm {
     Alarm::new(AlarmKind::Settle, "", at, attempt)
 }
 
+/// A dose that was not announced because one of these had announced it comes back when that one did not leave after
+/// all: its patient is woken, as by any other change (P1, P2).
+async fn give_back(tx: &mut Tx, moves: &[ReminderMove], now: UtcMs) -> Result<()> {
+    let unsent: Vec<ReminderId> =
+        moves.iter().filter(|moved| !may_yet_announce(moved.state)).map(|moved| moved.id).collect();
+    let mut awaiting = reminders::awaiting(tx, &unsent, now.plus_ms(-WITHIN_MS), now).await?;
+    if awaiting.is_empty() {
+        return Ok(());
+    }
+    awaiting = patients::lock(tx, &awaiting).await?;
+    patients::disturb(tx, &awaiting, now).await
+}
+
 impl Effects {
     /// Writes everything, alarms that follow from the rows included.
     pub(super) async fn write(
@@ -66,6 +81,7 @@ impl Effects {
         for task in &self.tasks {
             tasks::open(tx, task, now).await?;
         }
+        give_back(tx, &self.reminders, now).await?;
         for moved in &self.reminders {
             metrics::counter!("carebell_reminders_total", "state" => moved.state.word())
                 .increment(1);

@@ -6,12 +6,14 @@ use super::send::DelivererDeps;
 use crate::care::ids::AttemptId;
 use crate::care::{AttemptState, MessageState, Reason, ReceiptStatus, ReminderState, UtcMs};
 use crate::channel::Action;
+use crate::policy::fallback::receipt_due;
+use crate::policy::validity::late_by_ms;
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::messages::MessageRow;
 use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::story::Turn;
 use crate::store::tasks::TaskKind;
-use crate::store::{Result, Tx, attempts, messages, tasks};
+use crate::store::{Result, Tx, attempts, messages, story, tasks};
 
 /// What is now known of an attempt.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct Evidence {
     pub error: Option<(String, Action)>,
     /// The provider's message id.
     pub provider_id: Option<String>,
+    /// When it happened, by the provider; `None`: it does not say.
+    pub at: Option<UtcMs>,
 }
 
 impl Evidence {
@@ -42,7 +46,14 @@ impl Evidence {
             reason: Reason::Receipt { status: status.word().to_owned() },
             error,
             provider_id: Some(provider_id),
+            at: None,
         }
+    }
+
+    /// The same with the provider's time.
+    #[must_use]
+    pub fn at(self, at: Option<UtcMs>) -> Self {
+        Self { at, ..self }
     }
 }
 
@@ -68,18 +79,27 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
     let state = row.state.with(fact.proves);
     let new_id = row.provider_id.is_none() && fact.provider_id.is_some();
     let advanced = state != row.state;
+    let reached = |state| matches!(state, AttemptState::Delivered | AttemptState::Read);
+    let arrives = reached(state) && !reached(row.state);
     let leaves = state.has_left() && !row.state.has_left();
-    if !advanced && !new_id {
+    // An arrival tells how late it was, whatever is known already.
+    let arrival = fact.proves == AttemptState::Delivered && fact.at.is_some();
+    if !advanced && !new_id && !arrival {
         return Ok(());
     }
     let mut effects = Effects::default();
     if advanced {
         effects.drop.extend(row.wake_at.take().map(|at| settle_alarm(row.id.0, at)));
         row.reason = fact.reason.clone();
+        if matches!(state, AttemptState::Accepted | AttemptState::Sent) {
+            row.wake_at = receipt_due(row.hop_until, now);
+        }
     }
     // An open intent moves as well: its own writer then finds the intent ended, and weighs in as evidence.
     row.state = state;
     row.provider_id = row.provider_id.take().or_else(|| fact.provider_id.clone());
+    let message =
+        if advanced || arrival { messages::lock(tx, &[row.message]).await?.pop() } else { None };
     effects.attempts.push(AttemptMove {
         id: row.id,
         token: row.token,
@@ -89,13 +109,16 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
         provider_id: row.provider_id.clone(),
         wake_at: row.wake_at,
     });
-    if advanced && let Some(mut message) = messages::lock(tx, &[row.message]).await?.pop() {
+    if let Some(mut message) = message {
         let held = reminders_by_message(tx, &[message.id]).await?;
         let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
-        if leaves {
+        // What arrived after all, though the next channel had taken over, was said twice as well.
+        if leaves || (arrives && row.number < message.tries) {
             tell_if_doubled(tx, &message, &row, &mut effects).await?;
         }
         match state {
+            _ if !advanced => {}
+            AttemptState::Accepted | AttemptState::Sent if !leaves => {}
             left if left.has_left() => {
                 it_left(tx, &mut message, &row, speaks_for, &mut effects, now).await?;
             }
@@ -123,6 +146,7 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
             }
             _ => {}
         }
+        tell_if_late(tx, &message, &row, fact, speaks_for, &mut effects).await?;
     }
     let mut rng = deps.rng.fork();
     effects.write(tx, &mut rng, now).await
@@ -171,6 +195,48 @@ async fn it_left(
     Ok(())
 }
 
+/// A message that the provider delivered after it was of use is told of, once, whatever its receipts' order (P5). Its
+/// state stays: it was sent.
+async fn tell_if_late(
+    tx: &mut Tx,
+    message: &MessageRow,
+    attempt: &AttemptRow,
+    fact: &Evidence,
+    speaks_for: &[ReminderRow],
+    effects: &mut Effects,
+) -> Result<()> {
+    let arrived = fact.at.filter(|_| fact.proves == AttemptState::Delivered);
+    let Some(by_ms) = late_by_ms(arrived, message.valid_until) else { return Ok(()) };
+    let told = story::of(tx, &[attempt.id.0]).await?;
+    if told.iter().any(|turn| turn.state == DELIVERED_LATE) {
+        return Ok(());
+    }
+    let reason = Reason::DeliveredLate { by_ms };
+    effects.turns.push(Turn {
+        subject: attempt.id.0,
+        state: DELIVERED_LATE,
+        reason: reason.clone(),
+    });
+    metrics::counter!("carebell_delivered_late_total", "channel" => attempt.channel.clone(),
+        "class" => message.class.word())
+    .increment(1);
+    for reminder in speaks_for {
+        match effects.reminders.iter_mut().find(|moved| moved.id == reminder.id) {
+            Some(moved) if moved.state == ReminderState::Sent => moved.reason = reason.clone(),
+            None if reminder.state == ReminderState::Sent => effects.reminders.push(ReminderMove {
+                id: reminder.id,
+                state: ReminderState::Sent,
+                reason: reason.clone(),
+            }),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What the story of an attempt says then.
+const DELIVERED_LATE: &str = "delivered-late";
+
 /// A message that left twice is told of, whichever of the two is known of first.
 pub(super) async fn tell_if_doubled(
     tx: &mut Tx,
@@ -178,7 +244,17 @@ pub(super) async fn tell_if_doubled(
     attempt: &AttemptRow,
     effects: &mut Effects,
 ) -> Result<()> {
-    if other_that_left(tx, message, attempt.id).await?.is_some() {
+    if message.tries < 2 {
+        return Ok(());
+    }
+    let all = attempts::of_messages(tx, &[message.id]).await?;
+    let twice = |other: &AttemptRow| {
+        other.id != attempt.id
+            && other.state.has_left()
+            && !gave_way(other, attempt)
+            && !gave_way(attempt, other)
+    };
+    if all.iter().any(twice) {
         effects.turns.push(Turn {
             subject: message.id.0,
             state: "doubled",
@@ -187,6 +263,14 @@ pub(super) async fn tell_if_doubled(
         metrics::counter!("carebell_doubled_total", "class" => message.class.word()).increment(1);
     }
     Ok(())
+}
+
+/// Whether one attempt gave way to a later one for want of a receipt: the provider took it, and nobody knows of an
+/// arrival.
+pub(super) fn gave_way(earlier: &AttemptRow, later: &AttemptRow) -> bool {
+    matches!(earlier.state, AttemptState::Accepted | AttemptState::Sent)
+        && earlier.number < later.number
+        && earlier.hop_until.is_some_and(|until| until <= later.intent_at)
 }
 
 /// Why we know that another attempt for the message left, if one did: then it is sent, however this one ends.

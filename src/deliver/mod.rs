@@ -10,11 +10,13 @@ mod claim;
 mod compose;
 mod effects;
 pub mod evidence;
+mod fallback;
 mod holds;
 mod lost;
 mod pace;
 mod record;
 mod send;
 mod settle;
+mod step;
 
 pub use send::{Deliverer, DelivererDeps, Sent};

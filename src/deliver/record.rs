@@ -11,6 +11,7 @@ use crate::care::{
 };
 use crate::channel::{Action, Outcome};
 use crate::policy::contact_choice::{Choice, choose};
+use crate::policy::fallback::receipt_due;
 use crate::policy::grouping::lane;
 use crate::policy::held_back::Held;
 use crate::policy::outcome::{Failure, Next, Others, Past, after_failure, look_at, settle_at};
@@ -69,8 +70,8 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
     let moves: Vec<AttemptMove> = ended
         .iter()
         .filter_map(|e| {
-            let valid_until = known.get(&rows.get(&e.id)?.message)?.valid_until;
-            Some(attempt_move(e, now, valid_until))
+            let row = rows.get(&e.id)?;
+            Some(attempt_move(e, row, now, known.get(&row.message)?.valid_until))
         })
         .collect();
     let held_token = attempts::end(&mut tx, &moves, now).await?;
@@ -98,6 +99,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
                 evidence::tell_if_doubled(&mut tx, message, row, &mut effects).await?;
                 let end = (MessageState::Sent, ReminderState::Sent, Reason::Accepted);
                 effects.end_message(message, speaks_for, end, now);
+                effects.put.extend(moved.wake_at.map(|at| settle_alarm(row.id.0, at)));
                 accepted.push((one, ids));
             }
             Ending::Unknown(stage) => {
@@ -141,7 +143,7 @@ pub(super) async fn reminders_by_message(
     Ok(held)
 }
 
-fn attempt_move(ended: &Ended, now: UtcMs, valid_until: UtcMs) -> AttemptMove {
+fn attempt_move(ended: &Ended, row: &AttemptRow, now: UtcMs, valid_until: UtcMs) -> AttemptMove {
     let mut moved = AttemptMove {
         id: ended.id,
         token: ended.token,
@@ -155,6 +157,7 @@ fn attempt_move(ended: &Ended, now: UtcMs, valid_until: UtcMs) -> AttemptMove {
         Ending::Accepted(ids) => {
             moved.state = AttemptState::Accepted;
             moved.provider_id = ids.first().cloned();
+            moved.wake_at = receipt_due(row.hop_until, now);
         }
         Ending::Unknown(stage) => {
             moved.reason = Reason::UnknownOutcome { stage: stage.to_owned() };
@@ -190,6 +193,7 @@ fn late(moved: &AttemptMove, effects: &mut Effects) -> Evidence {
         reason: moved.reason.clone(),
         error: None,
         provider_id: moved.provider_id.clone(),
+        at: None,
     }
 }
 
@@ -206,7 +210,8 @@ async fn parked(tx: &mut Tx, accepted: &[(&Ended, &[String])]) -> Result<Vec<Evi
         let Some((ended, _)) = accepted.iter().find(of) else { continue };
         receipts::match_parked(tx, &ended.channel, id, ended.id).await?;
         let error = (!receipt.code.is_empty()).then(|| (receipt.code.clone(), Action::NextChannel));
-        evidence.push(Evidence::receipt(ended.id, receipt.status, error, id.clone()));
+        let fact = Evidence::receipt(ended.id, receipt.status, error, id.clone());
+        evidence.push(fact.at(receipt.at));
     }
     Ok(evidence)
 }
@@ -231,13 +236,14 @@ pub(super) async fn follow_up(
 ) -> Result<()> {
     mark_contact(failed, effects);
     call_operator(deps, failed, effects, now);
-    if let Some(reason) = evidence::other_that_left(tx, message, failed.row.id).await? {
-        let end = (MessageState::Sent, ReminderState::Sent, reason);
+    let contact_point = failed.row.contact_point;
+    let earlier = attempts::of_messages(tx, &[message.id]).await?;
+    let left = |a: &&AttemptRow| a.id != failed.row.id && a.state.has_left();
+    if let Some(other) = earlier.iter().filter(left).find(|a| !evidence::gave_way(a, failed.row)) {
+        let end = (MessageState::Sent, ReminderState::Sent, other.reason.clone());
         effects.end_message(message, speaks_for, end, now);
         return Ok(());
     }
-    let contact_point = failed.row.contact_point;
-    let earlier = attempts::of_messages(tx, &[message.id]).await?;
     let tried_it = |a: &&AttemptRow| a.contact_point == contact_point && !was_held_back(a);
     let tries = earlier.iter().filter(tried_it).count();
     let mut tried = message.tried.clone();
@@ -278,12 +284,14 @@ pub(super) async fn follow_up(
             effects.requeue(message, speaks_for, now, Reason::NextChannel { code }, now);
         }
         Next::Fail => {
-            let reason = if failed.action == Action::OptedOut {
-                Reason::OptedOut
-            } else {
-                Reason::Refused { code }
+            let end = match earlier.iter().find(left) {
+                // The provider before this one took it, without a receipt.
+                Some(other) => (MessageState::Sent, ReminderState::Sent, other.reason.clone()),
+                None if failed.action == Action::OptedOut => {
+                    (MessageState::Failed, ReminderState::Failed, Reason::OptedOut)
+                }
+                None => (MessageState::Failed, ReminderState::Failed, Reason::Refused { code }),
             };
-            let end = (MessageState::Failed, ReminderState::Failed, reason);
             effects.end_message(message, speaks_for, end, now);
         }
     }
@@ -295,7 +303,7 @@ fn was_held_back(attempt: &AttemptRow) -> bool {
     matches!(&attempt.reason, Reason::NotSent { stage } if Held::of_stage(stage).is_some())
 }
 
-async fn next_contact(
+pub(super) async fn next_contact(
     deps: &DelivererDeps,
     tx: &mut Tx,
     message: &MessageRow,

@@ -3,6 +3,7 @@
 
 use super::effects::{Effects, settle_alarm};
 use super::evidence::{self, Evidence};
+use super::fallback::fall_back;
 use super::lost::give_up;
 use super::record::{FailedAttempt, follow_up, reminders_by_message};
 use super::send::{Deliverer, DelivererDeps};
@@ -115,11 +116,18 @@ async fn settle_one(
     effects.drop.push(old);
     let mut rng = deps.rng.fork();
     let row = attempts::lock(&mut tx, &[AttemptId(alarm.id)]).await?.pop();
-    let Some(row) = row.filter(|row| {
-        row.state == AttemptState::Unknown && row.wake_at == Some(UtcMs(alarm.wake_at_ms))
-    }) else {
-        effects.write(&mut tx, &mut rng, now).await?;
-        return tx.commit().await;
+    let row = row.filter(|row| row.wake_at == Some(UtcMs(alarm.wake_at_ms)));
+    let row = match row {
+        Some(row) if row.state == AttemptState::Unknown => row,
+        Some(row) if matches!(row.state, AttemptState::Accepted | AttemptState::Sent) => {
+            fall_back(deps, &mut tx, &row, &mut effects, now).await?;
+            effects.write(&mut tx, &mut rng, now).await?;
+            return tx.commit().await;
+        }
+        _ => {
+            effects.write(&mut tx, &mut rng, now).await?;
+            return tx.commit().await;
+        }
     };
     // Nothing concludes "not accepted" earlier than a request's time after the lease's end.
     let database_now = database_clock_ms(&mut tx).await?;
@@ -141,6 +149,7 @@ async fn settle_one(
                 reason: Reason::LookedUp,
                 error: None,
                 provider_id: Some(id),
+                at: None,
             };
             evidence::apply(deps, &mut tx, &[fact], now).await?;
         }
@@ -189,7 +198,7 @@ async fn listen(
     now: UtcMs,
 ) -> Result<Silence> {
     let channel = deps.channels.by_name(&row.channel);
-    let habit = channel.map_or(ReceiptHabit::Other, |channel| channel.receipt_habit());
+    let habit = channel.map_or(ReceiptHabit::None, |channel| channel.receipt_habit());
     let mut line = Line {
         habit,
         intent_at: row.intent_at,
@@ -200,7 +209,7 @@ async fn listen(
         unmatched: 0,
         usual_delay_ms: None,
     };
-    if habit == ReceiptHabit::Other {
+    if !matches!(habit, ReceiptHabit::OnAcceptance { .. }) {
         return Ok(silence(&line));
     }
     let (open, turned_away) = listening::spans(tx, &row.channel, row.intent_at).await?;

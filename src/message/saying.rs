@@ -77,6 +77,8 @@ pub struct Template {
     pub language: String,
     /// Body parameters in order, without newlines, tabs or runs of spaces.
     pub parameters: Vec<Phi<String>>,
+    /// How long the provider keeps trying, as stored with it.
+    pub ttl_seconds: u32,
 }
 
 /// Why there is no text. None of it holds health data.

@@ -71,6 +71,7 @@ impl Chosen<'_> {
             name: self.template.name.clone(),
             language: self.language(&saying.language)?,
             parameters: self.template.parameters.iter().map(parameter).collect::<Result<_, _>>()?,
+            ttl_seconds: self.template.ttl_seconds,
         })
     }
 

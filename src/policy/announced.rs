@@ -3,8 +3,9 @@
 //! An edit that renames a slot, a new key or another order of the same drug makes a new slot; the old one, sent
 //! or in flight, is then an *orphan*: the current expansion no longer holds it.
 
-use crate::care::UtcMs;
 use crate::care::ids::ReminderId;
+use crate::care::time::HOUR_MS;
+use crate::care::{ReminderState, UtcMs};
 
 /// A slot about to be queued.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +25,17 @@ pub struct Orphan {
     pub at: UtcMs,
 }
 
+/// Whether a reminder still speaks for the dose, or may: what it stood in for waits for its end.
+pub const fn may_yet_announce(state: ReminderState) -> bool {
+    use ReminderState::{Queued, Sending, Sent, Unknown};
+    matches!(state, Queued | Sending | Sent | Unknown)
+}
+
+/// How far from it a slot can lie that an orphan stood in for, in milliseconds.
+pub const WITHIN_MS: i64 = 26 * HOUR_MS;
+
 /// How near an announcement counts as the same dose when the activity has no other slot, in milliseconds.
-const ALONE_MS: i64 = 12 * crate::care::time::HOUR_MS;
+const ALONE_MS: i64 = 12 * HOUR_MS;
 
 /// The orphan that announced this slot already: the nearest one less than half the gap to the nearest
 /// neighbour away. The caller uses each orphan up once.
@@ -42,8 +52,18 @@ pub fn already_announced(candidate: Candidate, orphans: &[Orphan]) -> Option<Orp
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::care::time::{HOUR_MS, MINUTE_MS};
+    use crate::care::time::MINUTE_MS;
     use uuid::Uuid;
+
+    #[test]
+    fn p2_only_what_surely_did_not_leave_gives_a_dose_back() {
+        let gives_back =
+            ReminderState::ALL.iter().filter(|s| !may_yet_announce(**s)).map(|s| s.word());
+        assert_eq!(
+            gives_back.collect::<Vec<_>>(),
+            ["failed", "expired", "suppressed", "blocked", "cancelled", "superseded", "parked"]
+        );
+    }
 
     #[test]
     fn p1_half_the_gap_decides_and_the_nearest_orphan_is_taken() {

@@ -6,6 +6,7 @@
 pub mod announced;
 pub mod breaker;
 pub mod contact_choice;
+pub mod fallback;
 pub mod grouping;
 pub mod held_back;
 pub mod keywords;

@@ -179,7 +179,8 @@ mod tests {
             (again, vec![span(12, 17)], "proof 2"),
             (again, vec![span(0, 11), span(15, 40)], "OpenLine"),
             (again, vec![span(0, 11), span(12, 13)], "OpenLine"),
-            (ReceiptHabit::Other, vec![span(0, 99)], "Receipts"),
+            (ReceiptHabit::OnProgress, vec![span(0, 99)], "Receipts"),
+            (ReceiptHabit::None, vec![span(0, 99)], "Receipts"),
         ] {
             let got = told(silence(&Line { habit, ..line(&open) }));
             assert_eq!(got, expected, "{habit:?} {open:?}");

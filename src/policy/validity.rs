@@ -40,6 +40,12 @@ pub fn valid_until(
     }
 }
 
+/// By how much a message that arrived at `arrived` came too late, in milliseconds; `None`: in time, or the provider
+/// does not say when. What arrives at the end of validity is of no use any more.
+pub fn late_by_ms(arrived: Option<UtcMs>, valid_until: UtcMs) -> Option<i64> {
+    arrived.map(|at| at.since(valid_until)).filter(|by_ms| *by_ms >= 0)
+}
+
 /// The next local midnight after an instant.
 fn end_of_day(at: UtcMs, zone: &Zone) -> UtcMs {
     let tomorrow = zone.local(at).date().succ_opt();
@@ -80,6 +86,15 @@ mod tests {
             let got = valid_until(class, due, next.map(utc), &kolkata, start.map(utc));
             assert_eq!(got, utc(expected), "{}", class.word());
         }
+    }
+
+    #[test]
+    fn p5_late_is_from_the_end_of_validity_on() {
+        for (arrived, late) in [(Some(999), None), (Some(1_000), Some(0)), (Some(1_700), Some(700))]
+        {
+            assert_eq!(late_by_ms(arrived.map(UtcMs), UtcMs(1_000)), late, "{arrived:?}");
+        }
+        assert_eq!(late_by_ms(None, UtcMs(1_000)), None, "nobody says when");
     }
 
     #[test]

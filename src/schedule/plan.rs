@@ -8,7 +8,7 @@ use crate::care::{
     ActivityStatus, Occurrence, PatientStatus, Reason, ReminderState, Routine, Schedule, Slot,
     UtcMs, Zone,
 };
-use crate::policy::announced::{Candidate, Orphan, already_announced};
+use crate::policy::announced::{Candidate, Orphan, WITHIN_MS, already_announced, may_yet_announce};
 use crate::policy::send::{Review, SlotStanding, stop};
 use crate::policy::validity::valid_until;
 use crate::store::activities::ActivityRow;
@@ -28,8 +28,6 @@ const ROWS: usize = 256;
 const LOOK_AHEAD_MS: i64 = 400 * DAY_MS;
 /// A patient whose activities have no slot within sight is looked at again after this, in milliseconds.
 const LOOK_AGAIN_MS: i64 = 180 * DAY_MS;
-/// Two doses that could be the same one are never further apart than this, in milliseconds.
-const ORPHANS_WITHIN_MS: i64 = 26 * HOUR_MS;
 
 /// What a wake knows.
 #[derive(Clone, Copy)]
@@ -320,6 +318,12 @@ fn come_back(
                 None => (ReminderState::Queued, Reason::Reinstated),
             }
         }
+        ReminderState::Superseded if valid && free && was_given_back(wake, reminder) => {
+            match orphans.announced(slot) {
+                Some(announced) => (ReminderState::Superseded, announced),
+                None => (ReminderState::Queued, Reason::Reinstated),
+            }
+        }
         _ => return None,
     };
     Some(ReminderRow {
@@ -332,6 +336,13 @@ fn come_back(
         updated_at: wake.now,
         ..reminder.clone()
     })
+}
+
+/// Whether what had announced the dose under another name did not leave after all.
+fn was_given_back(wake: &Wake<'_>, superseded: &ReminderRow) -> bool {
+    let Reason::AlreadyAnnounced { reminder } = &superseded.reason else { return false };
+    let by = wake.reminders.iter().find(|r| r.id.to_string() == *reminder);
+    by.is_some_and(|by| !may_yet_announce(by.state))
 }
 
 /// Doses that were announced under slots the current expansion no longer holds, by drug.
@@ -367,7 +378,7 @@ impl<'a> Orphans<'a> {
             .reminders
             .iter()
             .filter(|r| r.class.is_dose() && announced(r.state))
-            .filter(|r| wake.now.since(r.due_at) < ORPHANS_WITHIN_MS)
+            .filter(|r| wake.now.since(r.due_at) < WITHIN_MS)
             .filter(|r| !used.contains(r.id.to_string().as_str()) && !held(r))
             .filter_map(|r| {
                 let drug = activities.get(&r.activity)?.activity.drug.as_ref()?.expose().clone();
@@ -405,6 +416,6 @@ fn around(
     context: ActivityContext<'_>,
     at: UtcMs,
 ) -> impl Iterator<Item = Occurrence> {
-    let (from, to) = (at.plus_ms(-ORPHANS_WITHIN_MS), at.plus_ms(ORPHANS_WITHIN_MS));
+    let (from, to) = (at.plus_ms(-WITHIN_MS), at.plus_ms(WITHIN_MS));
     expand_activity(&activity.activity, context, from, to).occurrences.into_iter()
 }

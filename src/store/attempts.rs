@@ -47,6 +47,8 @@ pub struct AttemptRow {
     pub content: Vec<u8>,
     /// The settle alarm it names.
     pub wake_at: Option<UtcMs>,
+    /// Until when the provider may deliver it, where another channel would follow for want of a receipt.
+    pub hop_until: Option<UtcMs>,
 }
 
 /// First saying, or a repeat of one whose outcome is unknown.
@@ -78,6 +80,7 @@ struct Raw {
     provider_id: Option<String>,
     content: Vec<u8>,
     wake_at_ms: Option<i64>,
+    hop_until_ms: Option<i64>,
 }
 
 impl TryFrom<Raw> for AttemptRow {
@@ -105,6 +108,7 @@ impl TryFrom<Raw> for AttemptRow {
             provider_id: raw.provider_id,
             content: raw.content,
             wake_at: raw.wake_at_ms.map(UtcMs),
+            hop_until: raw.hop_until_ms.map(UtcMs),
         })
     }
 }
@@ -113,7 +117,7 @@ macro_rules! select {
     ($who:literal, $where:literal) => {
         concat!(
             "-- ", $who, "\nSELECT id, message_id, patient_id, contact_point_id, channel, number, repeat, state, reason, instance_id, token, \
-             lease_until_ms, intent_at_ms, ended_at_ms, code, provider_id, content, wake_at_ms FROM attempts WHERE ", $where
+             lease_until_ms, intent_at_ms, ended_at_ms, code, provider_id, content, wake_at_ms, hop_until_ms FROM attempts WHERE ", $where
         )
     };
 }
@@ -129,7 +133,7 @@ statements! {
         wake_at_ms = NULL WHERE id IN "), (ids "$1"), (" RETURNING message_id"));
     OPEN_INSTANCES = Sql::both("-- attempts::open_instances\nSELECT DISTINCT instance_id FROM attempts WHERE state = 'intent'");
     INSERT = insert_rows!("-- attempts::insert" "attempts" (id id, message_id id, patient_id id, contact_point_id id, channel text,
-        number int, repeat int, state text, reason text, instance_id id, token id, lease_until_ms int, intent_at_ms int, content bytes) "");
+        number int, repeat int, state text, reason text, instance_id id, token id, lease_until_ms int, intent_at_ms int, content bytes, hop_until_ms int) "");
     END = sql!(("-- attempts::end\nUPDATE attempts SET state = r.state, reason = r.reason, ended_at_ms = r.ended_at_ms, code = r.code, \
         provider_id = coalesce(r.provider_id, attempts.provider_id), wake_at_ms = r.wake_at_ms FROM "),
         (rows "$1" id id, token id, state text, reason text, ended_at_ms int, code text, provider_id text, wake_at_ms int),
@@ -233,6 +237,7 @@ pub async fn insert(tx: &mut Tx, attempts: &[AttemptRow]) -> Result<()> {
                 "lease_until_ms": a.lease_until.0,
                 "intent_at_ms": a.intent_at.0,
                 "content": crate::security::hex(&a.content),
+                "hop_until_ms": a.hop_until.map(|at| at.0),
             })
         })
         .collect();

@@ -38,6 +38,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0005_watch.sql"),
     ),
     (
+        6,
+        "settlement",
+        include_str!("../../migrations/sqlite/0006_settlement.sql"),
+        include_str!("../../migrations/postgres/0006_settlement.sql"),
+    ),
+    (
         9,
         "rests",
         include_str!("../../migrations/sqlite/0009_rests.sql"),

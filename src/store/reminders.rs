@@ -124,6 +124,9 @@ statements! {
         local_time = r.local_time, valid_until_ms = r.valid_until_ms, message_id = r.message_id, updated_at_ms = r.updated_at_ms FROM "),
         (rows "$1" id id, state text, reason text, due_at_ms int, local_time text, valid_until_ms int, message_id id, updated_at_ms int),
         (" AS r WHERE reminders.id = r.id"));
+    AWAITING = sql!(("-- reminders::awaiting\nSELECT DISTINCT patient_id FROM reminders WHERE due_at_ms >= $2 AND valid_until_ms > $3 \
+        AND state = 'superseded' AND patient_id IN (SELECT patient_id FROM reminders WHERE id IN "), (ids "$1"),
+        (") AND reason IN "), (texts "$4"), (" ORDER BY patient_id"));
     GAPS = insert_rows!("-- reminders::put_gaps" "gaps" (activity_id id, from_ms int, to_ms int, slots int, reason text)
         "ON CONFLICT (activity_id, from_ms) DO UPDATE SET to_ms = excluded.to_ms, slots = excluded.slots");
     GAPS_OF = sql!(("-- reminders::gaps_of\nSELECT activity_id, from_ms, to_ms, slots FROM gaps WHERE activity_id IN "), (ids "$1"),
@@ -233,6 +236,34 @@ pub async fn move_to(tx: &mut Tx, moves: &[ReminderMove], now: UtcMs) -> Result<
     let actual =
         on!(tx, MOVE, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("reminders::move_to", actual, moves.len() as u64)
+}
+
+/// Whose slots, due at `since` or later and still valid at `now`, were not announced because one of these reminders had
+/// announced the same dose; by id.
+pub async fn awaiting(
+    tx: &mut Tx,
+    announced_by: &[ReminderId],
+    since: UtcMs,
+    now: UtcMs,
+) -> Result<Vec<PatientId>> {
+    if announced_by.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = id_list(announced_by.iter().map(|id| id.0));
+    let reasons: Vec<String> = announced_by
+        .iter()
+        .map(|id| reason_json(&Reason::AlreadyAnnounced { reminder: id.to_string() }))
+        .collect();
+    let ids: Vec<Uuid> = on!(tx, AWAITING, |c, sql| {
+        sqlx::query_scalar(sql)
+            .bind(list)
+            .bind(since.0)
+            .bind(now.0)
+            .bind(json!(reasons).to_string())
+            .fetch_all(c)
+            .await?
+    });
+    Ok(ids.into_iter().map(PatientId).collect())
 }
 
 /// Parks the open reminders that messages speak for, without reading them.

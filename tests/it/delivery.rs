@@ -3,6 +3,7 @@
 
 mod breaker;
 mod broken_rows;
+mod fallback;
 mod holds;
 mod privacy;
 mod providers;

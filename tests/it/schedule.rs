@@ -6,6 +6,7 @@ use carebell::care::ChannelKind::{Sms, Whatsapp};
 use carebell::care::contact::ConsentDecision;
 use carebell::care::ids::PatientId;
 use carebell::care::{ActivityKind, ActivityStatus, Patient, PatientStatus, Schedule, UtcMs};
+use carebell::sandbox::{AnswerFault, CallbackFault, Condition, Fault, Rule};
 use carebell::store::activities::{ReviewDecision, decide_review};
 use carebell::store::{messages, patients, reminders, story};
 
@@ -95,6 +96,49 @@ on_both!(p1_a_slot_that_comes_back_was_announced_by_another_name, async |house: 
         reasons([("superseded", "already-announced"), ("sent", "accepted")])
     );
 });
+
+on_both!(
+    p2_a_dose_comes_back_when_what_had_announced_it_did_not_leave_after_all,
+    async |house: House| {
+        // One fails by a receipt after the renamed slot was superseded; one waits for its next try meanwhile, which the
+        // edit ends; one was sent.
+        let (told, withdrawn, sent) = ("+351912345001", "+351912345002", "+351912345003");
+        let unreachable = Some(Condition::Unreachable);
+        house.sandbox.set_condition(told, unreachable);
+        let later = Fault::Callbacks(CallbackFault::DelayedMs(40 * 60_000));
+        house.sandbox.faults().add(Rule::once(later).to(told));
+        let busy = |after: &str| AnswerFault::Refuse {
+            status: 429,
+            code: Some("20429".into()),
+            retry_after: Some(after.into()),
+        };
+        house.sandbox.faults().add(Rule::once(Fault::Answer(busy("2100"))).to(withdrawn));
+        let mut doses = Vec::new();
+        for phone in [told, withdrawn, sent] {
+            let id = house.patient(lisbon(phone)).await;
+            doses.push((id, house.activity(id, medicine("a", &["08:00"])).await));
+        }
+        house.play_until(at(8, 10)).await;
+        let before = house.accepted(told);
+        house.sandbox.set_condition(told, None);
+        for (id, dose) in &doses {
+            house.edit(*dose, *id, &medicine("a", &["08:30"])).await;
+        }
+        house.play_until(at(8, 31)).await;
+        let now = [house.accepted(told), house.accepted(withdrawn), house.accepted(sent)];
+        assert_eq!(now, [before, vec![510], vec![480]]);
+        house.play_until(at(12, 0)).await;
+        assert_eq!(house.accepted(told), [480, 520]);
+        assert_eq!(house.accepted(withdrawn), [510]);
+        assert_eq!(house.accepted(sent), [480]);
+        let back = reasons([("failed", "refused"), ("sent", "accepted")]);
+        assert_eq!(house.story_of(doses[0].0).await, back);
+        let back = reasons([("cancelled", "plan-changed"), ("sent", "accepted")]);
+        assert_eq!(house.story_of(doses[1].0).await, back);
+        let stays = reasons([("sent", "accepted"), ("superseded", "already-announced")]);
+        assert_eq!(house.story_of(doses[2].0).await, stays);
+    }
+);
 
 on_both!(p1_the_nearest_neighbour_counts_on_both_sides, async |house: House| {
     let id = house.patient(lisbon(PHONE)).await;

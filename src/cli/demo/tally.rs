@@ -345,6 +345,7 @@ mod tests {
             provider_id: None,
             content: Vec::new(),
             wake_at: None,
+            hop_until: None,
         };
         Books {
             reminders: Vec::new(),

@@ -2,11 +2,12 @@
 
 use crate::house::{House, On, at, medicine, on_both, person};
 use carebell::care::ChannelKind::{Email, Sms, Whatsapp};
+use carebell::care::Class;
 use carebell::care::ReceiptStatus::{self, Accepted, Delivered, Failed, Read};
 use carebell::channel::Action;
 use carebell::deliver::evidence::{Evidence, apply};
 use carebell::sandbox::{CallbackFault, Fault, Rule};
-use carebell::store::{attempts, messages};
+use carebell::store::{attempts, messages, story};
 use std::collections::BTreeMap;
 
 on_both!(p8_bent_receipts_end_in_one_state, async |house: House| {
@@ -85,6 +86,43 @@ on_both!(p8_every_order_of_every_set_of_receipts_ends_alike, async |house: House
         assert!(ends.iter().all(|(end, _)| *end == ends[0].0), "{set:04b}: {ends:#?}");
         let failed = ends[0].1.iter().max() == Some(&Failed);
         assert_eq!(ends[0].0.2, if failed { "failed" } else { "sent" }, "{ends:#?}");
+    }
+});
+
+on_both!(p5_what_arrives_after_its_validity_is_told_of_whatever_the_order, async |house: House| {
+    house.sandbox.faults().add(Rule::always(Fault::Callbacks(CallbackFault::Off)));
+    // A time-critical dose of 08:00 is of use until 08:30.
+    let cases = [
+        (vec![(Delivered, Some(29))], "accepted"),
+        (vec![(Delivered, None), (Read, Some(40))], "accepted"),
+        (vec![(Accepted, Some(40)), (Delivered, Some(40))], "delivered-late"),
+        (vec![(Read, Some(41)), (Delivered, Some(40)), (Delivered, Some(40))], "delivered-late"),
+        (vec![(Delivered, Some(40)), (Read, Some(41)), (Delivered, Some(40))], "delivered-late"),
+    ];
+    let mut ids = Vec::new();
+    for number in 0..cases.len() {
+        let phone = format!("+3519123450{number:02}");
+        let id = house.patient(person(&phone, "Europe/Lisbon", &[(Sms, &phone)])).await;
+        let mut critical = medicine("a", &["08:00"]);
+        critical.class = Class::TimeCriticalDose;
+        house.activity(id, critical).await;
+        ids.push(id);
+    }
+    house.play_until(at(8, 1)).await;
+    for (id, (receipts, reason)) in ids.into_iter().zip(cases) {
+        let mut tx = house.app.store.write().await.unwrap();
+        let message = messages::at_minutes(&mut tx, &[id], at(8, 0)).await.unwrap()[0].id;
+        let attempt = attempts::of_messages(&mut tx, &[message]).await.unwrap().remove(0).id;
+        for (status, minute) in &receipts {
+            let fact = Evidence::receipt(attempt, *status, None, "SM1".to_owned());
+            let fact = fact.at(minute.map(|minute| at(8, minute)));
+            apply(house.daemon.deliverer().deps(), &mut tx, &[fact], at(9, 0)).await.unwrap();
+        }
+        let told = story::of(&mut tx, &[attempt.0]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(house.story_of(id).await, [("sent", reason.to_owned())], "{receipts:?}");
+        let late = told.iter().filter(|turn| turn.state == "delivered-late").count();
+        assert_eq!(late, usize::from(reason == "delivered-late"), "{receipts:?}");
     }
 });
 
