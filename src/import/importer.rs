@@ -427,5 +427,5 @@ fn turn(item: &Item) -> u8 {
 
 /// Another import gave away the same name, or wrote the same patient, a moment ago.
 fn collided(fault: &StoreError) -> bool {
-    matches!(fault, StoreError::Driver(sqlx::Error::Database(cause)) if cause.is_unique_violation())
+    matches!(fault, StoreError::Refused(sqlx::Error::Database(cause)) if cause.is_unique_violation())
 }

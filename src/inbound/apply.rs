@@ -137,9 +137,8 @@ impl Inbound {
                 "status" => receipt.status.word(), "matched" => if attempt.is_some() { "yes" } else { "no" })
             .increment(1);
             let (error, provider_id) = (receipt.error.clone(), receipt.provider_id.clone());
-            let fact = attempt.map(|id| {
-                Evidence::receipt(id, receipt.status, error, provider_id).at(receipt.at)
-            });
+            let fact = attempt
+                .map(|id| Evidence::receipt(id, receipt.status, error, provider_id).at(receipt.at));
             facts.extend(fact.map(|fact| (row.id, fact)));
             rows.push(row);
         }

@@ -39,10 +39,13 @@ use sqlx::{Postgres, Sqlite};
 /// Something failed in the database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The driver or the database said no. The text of a database error names tables and constraints; values
-    /// are bound, so they are not in it.
+    /// The driver or the database said no, whatever the rows: it may work again later. The text of a database
+    /// error names tables and constraints; values are bound, so they are not in it.
     #[error("database: {0}")]
-    Driver(#[from] sqlx::Error),
+    Driver(#[source] sqlx::Error),
+    /// The database refuses a row's values, or they are not of their column's type: it would do so again (P9).
+    #[error("database: {0}")]
+    Refused(#[source] sqlx::Error),
     /// A row cannot be what it says.
     #[error("{table}.{column} holds what it cannot: {what}")]
     Inconsistent {
@@ -66,6 +69,29 @@ pub enum StoreError {
         /// Touched.
         actual: u64,
     },
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(fault: sqlx::Error) -> Self {
+        if lies_in_values(&fault) { Self::Refused(fault) } else { Self::Driver(fault) }
+    }
+}
+
+/// Whether a fault lies in the values at hand: PostgreSQL's classes 22 (data exception) and 23 (integrity
+/// constraint violation; PostgreSQL 15 manual, appendix A), SQLite's TOOBIG, CONSTRAINT and MISMATCH
+/// (sqlite.org/rescode.html), and what does not decode.
+fn lies_in_values(fault: &sqlx::Error) -> bool {
+    match fault {
+        sqlx::Error::Database(fault) => {
+            let Some(code) = fault.code() else { return false };
+            match code.parse::<u32>() {
+                Ok(primary) if code.len() < 5 => matches!(primary & 0xff, 18..=20),
+                _ => code.starts_with("22") || code.starts_with("23"),
+            }
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => true,
+        _ => false,
+    }
 }
 
 /// What store functions return.
