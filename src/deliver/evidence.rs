@@ -1,6 +1,7 @@
 //! Evidence moves attempts, and through them messages and reminders, whatever order it comes in (P8).
 
 use super::effects::{Effects, alarm_of, settle_alarm};
+use super::progress;
 use super::record::{FailedAttempt, follow_up, reminders_by_message};
 use super::send::DelivererDeps;
 use crate::care::ids::AttemptId;
@@ -68,7 +69,10 @@ pub async fn apply(
     evidence: &[Evidence],
     now: UtcMs,
 ) -> Result<()> {
-    for fact in evidence {
+    if evidence.is_empty() {
+        return Ok(());
+    }
+    for fact in progress::apply(deps, tx, evidence, now).await? {
         apply_one(deps, tx, fact, now).await?;
     }
     Ok(())

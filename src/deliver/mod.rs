@@ -14,6 +14,7 @@ mod fallback;
 mod holds;
 mod lost;
 mod pace;
+mod progress;
 mod record;
 mod send;
 mod settle;
