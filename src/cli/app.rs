@@ -3,13 +3,14 @@
 use super::{Context, Exit, Failure};
 use crate::care::ids::new_uuid;
 use crate::channel::{ChannelConfigError, Channels};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::config::{Config, Engine, Loaded, Mode, Problem, connect_options_policy};
 use crate::message::{Catalogue, CatalogueProblem, Programmes};
+use crate::policy::clock::FOLLOWED_MS;
 use crate::security::{Keyring, SharedRng, WhenMissing, load_or_create_master_key};
 use crate::store::meta::{self, fact};
 use crate::store::{Store, connect_postgres, connect_sqlite, patients};
-use crate::watch::{Watch, WatchDeps};
+use crate::watch::{ClockWatch, Watch, WatchDeps};
 use crate::zones::Zones;
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
@@ -58,7 +59,8 @@ pub struct Sources {
 impl Sources {
     /// The real ones.
     pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock), rng: Arc::new(SharedRng::from_os()) }
+        let clock = GuardedClock::new(Arc::new(SystemClock), FOLLOWED_MS);
+        Self { clock: Arc::new(clock), rng: Arc::new(SharedRng::from_os()) }
     }
 }
 
@@ -121,6 +123,12 @@ impl App {
 }
 
 impl App {
+    /// The watch over this machine's clock.
+    pub fn clock_watch(&self) -> ClockWatch {
+        let (store, clock, rng) = (self.store.clone(), self.clock.clone(), self.rng.clone());
+        ClockWatch::new(store, clock, rng, host_name())
+    }
+
     /// The watch over this installation.
     pub fn watch(&self) -> Watch {
         Watch::new(WatchDeps {

@@ -46,9 +46,9 @@ pub(super) fn problems(dir: &std::path::Path) -> Vec<Problem> {
 fn jobs(app: &App) -> Result<Jobs, Failure> {
     let dir = &app.config.schedules.dir;
     let declared = load(dir).map_err(|_| Failure::Configuration(problems(dir)))?;
-    let watch = app.watch();
+    let watches = (app.watch(), app.clock_watch());
     let (store, clock, rng) = (app.store.clone(), app.clock.clone(), app.rng.clone());
-    Ok(Jobs::new(store, clock, rng, watch, Arc::new(declared)))
+    Ok(Jobs::new(store, clock, rng, watches, Arc::new(declared)))
 }
 
 #[derive(Debug, Serialize)]
@@ -113,6 +113,9 @@ async fn run_one(name: &str, app: &App, context: &Context) -> Result<(), Failure
         Run::Done(said) => context.output.print(&said),
         Run::Failed(why) => {
             Err(Failure::new(Exit::Failed, format!("{name} failed: {why}"), "see the log"))
+        }
+        Run::Held(why) => {
+            Err(Failure::new(Exit::Failed, format!("{name} was not run: {why}"), why.fix()))
         }
         Run::UnderWay => Err(Failure::new(
             Exit::Failed,

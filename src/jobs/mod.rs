@@ -13,10 +13,11 @@ use crate::care::UtcMs;
 use crate::care::ids::new_uuid;
 use crate::care::time::SECOND_MS;
 use crate::clock::Clock;
+use crate::policy::clock::Trouble;
 use crate::security::SharedRng;
 use crate::store::jobs::{JobEnd, JobRow};
 use crate::store::{Result, Store, database_clock_ms, jobs};
-use crate::watch::Watch;
+use crate::watch::{ClockWatch, Watch};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +55,7 @@ pub struct Jobs {
     clock: Arc<dyn Clock>,
     rng: Arc<SharedRng>,
     watch: Watch,
+    clock_watch: ClockWatch,
     declared: Arc<Vec<Declared>>,
 }
 
@@ -66,18 +68,20 @@ pub enum Run {
     Failed(String),
     /// Another run is under way.
     UnderWay,
+    /// The clock is not believed: what a job would find late, or old enough to drop, may be neither.
+    Held(Trouble),
 }
 
 impl Jobs {
     /// The jobs of a database.
-    pub const fn new(
+    pub fn new(
         store: Store,
         clock: Arc<dyn Clock>,
         rng: Arc<SharedRng>,
-        watch: Watch,
+        (watch, clock_watch): (Watch, ClockWatch),
         declared: Arc<Vec<Declared>>,
     ) -> Self {
-        Self { store, clock, rng, watch, declared }
+        Self { store, clock, rng, watch, clock_watch, declared }
     }
 
     /// What `jobs.toml` declares.
@@ -91,6 +95,9 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn run_once(&self, job: Job) -> Result<Run> {
+        if let Some(trouble) = self.clock_watch.look().await? {
+            return Ok(Run::Held(trouble));
+        }
         let timeout_seconds = self
             .declared
             .iter()

@@ -4,6 +4,7 @@
 //! `inbound` and `followup`, which act on what they return.
 
 pub mod announced;
+pub mod clock;
 pub mod contact_choice;
 pub mod grouping;
 pub mod held_back;
