@@ -7,7 +7,7 @@ use crate::care::hold::{Hold, Scope};
 use crate::care::ids::InstanceId;
 use crate::channel::Callback;
 use crate::config::{Engine, Mode};
-use crate::deliver::{Deliverer, DelivererDeps};
+use crate::deliver::Deliverer;
 use crate::http::{Component, NotKept, Readiness, Sink};
 use crate::import::{Importer, Intake};
 use crate::inbound::Inbound;
@@ -99,31 +99,10 @@ impl Daemon {
             senders: app.channels.iter().map(|c| (c.kind(), c.name().to_owned())).collect(),
             rng: Arc::clone(&app.rng),
         });
-        let deliver = &app.config.deliver;
-        let deliverer = Deliverer::start(
-            DelivererDeps {
-                store: app.store.clone(),
-                clock: Arc::clone(&app.clock),
-                zones: app.zones.clone(),
-                programmes: Arc::clone(&app.programmes),
-                catalogue: Arc::clone(&app.catalogue),
-                channels: Arc::clone(&app.channels),
-                rng: Arc::clone(&app.rng),
-                instance,
-                lease_ms: i64::from(deliver.lease_seconds) * 1_000,
-                waits_ms: deliver.retry_seconds.iter().map(|s| i64::from(*s) * 1_000).collect(),
-                permits: deliver.permits as usize,
-            },
-            writers,
-        );
+        let deliver = app.deliverer_deps(instance);
+        let deliverer = Deliverer::start(deliver.clone(), writers);
         let (watch, clock_watch) = (app.watch(), app.clock_watch());
-        let jobs = Jobs::new(
-            app.store.clone(),
-            Arc::clone(&app.clock),
-            Arc::clone(&app.rng),
-            (watch.clone(), clock_watch.clone()),
-            Arc::new(declared),
-        );
+        let jobs = app.jobs(deliver, clock_watch.clone(), declared);
         let intake = Intake::new(Importer::new(
             app.store.clone(),
             Arc::clone(&app.clock),

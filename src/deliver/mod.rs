@@ -16,5 +16,6 @@ mod pace;
 mod record;
 mod send;
 mod settle;
+pub mod sweep;
 
 pub use send::{Deliverer, DelivererDeps, Sent};
