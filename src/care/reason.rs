@@ -152,6 +152,11 @@ pub enum Reason {
         /// Patients whose alarm is lost or late, or whose plan cannot be expanded.
         patients: i64,
     },
+    /// The machine's clock may not be believed: nothing is done until it is set right.
+    ClockInTrouble {
+        /// Why, as told to operators.
+        what: String,
+    },
     /// A person decided so.
     Person {
         /// What they did.
@@ -250,6 +255,7 @@ impl std::fmt::Display for Reason {
                 f,
                 "{missing} slots without a reminder, {patients} patients that nobody wakes"
             ),
+            Self::ClockInTrouble { what } => f.write_str(what),
             Self::Person { what } => write!(f, "a person decided: {what}"),
         }
     }

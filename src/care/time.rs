@@ -69,6 +69,29 @@ impl UtcMs {
     }
 }
 
+/// What a machine's two clocks show at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The wall clock: what people, providers and timers outside go by. It can be set.
+    pub wall: UtcMs,
+    /// Milliseconds since an unnamed start, suspend included. It never steps, and starts anew with the machine.
+    pub steady_ms: i64,
+}
+
+impl Reading {
+    /// What the wall clock shows at `steady_ms` if nobody set it since this reading.
+    #[must_use]
+    pub const fn expected(self, steady_ms: i64) -> UtcMs {
+        self.wall.plus_ms(steady_ms.saturating_sub(self.steady_ms))
+    }
+
+    /// By how much the wall clock was set forward (back when negative) between this reading and `later`, in
+    /// milliseconds.
+    pub const fn step_to(self, later: Self) -> i64 {
+        later.wall.since(self.expected(later.steady_ms))
+    }
+}
+
 impl From<DateTime<Utc>> for UtcMs {
     fn from(at: DateTime<Utc>) -> Self {
         Self(at.timestamp_millis())

@@ -1,15 +1,18 @@
 //! Opening what most commands need: state folder, master key, database, zones, programmes, texts, channels.
 
 use super::{Context, Exit, Failure};
-use crate::care::ids::new_uuid;
+use crate::care::ids::{InstanceId, new_uuid};
 use crate::channel::{ChannelConfigError, Channels};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::config::{Config, Engine, Loaded, Mode, Problem};
+use crate::deliver::DelivererDeps;
+use crate::jobs::{Declared, Jobs, JobsDeps};
 use crate::message::{Catalogue, CatalogueProblem, Programmes};
+use crate::policy::clock::FOLLOWED_MS;
 use crate::security::{Keyring, SharedRng, WhenMissing, load_or_create_master_key};
 use crate::store::meta::{self, fact};
 use crate::store::{Store, connect_postgres, connect_sqlite, patients};
-use crate::watch::{Watch, WatchDeps};
+use crate::watch::{ClockWatch, Watch, WatchDeps};
 use crate::zones::Zones;
 use anyhow::Context as _;
 use std::os::unix::fs::DirBuilderExt;
@@ -56,7 +59,8 @@ pub struct Sources {
 impl Sources {
     /// The real ones.
     pub fn real() -> Self {
-        Self { clock: Arc::new(SystemClock), rng: Arc::new(SharedRng::from_os()) }
+        let clock = GuardedClock::new(Arc::new(SystemClock), FOLLOWED_MS);
+        Self { clock: Arc::new(clock), rng: Arc::new(SharedRng::from_os()) }
     }
 }
 
@@ -119,6 +123,42 @@ impl App {
 }
 
 impl App {
+    /// The watch over this machine's clock.
+    pub fn clock_watch(&self) -> ClockWatch {
+        let (store, clock, rng) = (self.store.clone(), self.clock.clone(), self.rng.clone());
+        ClockWatch::new(store, clock, rng, host_name())
+    }
+
+    /// What delivering needs, as one instance.
+    pub fn deliverer_deps(&self, instance: InstanceId) -> DelivererDeps {
+        let deliver = &self.config.deliver;
+        DelivererDeps {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            zones: self.zones.clone(),
+            programmes: Arc::clone(&self.programmes),
+            catalogue: Arc::clone(&self.catalogue),
+            channels: Arc::clone(&self.channels),
+            rng: Arc::clone(&self.rng),
+            instance,
+            lease_ms: i64::from(deliver.lease_seconds) * 1_000,
+            waits_ms: deliver.retry_seconds.iter().map(|s| i64::from(*s) * 1_000).collect(),
+            permits: deliver.permits as usize,
+        }
+    }
+
+    /// The housekeeping.
+    pub fn jobs(
+        &self,
+        deliver: DelivererDeps,
+        clock_watch: ClockWatch,
+        declared: Vec<Declared>,
+    ) -> Jobs {
+        let (retention, backup) = (self.config.retention.clone(), self.config.backup.clone());
+        let watch = self.watch();
+        Jobs::new(JobsDeps { deliver, watch, clock_watch, retention, backup }, Arc::new(declared))
+    }
+
     /// The watch over this installation.
     pub fn watch(&self) -> Watch {
         Watch::new(WatchDeps {

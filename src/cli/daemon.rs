@@ -7,7 +7,7 @@ use crate::care::hold::{Hold, Scope};
 use crate::care::ids::InstanceId;
 use crate::channel::Callback;
 use crate::config::{Engine, Mode};
-use crate::deliver::{Deliverer, DelivererDeps};
+use crate::deliver::Deliverer;
 use crate::http::{Component, NotKept, Readiness, Sink};
 use crate::import::{Importer, Intake};
 use crate::inbound::Inbound;
@@ -17,10 +17,10 @@ use crate::store::alarms::AlarmKind;
 use crate::store::meta::{self, InstanceRow, fact};
 use crate::store::tasks::{self, TaskKind};
 use crate::store::{Result, alarms, attempts, database_clock_ms};
-use crate::watch::Watch;
+use crate::watch::{ClockWatch, Watch};
 use futures::future::BoxFuture;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,6 +51,9 @@ pub struct Daemon {
     intake: Intake,
     jobs: Jobs,
     watch: Watch,
+    clock_watch: ClockWatch,
+    /// What lies behind an earlier run waits for a clock that is believed.
+    owes_recovery: Arc<AtomicBool>,
     pulse: Arc<Pulse>,
     /// When it was made.
     started: UtcMs,
@@ -61,6 +64,13 @@ pub struct Daemon {
 struct Pulse {
     born: std::time::Instant,
     beats: [AtomicI64; LOOPS.len()],
+}
+
+/// Whether a turn of the settling loop is one of those that leave a trace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Beat,
+    Between,
 }
 
 /// The loops, by the names that readiness shows.
@@ -93,31 +103,10 @@ impl Daemon {
             senders: app.channels.iter().map(|c| (c.kind(), c.name().to_owned())).collect(),
             rng: Arc::clone(&app.rng),
         });
-        let deliver = &app.config.deliver;
-        let deliverer = Deliverer::start(
-            DelivererDeps {
-                store: app.store.clone(),
-                clock: Arc::clone(&app.clock),
-                zones: app.zones.clone(),
-                programmes: Arc::clone(&app.programmes),
-                catalogue: Arc::clone(&app.catalogue),
-                channels: Arc::clone(&app.channels),
-                rng: Arc::clone(&app.rng),
-                instance,
-                lease_ms: i64::from(deliver.lease_seconds) * 1_000,
-                waits_ms: deliver.retry_seconds.iter().map(|s| i64::from(*s) * 1_000).collect(),
-                permits: deliver.permits as usize,
-            },
-            writers,
-        );
-        let watch = app.watch();
-        let jobs = Jobs::new(
-            app.store.clone(),
-            Arc::clone(&app.clock),
-            Arc::clone(&app.rng),
-            watch.clone(),
-            Arc::new(declared),
-        );
+        let deliver = app.deliverer_deps(instance);
+        let deliverer = Deliverer::start(deliver.clone(), writers);
+        let (watch, clock_watch) = (app.watch(), app.clock_watch());
+        let jobs = app.jobs(deliver, clock_watch.clone(), declared);
         let intake = Intake::new(Importer::new(
             app.store.clone(),
             Arc::clone(&app.clock),
@@ -139,6 +128,8 @@ impl Daemon {
             deliverer,
             jobs,
             watch,
+            clock_watch,
+            owes_recovery: Arc::new(AtomicBool::new(false)),
             pulse: Arc::new(pulse),
         }
     }
@@ -169,6 +160,11 @@ impl Daemon {
     /// # Errors
     /// When the database fails.
     pub async fn recover(&self) -> Result<()> {
+        let waits = self.clock_watch.look().await?.is_some();
+        self.owes_recovery.store(waits, Ordering::SeqCst);
+        if waits {
+            return Ok(());
+        }
         self.watch.begin().await?;
         self.beat().await?;
         let now = self.app.clock.now();
@@ -199,12 +195,25 @@ impl Daemon {
     pub async fn step(&self) -> Result<bool> {
         let sent = self.step_sends().await?;
         let heard = self.step_inbound().await?;
-        self.inbound.stays_open().await?;
-        let settled = self.deliverer.settle().await?;
+        let settled = self.step_settling(Turn::Beat).await?;
         Ok(sent || heard || settled > 0)
     }
 
+    /// Whether business time may be acted by; the first time after a start in doubt it recovers first.
+    async fn clock_is_believed(&self) -> Result<bool> {
+        if self.clock_watch.look().await?.is_some() {
+            return Ok(false);
+        }
+        if self.owes_recovery.load(Ordering::SeqCst) {
+            self.recover().await?;
+        }
+        Ok(true)
+    }
+
     async fn step_sends(&self) -> Result<bool> {
+        if !self.clock_is_believed().await? {
+            return Ok(false);
+        }
         let woken = self.scheduler.tick().await?.woken;
         if self.app.hold.is_some() {
             return Ok(woken > 0);
@@ -213,10 +222,25 @@ impl Daemon {
         Ok(woken > 0 || sent.alarms > 0)
     }
 
+    /// Callbacks are read whatever the clock shows: a STOP must be heard. Imports wait, for reminders begin with them.
     async fn step_inbound(&self) -> Result<bool> {
         let callbacks = self.inbound.tick().await?;
+        if self.clock_watch.trouble().is_some() {
+            return Ok(callbacks > 0);
+        }
         let rows = self.intake.tick().await?;
         Ok(callbacks > 0 || rows > 0)
+    }
+
+    /// Settles what is due; with a beat it also records that callbacks are answered.
+    async fn step_settling(&self, turn: Turn) -> Result<usize> {
+        if self.clock_watch.look().await?.is_some() {
+            return Ok(0);
+        }
+        if turn == Turn::Beat {
+            self.inbound.stays_open().await?;
+        }
+        self.deliverer.settle().await
     }
 
     /// Runs the loops until `shutdown`, on tasks of `tracker`.
@@ -274,10 +298,11 @@ impl Daemon {
             let step = async {
                 if beat {
                     self.beat().await?;
-                    self.inbound.stays_open().await?;
-                    self.deliverer.find_lost(&[]).await?;
+                    if self.clock_watch.look().await?.is_none() {
+                        self.deliverer.find_lost(&[]).await?;
+                    }
                 }
-                self.deliverer.settle().await
+                self.step_settling(if beat { Turn::Beat } else { Turn::Between }).await
             };
             let step = step.await;
             self.pulse.beat(2, self.app.clock.now());
@@ -301,11 +326,14 @@ impl Daemon {
         Duration::from_millis(ms).clamp(SHORTEST_WAIT, LONGEST_WAIT)
     }
 
-    /// The earliest alarm of patients and messages.
+    /// The earliest alarm of patients and messages; none while the clock is not believed.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn next_alarm(&self) -> Result<Option<UtcMs>> {
+        if self.clock_watch.trouble().is_some() {
+            return Ok(None);
+        }
         let mut tx = self.app.store.read().await?;
         let patients = alarms::next(&mut tx, AlarmKind::Patient).await?;
         let settle = alarms::next(&mut tx, AlarmKind::Settle).await?;
@@ -381,6 +409,9 @@ impl Daemon {
         }
         if let Some(stop) = self.deliverer.holds().into_iter().find(holds_everything) {
             return Ok(format!("on hold: {stop}"));
+        }
+        if let Some(trouble) = self.clock_watch.trouble() {
+            return Ok(format!("on hold: {trouble}"));
         }
         let next = self
             .next_alarm()
@@ -488,6 +519,9 @@ impl Readiness for Daemon {
             let said = holds.iter().filter(|hold| hold.scope != Scope::Restored);
             components
                 .extend(said.map(|hold| Component::detailed("sending", Some(hold.to_string()))));
+            let clock = self.clock_watch.trouble();
+            let clock = clock.map(|trouble| format!("{trouble}: {}", trouble.fix()));
+            components.push(Component::detailed("clock", clock));
             components.push(Component::detailed("watch", self.missing_reminders().await));
             components.push(Component::detailed("jobs", self.overdue_jobs().await));
             components

@@ -4,12 +4,12 @@ use super::app::App;
 use super::installation::{When, not_found, opened};
 use super::{Context, Exit, Failure, Form};
 use crate::care::UtcMs;
+use crate::care::ids::InstanceId;
 use crate::config::Problem;
 use crate::jobs::{Job, Jobs, Run, load};
 use crate::store::jobs::JobRow;
 use clap::Subcommand;
 use serde::Serialize;
-use std::sync::Arc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
@@ -46,9 +46,8 @@ pub(super) fn problems(dir: &std::path::Path) -> Vec<Problem> {
 fn jobs(app: &App) -> Result<Jobs, Failure> {
     let dir = &app.config.schedules.dir;
     let declared = load(dir).map_err(|_| Failure::Configuration(problems(dir)))?;
-    let watch = app.watch();
-    let (store, clock, rng) = (app.store.clone(), app.clock.clone(), app.rng.clone());
-    Ok(Jobs::new(store, clock, rng, watch, Arc::new(declared)))
+    let instance = InstanceId::new(app.clock.now(), &mut app.rng.fork());
+    Ok(app.jobs(app.deliverer_deps(instance), app.clock_watch(), declared))
 }
 
 #[derive(Debug, Serialize)]
@@ -113,6 +112,12 @@ async fn run_one(name: &str, app: &App, context: &Context) -> Result<(), Failure
         Run::Done(said) => context.output.print(&said),
         Run::Failed(why) => {
             Err(Failure::new(Exit::Failed, format!("{name} failed: {why}"), "see the log"))
+        }
+        Run::Held(why) => {
+            Err(Failure::new(Exit::Failed, format!("{name} was not run: {why}"), why.fix()))
+        }
+        Run::Stopped => {
+            Err(Failure::new(Exit::Failed, format!("{name} was stopped"), "run it again"))
         }
         Run::UnderWay => Err(Failure::new(
             Exit::Failed,

@@ -37,14 +37,23 @@ pub(super) fn run(_args: &Args, context: &Context) -> Result<(), Failure> {
             Engine::Postgres => None,
         };
         let mut signals = Signals::new()?;
-        let mut ready = Installation::open(&loaded).await?;
-        let house = &loaded.config.state_dir;
+        // One clock for the whole life of the process: a reload must not forget what it was held against.
+        let sources = Sources::real();
+        let mut ready = Installation::open(&loaded, &sources).await?;
+        let house = House { state_dir: &loaded.config.state_dir, sources: &sources };
         while let End::Reload(next) = serve(ready, &metrics, &mut signals, context, house).await? {
             ready = *next;
         }
         tracing::info!("carebell has stopped");
         Ok(())
     })
+}
+
+/// What stays through every reload.
+#[derive(Clone, Copy)]
+struct House<'a> {
+    state_dir: &'a std::path::Path,
+    sources: &'a Sources,
 }
 
 /// An opened installation, everything of it checked.
@@ -54,8 +63,8 @@ struct Installation {
 }
 
 impl Installation {
-    async fn open(loaded: &Loaded) -> Result<Self, Failure> {
-        let app = App::open_with(loaded, Sources::real(), Stamp::Configured).await?;
+    async fn open(loaded: &Loaded, sources: &Sources) -> Result<Self, Failure> {
+        let app = App::open_with(loaded, sources.clone(), Stamp::Configured).await?;
         let declared = crate::jobs::load(&app.config.schedules.dir).map_err(|problems| {
             let told = problems.iter().map(|p| Problem::new(&p.place, &p.what, &p.fix));
             Failure::Configuration(told.collect())
@@ -104,7 +113,7 @@ async fn serve(
     metrics: &PrometheusHandle,
     signals: &mut Signals,
     context: &Context,
-    house: &std::path::Path,
+    house: House<'_>,
 ) -> Result<End, Failure> {
     let Installation { app, declared } = installation;
     if let Some(hold) = &app.hold {
@@ -154,7 +163,7 @@ async fn until_ended(
     daemon: &Daemon,
     signals: &mut Signals,
     context: &Context,
-    house: &std::path::Path,
+    house: House<'_>,
 ) -> End {
     let mut status = tokio::time::interval(status_every());
     loop {
@@ -209,19 +218,21 @@ async fn feed(daemon: &Daemon) {
 }
 
 /// Opens what the new configuration describes, in full, before the old is let go.
-async fn reload(context: &Context, house: &std::path::Path) -> Result<Installation, Failure> {
+async fn reload(context: &Context, house: House<'_>) -> Result<Installation, Failure> {
     let mut states = vec![NotifyState::Reloading];
     states.extend(NotifyState::monotonic_usec_now().ok());
     notify(&states);
     let loaded = context.load()?;
-    if loaded.config.database.engine() == Engine::Sqlite && loaded.config.state_dir != house {
+    if loaded.config.database.engine() == Engine::Sqlite
+        && loaded.config.state_dir != house.state_dir
+    {
         return Err(Failure::new(
             Exit::BadConfiguration,
             "state_dir has changed, and with it the lock and the database",
             "restart the daemon to move it",
         ));
     }
-    Installation::open(&loaded).await
+    Installation::open(&loaded, house.sources).await
 }
 
 /// Waits for every outcome. A SIGTERM while a reload drains makes it a stop; one more, or too long a wait, ends

@@ -34,6 +34,8 @@ struct Status {
     configured_mode: &'static str,
     hold: Option<String>,
     holds: Vec<Hold>,
+    /// Hosts whose clocks their daemons do not believe.
+    clocks: Vec<String>,
     live_since: Option<When>,
     engine: &'static str,
     schema: MigrationStatus,
@@ -78,6 +80,7 @@ async fn status(app: &App) -> Stored<Status> {
         configured_mode: app.config.mode.word(),
         hold: app.hold.clone(),
         holds: in_force(tx, app.clock.now()).await?,
+        clocks: watch::troubles(tx).await?.iter().map(ToString::to_string).collect(),
         live_since: live_since.map(UtcMs).map(when),
         engine: app.store.engine().word(),
         schema,
@@ -136,6 +139,9 @@ fn rows(status: &Status) -> Vec<Vec<String>> {
     }
     for hold in &status.holds {
         rows.say("held back", hold);
+    }
+    for clock in &status.clocks {
+        rows.say("clock", clock);
     }
     if let Some(since) = &status.live_since {
         rows.say("live since", since);

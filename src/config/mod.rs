@@ -2,6 +2,7 @@
 //! each with its `validate`. The only room that reads the environment. Called by `cli`, which hands each room
 //! its section.
 
+mod backup;
 mod channels;
 mod database;
 mod deliver;
@@ -11,11 +12,13 @@ mod load;
 mod log;
 mod mask;
 mod problem;
+mod retention;
 mod schedules;
 mod schema;
 mod secret;
 mod zones;
 
+pub use backup::BackupConfig;
 pub use channels::{ChannelsConfig, EmailConfig, TwilioConfig, WhatsappConfig};
 pub use database::{DatabaseConfig, Engine, RefusedTls, UnverifiedTls, connect_options_policy};
 pub use deliver::DeliverConfig;
@@ -25,6 +28,7 @@ pub use load::{Loaded, load};
 pub use log::{LogConfig, LogFormat};
 pub use mask::{Effective, without_password};
 pub use problem::{ConfigProblems, Problem};
+pub use retention::RetentionConfig;
 pub use schedules::SchedulesConfig;
 pub use schema::DEFAULT_FILE;
 pub use secret::Secret;
@@ -55,6 +59,10 @@ pub struct Config {
     pub zones: ZonesConfig,
     /// Sending.
     pub deliver: DeliverConfig,
+    /// How long rows are kept that no promise needs.
+    pub retention: RetentionConfig,
+    /// Copies of a SQLite database.
+    pub backup: BackupConfig,
     /// The channels.
     #[serde(default)]
     pub channels: ChannelsConfig,
@@ -74,6 +82,8 @@ impl Config {
         self.http.validate(report);
         self.zones.validate(report);
         self.deliver.validate(report);
+        self.retention.validate(report);
+        self.backup.validate(report);
         self.channels.validate(report);
         self.log.validate(report);
         let heard = self.channels.whatsapp.is_some() || self.channels.twilio.is_some();

@@ -19,5 +19,6 @@ mod record;
 mod send;
 mod settle;
 mod step;
+pub mod sweep;
 
 pub use send::{Deliverer, DelivererDeps, Sent};

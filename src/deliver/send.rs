@@ -74,15 +74,16 @@ pub(super) struct Intent {
 #[derive(Clone, Copy)]
 struct Window {
     claimed_from: Instant,
-    lease_ends: Instant,
+    /// On the steady clock, in milliseconds: `Instant` stands still while the machine sleeps.
+    lease_ends_ms: i64,
 }
 
 impl Window {
-    /// What forbids a request that would end at `ends`: the lease, or a STOP heard since the claim began, which
+    /// What forbids a request that would end at `ends_ms` of the steady clock: the lease, or a STOP heard since the claim began, which
     /// holds on every channel and for all but answers.
-    fn shut_at(self, ends: Instant, class: Class, heard: Option<Instant>) -> Option<&'static str> {
+    fn shut_at(self, ends_ms: i64, class: Class, heard: Option<Instant>) -> Option<&'static str> {
         let stopped = heard.is_some_and(|heard| heard >= self.claimed_from);
-        if ends >= self.lease_ends {
+        if ends_ms >= self.lease_ends_ms {
             Some("lease")
         } else if stopped && class != Class::Answer {
             Some("stop")
@@ -200,14 +201,14 @@ impl Deliverer {
                 continue;
             }
             let claimed_from = Instant::now();
+            // The lease runs on the database's clock from the claim's commit on; this one is only ever shorter.
+            let lease_ends_ms = shared.deps.clock.steady_ms() + shared.deps.lease_ms;
             let claimed = self.claim(&lane.lane, Take::Due, permits.len(), now).await?;
             shared.pace.give_back(&sender, tokens.saturating_sub(claimed.intents.len()), now);
             sent.alarms += claimed.alarms;
             sent.intents += claimed.intents.len();
-            // The lease runs on the database's clock; this one, which counts suspend, is only ever shorter.
-            let lease_ends = Instant::now() + Duration::from_millis(millis(shared.deps.lease_ms));
             for (intent, permit) in claimed.intents.into_iter().zip(permits) {
-                self.hand_over(intent, permit, Window { claimed_from, lease_ends });
+                self.hand_over(intent, permit, Window { claimed_from, lease_ends_ms });
             }
         }
         Ok(sent)
@@ -347,8 +348,7 @@ impl Deliverer {
 impl Shared {
     /// Just before the first byte: holds, the lease and the STOP once more; then the channel, once.
     async fn carry_out(&self, intent: &Intent, window: Window) -> Outcome {
-        let timeout =
-            Duration::from_millis(millis(intent.channel.capabilities().request_timeout_ms));
+        let timeout_ms = intent.channel.capabilities().request_timeout_ms;
         if let Some(stage) = self.held_now(intent.channel.name()).await {
             return Outcome::NotSent { stage };
         }
@@ -356,11 +356,12 @@ impl Shared {
             let stops = self.stopped_at.lock().unwrap_or_else(PoisonError::into_inner);
             stops.get(&intent.patient).copied()
         };
-        if let Some(stage) = window.shut_at(Instant::now() + timeout, intent.class, heard) {
+        let ends_ms = self.deps.clock.steady_ms() + timeout_ms;
+        if let Some(stage) = window.shut_at(ends_ms, intent.class, heard) {
             return Outcome::NotSent { stage };
         }
         let send = AssertUnwindSafe(intent.channel.send(&intent.outbound)).catch_unwind();
-        match tokio::time::timeout(timeout, send).await {
+        match tokio::time::timeout(Duration::from_millis(millis(timeout_ms)), send).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => Outcome::Unknown { stage: "panic" },
             Err(_elapsed) => Outcome::Unknown { stage: "time-out" },
@@ -495,7 +496,7 @@ mod tests {
     fn p6_the_last_look_heeds_the_lease_and_a_stop_since_the_claim() {
         let zero = Instant::now();
         let at = |seconds| zero + Duration::from_secs(seconds);
-        let window = Window { claimed_from: at(10), lease_ends: at(60) };
+        let window = Window { claimed_from: at(10), lease_ends_ms: 60 };
         for (ends, class, heard, shut) in [
             (20, Class::Dose, None, None),
             (60, Class::Dose, None, Some("lease")),
@@ -506,7 +507,7 @@ mod tests {
             (20, Class::Notice, Some(15), Some("stop")),
             (20, Class::Answer, Some(15), None),
         ] {
-            let got = window.shut_at(at(ends), class, heard.map(at));
+            let got = window.shut_at(ends, class, heard.map(at));
             assert_eq!(got, shut, "{class:?} until {ends}, heard {heard:?}");
         }
     }

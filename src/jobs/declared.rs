@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_file_declares_two_jobs_and_faults_name_their_place() {
+    fn the_built_in_file_declares_every_job_and_faults_name_their_place() {
         let declared = parse(BUILT_IN, "built-in").unwrap();
         assert_eq!(declared.iter().map(|d| d.job).collect::<Vec<_>>(), Job::ALL);
         let bad = BUILT_IN.replace("watch-tick", "watch-tock").replace("0 30 9 * * *", "at noon");

@@ -4,39 +4,60 @@
 //! The bell only rings: a row lease keeps runs from overlapping on any machine, and what was missed while the
 //! daemon was down is caught up where the file says so. No patient's reminder depends on a job.
 
+mod backup;
 mod declared;
+mod retention;
 mod ring;
 
+pub use backup::{Copy, copies};
 pub use declared::{CatchUp, Declared, JobsProblem, load};
 
 use crate::care::UtcMs;
 use crate::care::ids::new_uuid;
 use crate::care::time::SECOND_MS;
-use crate::clock::Clock;
-use crate::security::SharedRng;
+use crate::config::{BackupConfig, RetentionConfig};
+use crate::deliver::DelivererDeps;
+use crate::deliver::sweep::{Swept, sweep_once};
+use crate::policy::clock::Trouble;
 use crate::store::jobs::{JobEnd, JobRow};
-use crate::store::{Result, Store, database_clock_ms, jobs};
-use crate::watch::Watch;
+use crate::store::{Result, database_clock_ms, jobs};
+use crate::watch::{ClockWatch, Watch};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// The jobs that are built in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Job {
+    /// Copies a SQLite database into the configured folder.
+    Backup,
     /// Lets the database tidy statistics and logs.
     DatabaseOptimize,
+    /// Uses evidence that lies about, and settles again what nothing settles.
+    ReconcileSweep,
+    /// Drops what is old and no promise needs.
+    Retention,
     /// Compares what should have gone out with what did.
     WatchTick,
 }
 
 impl Job {
     /// Every job.
-    pub const ALL: [Self; 2] = [Self::DatabaseOptimize, Self::WatchTick];
+    pub const ALL: [Self; 5] = [
+        Self::DatabaseOptimize,
+        Self::WatchTick,
+        Self::ReconcileSweep,
+        Self::Retention,
+        Self::Backup,
+    ];
 
     /// Its name in `jobs.toml`.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Backup => "backup",
             Self::DatabaseOptimize => "database-optimize",
+            Self::ReconcileSweep => "reconcile-sweep",
+            Self::Retention => "retention",
             Self::WatchTick => "watch-tick",
         }
     }
@@ -47,13 +68,25 @@ impl Job {
     }
 }
 
+/// What jobs need.
+#[derive(Clone)]
+pub struct JobsDeps {
+    /// What evidence is applied with; the database, clock and randomness of all jobs.
+    pub deliver: DelivererDeps,
+    /// The watch over the reminders.
+    pub watch: Watch,
+    /// The watch over the clock.
+    pub clock_watch: ClockWatch,
+    /// How long rows are kept.
+    pub retention: RetentionConfig,
+    /// Where copies go.
+    pub backup: BackupConfig,
+}
+
 /// Runs jobs.
 #[derive(Clone)]
 pub struct Jobs {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    rng: Arc<SharedRng>,
-    watch: Watch,
+    deps: JobsDeps,
     declared: Arc<Vec<Declared>>,
 }
 
@@ -66,18 +99,16 @@ pub enum Run {
     Failed(String),
     /// Another run is under way.
     UnderWay,
+    /// The daemon stopped under it.
+    Stopped,
+    /// The clock is not believed: what a job would find late, or old enough to drop, may be neither.
+    Held(Trouble),
 }
 
 impl Jobs {
     /// The jobs of a database.
-    pub const fn new(
-        store: Store,
-        clock: Arc<dyn Clock>,
-        rng: Arc<SharedRng>,
-        watch: Watch,
-        declared: Arc<Vec<Declared>>,
-    ) -> Self {
-        Self { store, clock, rng, watch, declared }
+    pub const fn new(deps: JobsDeps, declared: Arc<Vec<Declared>>) -> Self {
+        Self { deps, declared }
     }
 
     /// What `jobs.toml` declares.
@@ -91,48 +122,89 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn run_once(&self, job: Job) -> Result<Run> {
+        self.run_until(job, &CancellationToken::new()).await
+    }
+
+    /// The same, but stopped by `shutdown`, with its lease given back: the next start catches it up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run_until(&self, job: Job, shutdown: &CancellationToken) -> Result<Run> {
+        let JobsDeps { deliver: DelivererDeps { store, clock, rng, .. }, .. } = &self.deps;
+        if let Some(trouble) = self.deps.clock_watch.look().await? {
+            return Ok(Run::Held(trouble));
+        }
         let timeout_seconds = self
             .declared
             .iter()
             .find(|declared| declared.job == job)
             .map_or(60, |declared| declared.timeout_seconds);
-        let token = new_uuid(self.clock.now(), &mut self.rng.fork());
-        let mut tx = self.store.write().await?;
+        let token = new_uuid(clock.now(), &mut rng.fork());
+        let mut tx = store.write().await?;
         let database_now = database_clock_ms(&mut tx).await?;
         let lease_until = database_now.plus_ms((i64::from(timeout_seconds) + 10) * SECOND_MS);
-        let now = self.clock.now();
+        let now = clock.now();
         let mine = jobs::take(&mut tx, job.name(), token, lease_until, database_now, now).await?;
         tx.commit().await?;
         if !mine {
             return Ok(Run::UnderWay);
         }
         let within = Duration::from_secs(u64::from(timeout_seconds));
-        let (end, outcome) = match tokio::time::timeout(within, self.work(job)).await {
-            Ok(Ok(said)) => (JobEnd::Success, said),
-            Ok(Err(fault)) => (JobEnd::Failure, fault.to_string()),
-            Err(_) => (JobEnd::Failure, format!("stopped after {timeout_seconds} s")),
+        let work = tokio::time::timeout(within, self.work(job));
+        let (end, outcome) = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => (JobEnd::Stopped, "stopped with the daemon".to_owned()),
+            done = work => match done {
+                Ok(Ok(said)) => (JobEnd::Success, said),
+                Ok(Err(fault)) => (JobEnd::Failure, fault.to_string()),
+                Err(_) => (JobEnd::Failure, format!("stopped after {timeout_seconds} s")),
+            },
         };
-        let mut tx = self.store.write().await?;
-        jobs::finish(&mut tx, job.name(), token, &end, &outcome, self.clock.now()).await?;
+        let mut tx = store.write().await?;
+        jobs::finish(&mut tx, job.name(), token, &end, &outcome, clock.now()).await?;
         tx.commit().await?;
-        let word = if end == JobEnd::Success { "success" } else { "failure" };
+        let word = match end {
+            JobEnd::Success => "success",
+            JobEnd::Failure => "failure",
+            JobEnd::Stopped => "stopped",
+        };
         metrics::counter!("carebell_job_runs_total", "job" => job.name(), "outcome" => word)
             .increment(1);
-        if end == JobEnd::Failure {
-            tracing::error!(job = job.name(), outcome, "a job failed");
-            return Ok(Run::Failed(outcome));
-        }
-        Ok(Run::Done(outcome))
+        Ok(match end {
+            JobEnd::Success => Run::Done(outcome),
+            JobEnd::Stopped => Run::Stopped,
+            JobEnd::Failure => {
+                tracing::error!(job = job.name(), outcome, "a job failed");
+                Run::Failed(outcome)
+            }
+        })
     }
 
     async fn work(&self, job: Job) -> Result<String> {
+        let JobsDeps { deliver, watch, retention, backup, .. } = &self.deps;
+        let now = deliver.clock.now();
         match job {
-            Job::DatabaseOptimize => {
-                self.store.optimize().await?;
-                Ok("optimized".to_owned())
+            Job::Backup => backup::run(&deliver.store, backup, now).await,
+            Job::DatabaseOptimize => deliver.store.optimize().await,
+            Job::ReconcileSweep => {
+                let mut swept = Swept::default();
+                loop {
+                    let begun = std::time::Instant::now();
+                    let step = sweep_once(deliver).await?;
+                    swept.add(step);
+                    if step == Swept::default() {
+                        return Ok(serde_json::json!(swept).to_string());
+                    }
+                    tracing::warn!(?step, "evidence and alarms that lay about are put to use");
+                    tokio::time::sleep(begun.elapsed()).await;
+                }
+            }
+            Job::Retention => {
+                let dropped = retention::run(&deliver.store, now, retention.days).await?;
+                Ok(serde_json::json!(dropped).to_string())
             }
             Job::WatchTick => {
-                let seen = self.watch.tick().await?;
+                let seen = watch.tick().await?;
                 Ok(serde_json::json!(seen).to_string())
             }
         }
@@ -143,7 +215,7 @@ impl Jobs {
     /// # Errors
     /// When the database fails.
     pub async fn history(&self) -> Result<Vec<JobRow>> {
-        let mut tx = self.store.read().await?;
+        let mut tx = self.deps.deliver.store.read().await?;
         jobs::all(&mut tx).await
     }
 
@@ -162,6 +234,10 @@ impl Jobs {
             declared.enabled && declared.is_overdue(succeeded(declared), now)
         };
         Ok(self.declared.iter().filter(is_overdue).map(|declared| declared.job.name()).collect())
+    }
+
+    fn now(&self) -> UtcMs {
+        self.deps.deliver.clock.now()
     }
 
     /// Jobs whose last run was missed and that want to catch up.

@@ -1,7 +1,7 @@
 //! The bell: tokio-cron-scheduler, in UTC, for a handful of jobs.
 
-use super::{Job, Jobs};
-use crate::store::Result;
+use super::{Job, Jobs, Run};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_cron_scheduler::{Job as Bell, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
@@ -9,6 +9,8 @@ use tokio_util::task::TaskTracker;
 
 /// Rings waiting to be heard: a job that is under way swallows further ones anyway.
 const RINGS: usize = 16;
+/// How often a missed run is tried again while another one holds the lease.
+const AGAIN: Duration = Duration::from_secs(30);
 
 impl Jobs {
     /// Catches up what was missed, then rings every declared job until `shutdown`.
@@ -35,10 +37,17 @@ impl Jobs {
             scheduler.add(bell).await?;
         }
         scheduler.start().await?;
-        let jobs = self.clone();
+        let (jobs, runs) = (self.clone(), tracker.clone());
         tracker.spawn(async move {
-            if let Err(fault) = jobs.catch_up().await {
-                tracing::error!(%fault, "missed jobs could not be caught up");
+            match jobs.missed(jobs.now()).await {
+                Ok(missed) => {
+                    for job in missed {
+                        tracing::info!(job = job.name(), "a missed run is caught up");
+                        let (jobs, shutdown) = (jobs.clone(), shutdown.clone());
+                        runs.spawn(async move { jobs.catch_up(job, &shutdown).await });
+                    }
+                }
+                Err(fault) => tracing::error!(%fault, "missed jobs could not be caught up"),
             }
             loop {
                 let job = tokio::select! {
@@ -46,9 +55,9 @@ impl Jobs {
                     job = heard.recv() => job,
                 };
                 let Some(job) = job else { break };
-                if let Err(fault) = jobs.run_once(job).await {
-                    tracing::error!(job = job.name(), %fault, "a job could not be run");
-                }
+                // Each run is a task of its own: a long one delays no other, and the lease lets none overlap.
+                let (jobs, shutdown) = (jobs.clone(), shutdown.clone());
+                runs.spawn(async move { jobs.run_or_tell(job, &shutdown).await });
             }
             if let Err(fault) = scheduler.shutdown().await {
                 tracing::warn!(%fault, "the job scheduler did not stop");
@@ -57,11 +66,24 @@ impl Jobs {
         Ok(())
     }
 
-    async fn catch_up(&self) -> Result<()> {
-        for job in self.missed(self.clock.now()).await? {
-            tracing::info!(job = job.name(), "a missed run is caught up");
-            self.run_once(job).await?;
+    /// Runs a job; whether it ran.
+    async fn run_or_tell(&self, job: Job, shutdown: &CancellationToken) -> bool {
+        match self.run_until(job, shutdown).await {
+            Ok(run) => !matches!(run, Run::UnderWay | Run::Held(_)),
+            Err(fault) => {
+                tracing::error!(job = job.name(), %fault, "a job could not be run");
+                false
+            }
         }
-        Ok(())
+    }
+
+    /// Runs a job once the lease of a run that was killed is over.
+    async fn catch_up(&self, job: Job, shutdown: &CancellationToken) {
+        while !self.run_or_tell(job, shutdown).await {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+        }
     }
 }

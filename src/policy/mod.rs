@@ -5,6 +5,7 @@
 
 pub mod announced;
 pub mod breaker;
+pub mod clock;
 pub mod contact_choice;
 pub mod fallback;
 pub mod grouping;

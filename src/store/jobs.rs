@@ -65,6 +65,8 @@ pub enum JobEnd {
     Success,
     /// It did not.
     Failure,
+    /// The daemon stopped under it; it goes on where it was.
+    Stopped,
 }
 
 /// Gives the lease back and records the run; a run that lost its lease records nothing.
@@ -79,6 +81,7 @@ pub async fn finish(
     let (failed, succeeded_at) = match end {
         JobEnd::Success => (0_i64, Some(now.0)),
         JobEnd::Failure => (1, None),
+        JobEnd::Stopped => (0, None),
     };
     on!(tx, FINISH, |c, sql| {
         sqlx::query(sql)

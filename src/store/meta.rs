@@ -21,6 +21,12 @@ pub mod fact {
     pub const WEBHOOK_VERIFIED_MS: &str = "webhook_verified_ms.";
     /// When a real provider first called back, ms since 1970 UTC: what patients say from then on is their own.
     pub const HEARD_LIVE_SINCE_MS: &str = "heard_live_since_ms";
+    /// The newest time at which a daemon believed its clock, ms since 1970 UTC.
+    pub const CLOCK_KNOWN_MS: &str = "clock_known_ms";
+    /// What the wall clock showed when a person last said that it is right, ms since 1970 UTC.
+    pub const CLOCK_CONFIRMED_MS: &str = "clock_confirmed_ms";
+    /// Why a host's clock is not believed, as JSON, per host: `clock_trouble.<host>`.
+    pub const CLOCK_TROUBLE: &str = "clock_trouble.";
 }
 
 statements! {
@@ -28,6 +34,8 @@ statements! {
     SET = Sql::both("-- meta::set\nINSERT INTO meta (key, value) VALUES ($1, $2) \
         ON CONFLICT (key) DO UPDATE SET value = excluded.value");
     SET_ONCE = Sql::both("-- meta::set_once\nINSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING");
+    FORGET = Sql::both("-- meta::forget\nDELETE FROM meta WHERE key = $1");
+    BEGINNING = Sql::both("-- meta::beginning\nSELECT key, value FROM meta WHERE substr(key, 1, length($1)) = $1 ORDER BY key");
     BEAT = Sql::both("-- meta::beat\nINSERT INTO instances (id, host, pid, version, started_at_ms, heartbeat_ms) \
         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET heartbeat_ms = excluded.heartbeat_ms");
     LIVE = Sql::both("-- meta::live_instances\nSELECT count(*) FROM instances WHERE heartbeat_ms >= $1");
@@ -54,6 +62,22 @@ pub async fn set_once(tx: &mut Tx, key: &str, value: &str) -> Result<String> {
         sqlx::query(sql).bind(key).bind(value).execute(c).await?;
     });
     Ok(get(tx, key).await?.unwrap_or_default())
+}
+
+/// Drops a fact.
+pub async fn forget(tx: &mut Tx, key: &str) -> Result<()> {
+    on!(tx, FORGET, |c, sql| {
+        sqlx::query(sql).bind(key).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// Facts whose names begin with `prefix`: the rest of each name, and its value.
+pub async fn beginning(tx: &mut Tx, prefix: &str) -> Result<Vec<(String, String)>> {
+    let rows: Vec<(String, String)> =
+        on!(tx, BEGINNING, |c, sql| sqlx::query_as(sql).bind(prefix).fetch_all(c).await?);
+    let rest = |key: String| key.strip_prefix(prefix).map(str::to_owned).unwrap_or(key);
+    Ok(rows.into_iter().map(|(key, value)| (rest(key), value)).collect())
 }
 
 /// A running daemon.

@@ -6,6 +6,7 @@
 pub mod activities;
 pub mod alarms;
 pub mod attempts;
+pub mod backup;
 pub(crate) mod dialect;
 pub mod doctor;
 pub mod holds;
@@ -22,9 +23,11 @@ pub mod plans;
 mod primary;
 pub mod receipts;
 pub mod reminders;
+pub mod retention;
 pub mod sources;
 pub mod standing;
 pub mod story;
+pub mod sweep;
 pub mod tasks;
 pub mod watch;
 
@@ -228,8 +231,10 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         plans::STATEMENTS,
         receipts::STATEMENTS,
         reminders::STATEMENTS,
+        retention::STATEMENTS,
         sources::STATEMENTS,
         story::STATEMENTS,
+        sweep::STATEMENTS,
         tasks::STATEMENTS,
         watch::STATEMENTS,
     ]

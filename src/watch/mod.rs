@@ -1,11 +1,15 @@
-//! The watch: what should be there and is not, what should have ended and has not, zone rules that moved.
+//! The watch: what should be there and is not, what should have ended and has not, zone rules that moved, clocks that
+//! are not to be believed.
 //!
 //! It compares and tells (metrics, log, tasks); what it can mend safely, it mends: alarms that are missing, patients
 //! whose zone's rules changed. Called by the job `watch-tick` and at the daemon's start.
 
 mod account;
+mod clock;
 mod expected;
 mod round;
+
+pub use clock::{ClockWatch, HostTrouble, troubles};
 
 use crate::care::time::{HOUR_MS, MINUTE_MS};
 use crate::care::{UtcMs, ZoneRules};

@@ -3,6 +3,7 @@
 
 mod doctor;
 mod home;
+mod jobs;
 mod live;
 mod stories;
 mod timing;

@@ -13,10 +13,11 @@ use carebell::channel::Channels;
 use carebell::cli::app::App;
 use carebell::cli::daemon::Daemon;
 use carebell::cli::stage;
-use carebell::clock::{Clock, ManualClock};
+use carebell::clock::{Clock, GuardedClock, ManualClock};
 use carebell::config::{Config, Mode};
 use carebell::http::{Limits, Parts};
 use carebell::message::{Catalogue, Programmes};
+use carebell::policy::clock::FOLLOWED_MS;
 use carebell::sandbox::{Sandbox, SandboxConfig};
 use carebell::security::{Keyring, SharedRng};
 use carebell::store::activities::{self, PutActivity};
@@ -104,7 +105,7 @@ impl House {
         let app = App {
             config: Arc::new(config),
             store,
-            clock: clock.clone(),
+            clock: Arc::new(GuardedClock::new(clock.clone(), FOLLOWED_MS)),
             rng: Arc::new(SharedRng::seeded(1)),
             zones: Arc::new(zones),
             programmes: Arc::new(programmes),

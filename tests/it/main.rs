@@ -11,6 +11,7 @@ mod delivery;
 mod demo;
 mod house;
 mod import;
+mod jobs;
 mod journey;
 mod kills;
 mod message;

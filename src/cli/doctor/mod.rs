@@ -4,6 +4,7 @@
 //! `carebell check` asks whether an installation is fit to run; this asks what it runs on.
 
 mod ledger;
+mod machine;
 mod rules;
 
 use super::app::{App, Sources, Stamp, catalogue_failure};
@@ -26,6 +27,9 @@ pub(super) struct Args {
     /// Mend what is derived from other rows (alarms, messages of queued reminders), in one transaction; a daemon may run
     #[arg(long)]
     repair: bool,
+    /// Say that this machine's clock is right as it is, although a daemon does not believe it
+    #[arg(long, conflicts_with = "repair")]
+    confirm_clock: bool,
     #[command(flatten)]
     form: Form,
 }
@@ -35,11 +39,16 @@ pub(super) struct Args {
 enum Task {
     Look,
     Repair,
+    ConfirmClock,
 }
 
 impl Args {
     const fn task(&self) -> Task {
-        if self.repair { Task::Repair } else { Task::Look }
+        match (self.repair, self.confirm_clock) {
+            (true, _) => Task::Repair,
+            (_, true) => Task::ConfirmClock,
+            (false, false) => Task::Look,
+        }
     }
 }
 
@@ -120,6 +129,10 @@ async fn findings(app: &App, task: Task) -> crate::store::Result<(Vec<ZoneCount>
         tx.commit().await?;
         found.extend(ledger::mended(&mended, now));
     }
+    if task == Task::ConfirmClock {
+        found.push(machine::confirm_clock(app).await?);
+    }
+    found.extend(machine::look(app).await?);
     found.extend(ledger::look(app).await?);
     let counts = patients::zone_counts(&mut app.store.read().await?).await?;
     Ok((counts, found))

@@ -106,3 +106,31 @@ async fn f11_damage_is_named_with_its_fix_and_repair_says_what_it_did() {
     assert!(finding["what"].as_str().unwrap().contains("mended"), "{finding}");
     assert_eq!(named(&home.run(&["doctor", "--json"]), "alarms missing"), None);
 }
+
+#[tokio::test]
+async fn f10_a_clock_in_doubt_is_named_and_confirmed() {
+    use carebell::policy::clock::Trouble;
+    use carebell::store::meta::{self, fact};
+    let home = Home::new();
+    home.patient_with("one", |_, _| {}).await;
+    let (app, _) = home.open(super::home::seeded_at()).await;
+    let mut tx = app.store.write().await.unwrap();
+    let key = format!("{}{}", fact::CLOCK_TROUBLE, carebell::cli::app::host_name());
+    let json = serde_json::json!(Trouble::Stepped { by_ms: 3_600_000 }).to_string();
+    meta::set(&mut tx, &key, &json).await.unwrap();
+    tx.commit().await.unwrap();
+    app.store.close().await;
+    let said = home.run(&["doctor", "--json"]);
+    assert_eq!(said.code, 1, "{}", said.talk);
+    let told = said.json();
+    assert!(findings(&told, "clock of")[0]["what"].as_str().unwrap().contains("forward by 1 h"));
+    let status = home.run(&["status", "--json"]).json();
+    assert!(status["clocks"][0].as_str().unwrap().contains("--confirm-clock"), "{status}");
+    let refused = home.run(&["jobs", "run", "watch-tick"]);
+    assert_eq!(refused.code, 1, "{}", refused.talk);
+    let said = home.run(&["doctor", "--confirm-clock", "--json"]);
+    let told = said.json();
+    assert!(findings(&told, "clock of")[0]["what"].as_str().unwrap().ends_with("is confirmed"));
+    assert_eq!(home.run(&["status", "--json"]).json()["clocks"], serde_json::json!([]));
+    assert_eq!(home.run(&["jobs", "run", "watch-tick"]).code, 0);
+}

@@ -158,6 +158,10 @@ async fn p11_the_commands_work_on_postgresql() {
         &["patients", "list", "--programme", "general", "--status", "active"],
         &["review", "list"],
         &["jobs", "run", "watch-tick"],
+        &["jobs", "run", "retention"],
+        &["jobs", "run", "reconcile-sweep"],
+        &["jobs", "run", "database-optimize"],
+        &["jobs", "run", "backup"],
         &["db", "status"],
     ] {
         on(&[], arguments);
