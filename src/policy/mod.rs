@@ -4,11 +4,13 @@
 //! `inbound` and `followup`, which act on what they return.
 
 pub mod announced;
+pub mod backlog;
 pub mod contact_choice;
 pub mod fallback;
 pub mod grouping;
 pub mod held_back;
 pub mod keywords;
+pub mod outage;
 pub mod outcome;
 pub mod quiet_hours;
 pub mod send;

@@ -6,6 +6,7 @@
 pub mod activities;
 pub mod alarms;
 pub mod attempts;
+pub mod backlog;
 pub(crate) mod dialect;
 pub mod doctor;
 pub mod holds;
@@ -189,6 +190,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         activities::STATEMENTS,
         alarms::STATEMENTS,
         attempts::STATEMENTS,
+        backlog::STATEMENTS,
         doctor::STATEMENTS,
         holds::STATEMENTS,
         inbound::STATEMENTS,

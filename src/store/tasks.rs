@@ -22,6 +22,8 @@ pub enum TaskKind {
     NoText,
     /// Reminders are missing: find out whose, and why.
     Watch,
+    /// Nothing could leave for a while: see what was lost.
+    Outage,
 }
 
 impl TaskKind {
@@ -34,6 +36,7 @@ impl TaskKind {
             Self::Channel => "channel",
             Self::NoText => "no-text",
             Self::Watch => "watch",
+            Self::Outage => "outage",
         }
     }
 }

@@ -4,6 +4,7 @@
 mod broken_rows;
 mod fallback;
 mod holds;
+mod outage;
 mod privacy;
 mod providers;
 mod receipts;
