@@ -105,6 +105,7 @@ pub(super) async fn fold(
             class: message.class,
             minute: message.minute,
             valid_until: message.valid_until,
+            reminders: staying.iter().filter(|r| r.message == Some(message.id)).count(),
             hand: if in_hand.contains(&message.id) { Hand::InHand } else { Hand::Waits },
         })
         .collect();

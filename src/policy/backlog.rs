@@ -4,6 +4,7 @@
 use crate::care::ids::{ActivityId, MessageId, PatientId, ReminderId};
 use crate::care::time::MINUTE_MS;
 use crate::care::{Class, Reason, UtcMs};
+use std::collections::BTreeMap;
 
 /// Who waits in due order waits no longer than this, else what is due now goes first, in milliseconds.
 const BEHIND_MS: i64 = MINUTE_MS;
@@ -23,6 +24,10 @@ pub fn is_behind(oldest_due: Option<UtcMs>, now: UtcMs) -> bool {
 pub fn has_piled_up(minute: UtcMs, reason: &Reason, now: UtcMs) -> bool {
     is_behind(Some(minute), now) && !matches!(reason, Reason::QuietHours { .. })
 }
+
+/// A message announces at most so many reminders when others are joined to it: an overt text names each, and a text
+/// that is too long for its channel is none.
+const JOIN_MOST: usize = 8;
 
 /// A reminder as its patient's other ones see it.
 #[derive(Clone, Debug)]
@@ -88,6 +93,8 @@ pub struct Waiting<'a> {
     pub minute: UtcMs,
     /// Never sent at or after it.
     pub valid_until: UtcMs,
+    /// How many reminders it announces.
+    pub reminders: usize,
     /// Whether it is being claimed.
     pub hand: Hand,
 }
@@ -121,12 +128,19 @@ pub fn joined(now: UtcMs, waiting: &[Waiting<'_>]) -> Vec<(MessageId, MessageId)
             .filter(|other| other.patient == one.patient && other.group == one.group)
             .max_by_key(|other| (other.minute, other.id))
     };
-    waiting
-        .iter()
-        .filter(may_join)
-        .filter_map(|one| Some((one.id, speaker(one)?.id)))
-        .filter(|(one, speaker)| one != speaker)
-        .collect()
+    let mut newest_first: Vec<&Waiting<'_>> = waiting.iter().filter(may_join).collect();
+    newest_first.sort_by_key(|one| std::cmp::Reverse((one.minute, one.id)));
+    let mut said: BTreeMap<MessageId, usize> = BTreeMap::new();
+    let mut joined = Vec::new();
+    for one in newest_first {
+        let Some(speaker) = speaker(one).filter(|speaker| speaker.id != one.id) else { continue };
+        let count = said.entry(speaker.id).or_insert(speaker.reminders);
+        if *count + one.reminders <= JOIN_MOST {
+            *count += one.reminders;
+            joined.push((one.id, speaker.id));
+        }
+    }
+    joined
 }
 
 #[cfg(test)]
@@ -190,6 +204,7 @@ mod tests {
             class,
             minute: minutes(minute),
             valid_until: minutes(100 + left),
+            reminders: 1,
             hand,
         };
         for (other, joins) in [
@@ -207,6 +222,12 @@ mod tests {
         }
         let visits = [0, 1].map(|n| waiting(n, 1, Appointment, 0, 60, InHand));
         assert!(joined(minutes(100), &visits).is_empty(), "each names its own start");
+        let many = [3, 2, 1].map(|n| Waiting {
+            reminders: 3,
+            ..waiting(n, 1, Dose, i64::try_from(n).unwrap(), 60, InHand)
+        });
+        let ids = many.map(|one| one.id);
+        assert_eq!(joined(minutes(100), &many), [(ids[1], ids[0])], "a text has an end");
         let nobody = [1, 2].map(|n| waiting(n, 1, Dose, 0, 60, Waits));
         assert!(joined(minutes(100), &nobody).is_empty(), "none is in hand");
     }
