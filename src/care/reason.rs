@@ -54,6 +54,11 @@ pub enum Reason {
         /// Name of the other slot.
         slot: String,
     },
+    /// Said together with a newer message, after a time in which nothing could leave.
+    JoinedInto {
+        /// The message that says it.
+        message: String,
+    },
     /// The same drug was announced already under another name.
     AlreadyAnnounced {
         /// The reminder that announced it.
@@ -157,6 +162,23 @@ pub enum Reason {
         /// Why, as told to operators.
         what: String,
     },
+    /// Nothing could leave for a while; counts are of reminders that were due then.
+    Outage {
+        /// The channel that did not work; absent: no daemon ran.
+        channel: Option<String>,
+        /// From.
+        since: UtcMs,
+        /// To.
+        until: UtcMs,
+        /// Sent after it.
+        sent: i64,
+        /// Expired.
+        expired: i64,
+        /// Spoken for by a newer one.
+        superseded: i64,
+        /// Whatever else became of them.
+        other: i64,
+    },
     /// A person decided so.
     Person {
         /// What they did.
@@ -204,6 +226,7 @@ impl std::fmt::Display for Reason {
             Self::NoChannel => f.write_str("no configured channel reaches the patient"),
             Self::NoText => f.write_str("no text in the patient's language"),
             Self::MergedInto { slot } => write!(f, "announced together with {slot}"),
+            Self::JoinedInto { message } => write!(f, "said together with {message}"),
             Self::AlreadyAnnounced { reminder } => {
                 write!(f, "the same drug was announced by {reminder}")
             }
@@ -256,6 +279,17 @@ impl std::fmt::Display for Reason {
                 "{missing} slots without a reminder, {patients} patients that nobody wakes"
             ),
             Self::ClockInTrouble { what } => f.write_str(what),
+            Self::Outage { channel, since, until, sent, expired, superseded, other } => write!(
+                f,
+                "{} from {} to {}: {expired} reminders expired, {superseded} gave way to newer ones, {sent} were sent \
+                 afterwards, {other} ended otherwise",
+                channel.as_ref().map_or_else(
+                    || "no daemon was running".to_owned(),
+                    |channel| format!("nothing left over {channel}")
+                ),
+                since.rfc3339(),
+                until.rfc3339()
+            ),
             Self::Person { what } => write!(f, "a person decided: {what}"),
         }
     }

@@ -1,5 +1,6 @@
 //! The claim: one transaction that re-reads what P6 names, decides, renders, and writes the intents.
 
+use super::backlog::{self, Pressure, Taken};
 use super::effects::Effects;
 use super::send::{DelivererDeps, Intent, Take};
 use super::step::Step;
@@ -7,6 +8,7 @@ use crate::care::hold::Hold;
 use crate::care::ids::{MessageId, PatientId};
 use crate::care::{AttemptState, ChannelKind, MessageState, Reason, ReminderState, UtcMs};
 use crate::channel::Channel;
+use crate::policy::backlog::has_piled_up;
 use crate::policy::held_back::{Held, held_back};
 use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::messages::MessageRow;
@@ -37,11 +39,14 @@ pub(super) async fn claim_lane(
 ) -> Result<Claimed> {
     let now = deps.clock.now();
     let mut tx = deps.store.write().await?;
-    let due = match take {
-        Take::Due => alarms::due(&mut tx, AlarmKind::Message, lane_name, now, limit).await?,
-        Take::Held(classes) => alarms::held_due(&mut tx, lane_name, classes, now, limit).await?,
+    let taken = match take {
+        Take::Due => backlog::take(&mut tx, lane_name, now, limit).await?,
+        Take::Held(classes) => Taken {
+            due: alarms::held_due(&mut tx, lane_name, classes, now, limit).await?,
+            pressure: Pressure::Held,
+        },
     };
-    let claimed = claim_due(deps, &mut tx, lane_name, now, due).await?;
+    let claimed = claim_due(deps, &mut tx, lane_name, now, taken).await?;
     tx.commit().await?;
     Ok(claimed)
 }
@@ -54,7 +59,8 @@ pub(super) async fn claim_one(
 ) -> Result<Claimed> {
     let now = deps.clock.now();
     let mut tx = deps.store.write().await?;
-    let claimed = claim_due(deps, &mut tx, lane_name, now, vec![alarm]).await?;
+    let taken = Taken { due: vec![alarm], pressure: Pressure::OnTime };
+    let claimed = claim_due(deps, &mut tx, lane_name, now, taken).await?;
     tx.commit().await?;
     Ok(claimed)
 }
@@ -64,8 +70,9 @@ async fn claim_due(
     tx: &mut Tx,
     lane_name: &str,
     now: UtcMs,
-    due: Vec<alarms::Due>,
+    taken: Taken,
 ) -> Result<Claimed> {
+    let Taken { due, pressure } = taken;
     if due.is_empty() {
         return Ok(Claimed::default());
     }
@@ -91,7 +98,17 @@ async fn claim_due(
         }
     }
     let taken = effects.drop.len();
-    let facts = Facts::read(deps, tx, &mine, now).await?;
+    let mut facts = Facts::read(deps, tx, &mine, now).await?;
+    let piled_up = |m: &MessageRow| has_piled_up(m.minute, &m.reason, now);
+    let folds = match pressure {
+        Pressure::Behind => true,
+        Pressure::OnTime => mine.iter().any(piled_up),
+        Pressure::Held => false,
+    };
+    if folds {
+        backlog::fold(deps, tx, &facts.standings, &mut mine, now).await?;
+        facts.reminders = queued(tx, &mine).await?;
+    }
     let mut rng = deps.rng.fork();
     let mut intents = Vec::new();
     let lease_until = facts.database_now.plus_ms(deps.lease_ms);
@@ -126,19 +143,10 @@ impl Facts {
         mine: &[MessageRow],
         now: UtcMs,
     ) -> Result<Self> {
-        let ids: Vec<MessageId> = mine.iter().map(|m| m.id).collect();
         let mut owners: Vec<PatientId> = mine.iter().map(|m| m.patient).collect();
         owners.sort_unstable();
         owners.dedup();
         let standings = standing::load(tx, deps.store.keys(), &owners).await?;
-        let mut by_message: BTreeMap<MessageId, Vec<ReminderRow>> = BTreeMap::new();
-        for reminder in reminders::of_messages(tx, &ids).await? {
-            if let Some(message) = reminder.message
-                && reminder.state == ReminderState::Queued
-            {
-                by_message.entry(message).or_default().push(reminder);
-            }
-        }
         let retried: Vec<MessageId> = mine.iter().filter(|m| m.tries > 0).map(|m| m.id).collect();
         let mut unknown: BTreeMap<MessageId, usize> = BTreeMap::new();
         let mut left = BTreeMap::new();
@@ -169,7 +177,7 @@ impl Facts {
             open,
             holds,
             standings,
-            reminders: by_message,
+            reminders: queued(tx, mine).await?,
             newest,
             unknown,
             left,
@@ -177,4 +185,18 @@ impl Facts {
             configured: deps.channels.iter().map(|channel| channel.kind()).collect(),
         })
     }
+}
+
+/// The queued reminders that messages speak for.
+async fn queued(tx: &mut Tx, mine: &[MessageRow]) -> Result<BTreeMap<MessageId, Vec<ReminderRow>>> {
+    let ids: Vec<MessageId> = mine.iter().map(|m| m.id).collect();
+    let mut by_message: BTreeMap<MessageId, Vec<ReminderRow>> = BTreeMap::new();
+    for reminder in reminders::of_messages(tx, &ids).await? {
+        if let Some(message) = reminder.message
+            && reminder.state == ReminderState::Queued
+        {
+            by_message.entry(message).or_default().push(reminder);
+        }
+    }
+    Ok(by_message)
 }

@@ -11,7 +11,7 @@ use crate::store::activities::ActivityRow;
 use crate::store::messages::MessageRow;
 use crate::store::reminders::ReminderRow;
 use crate::store::standing::Standing;
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, NaiveTime};
 
 /// A fallback hop gets at most this much of the validity, in milliseconds (design.md section 6).
 const HOP_MS: i64 = crate::care::time::HOUR_MS;
@@ -56,6 +56,7 @@ impl Composition<'_> {
             style: self.standing.row.patient.text_style,
             form,
             local_time: self.local_time(),
+            also_at: self.also_at(),
             items: self.items(),
             repeat: self.repeat,
         };
@@ -115,6 +116,23 @@ impl Composition<'_> {
                 }
             }
         }
+    }
+
+    /// The times of reminders that were joined with the first.
+    fn also_at(&self) -> Vec<NaiveTime> {
+        let first = self.local_time().time();
+        let mut times: Vec<NaiveTime> = Vec::new();
+        for (reminder, row) in self.reminders {
+            let time = match (&row.activity.schedule, Planned::parse(&reminder.local_time)) {
+                (Schedule::Appointment { .. }, _) => continue,
+                (_, Some(Planned::Local(local))) => local.time(),
+                _ => self.zone.local(reminder.due_at).time(),
+            };
+            if time != first && !times.contains(&time) {
+                times.push(time);
+            }
+        }
+        times
     }
 
     fn items(&self) -> Vec<Item> {

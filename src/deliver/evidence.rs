@@ -14,7 +14,7 @@ use crate::store::messages::MessageRow;
 use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::story::Turn;
 use crate::store::tasks::TaskKind;
-use crate::store::{Result, Tx, attempts, messages, story, tasks};
+use crate::store::{Result, Tx, attempts, messages, receipts, story, tasks};
 
 /// What is now known of an attempt.
 #[derive(Clone, Debug)]
@@ -73,13 +73,50 @@ pub async fn apply(
         return Ok(());
     }
     for fact in progress::apply(deps, tx, evidence, now).await? {
-        apply_one(deps, tx, fact, now).await?;
+        let attempt = apply_one(deps, tx, fact, now).await?;
+        let (Some(channel), Some(id)) = (attempt, &fact.provider_id) else { continue };
+        // The provider's id is known now: what came about it before is waiting.
+        let named =
+            Named { channel: &channel, attempt: fact.attempt, ids: std::slice::from_ref(id) };
+        for early in parked(tx, &[named]).await? {
+            apply_one(deps, tx, &early, now).await?;
+        }
     }
     Ok(())
 }
 
-async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcMs) -> Result<()> {
-    let Some(mut row) = attempts::lock(tx, &[fact.attempt]).await?.pop() else { return Ok(()) };
+/// An attempt with the ids its provider gave it.
+pub(super) struct Named<'a> {
+    pub(super) channel: &'a str,
+    pub(super) attempt: AttemptId,
+    pub(super) ids: &'a [String],
+}
+
+/// Receipts that were here before we knew the provider's ids, matched from now on.
+pub(super) async fn parked(tx: &mut Tx, named: &[Named<'_>]) -> Result<Vec<Evidence>> {
+    let wanted: Vec<&str> =
+        named.iter().flat_map(|named| named.ids.iter()).map(String::as_str).collect();
+    let mut evidence = Vec::new();
+    for receipt in receipts::parked(tx, &wanted).await? {
+        let id = &receipt.provider_id;
+        let of = |named: &&Named<'_>| named.channel == receipt.channel && named.ids.contains(id);
+        let Some(Named { channel, attempt, .. }) = named.iter().find(of) else { continue };
+        receipts::match_parked(tx, channel, id, *attempt).await?;
+        let error = (!receipt.code.is_empty()).then(|| (receipt.code.clone(), Action::NextChannel));
+        let fact = Evidence::receipt(*attempt, receipt.status, error, id.clone());
+        evidence.push(fact.at(receipt.at));
+    }
+    Ok(evidence)
+}
+
+/// Returns the channel when the provider's id was news.
+async fn apply_one(
+    deps: &DelivererDeps,
+    tx: &mut Tx,
+    fact: &Evidence,
+    now: UtcMs,
+) -> Result<Option<String>> {
+    let Some(mut row) = attempts::lock(tx, &[fact.attempt]).await?.pop() else { return Ok(None) };
     let state = row.state.with(fact.proves);
     let new_id = row.provider_id.is_none() && fact.provider_id.is_some();
     let advanced = state != row.state;
@@ -89,7 +126,7 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
     // An arrival tells how late it was, whatever is known already.
     let arrival = fact.proves == AttemptState::Delivered && fact.at.is_some();
     if !advanced && !new_id && !arrival {
-        return Ok(());
+        return Ok(None);
     }
     let mut effects = Effects::default();
     if advanced {
@@ -153,7 +190,8 @@ async fn apply_one(deps: &DelivererDeps, tx: &mut Tx, fact: &Evidence, now: UtcM
         tell_if_late(tx, &message, &row, fact, speaks_for, &mut effects).await?;
     }
     let mut rng = deps.rng.fork();
-    effects.write(tx, &mut rng, now).await
+    effects.write(tx, &mut rng, now).await?;
+    Ok(new_id.then_some(row.channel))
 }
 
 fn failed_last(message: &MessageRow, attempt: &AttemptRow) -> bool {

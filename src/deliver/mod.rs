@@ -6,6 +6,7 @@
 //! provider protocols, decisions (they are in `policy`). The daemon calls [`Deliverer`]; `inbound` hands
 //! receipts to [`evidence`].
 
+mod backlog;
 mod claim;
 mod compose;
 mod effects;
@@ -13,6 +14,7 @@ pub mod evidence;
 mod fallback;
 mod holds;
 mod lost;
+mod outage;
 mod pace;
 mod progress;
 mod record;

@@ -48,7 +48,6 @@ pub(super) async fn apply<'e>(
                 row.wake_at = receipt_due(row.hop_until, now);
             }
         }
-        row.provider_id = row.provider_id.take().or_else(|| fact.provider_id.clone());
         effects.attempts.retain(|earlier| earlier.id != row.id);
         effects.attempts.push(AttemptMove {
             id: row.id,
@@ -65,12 +64,13 @@ pub(super) async fn apply<'e>(
 }
 
 /// Whether a receipt tells of nothing but progress: the message is sent by its newest attempt, which had left before
-/// and has left still, and what arrived did so in time.
+/// and has left still, under an id that is known; and what arrived did so in time.
 fn is_progress(fact: &Evidence, row: &AttemptRow, message: &MessageRow) -> bool {
     let arrived = fact.at.filter(|_| fact.proves == AttemptState::Delivered);
     row.state.has_left()
         && fact.proves.has_left()
         && fact.error.is_none()
+        && (row.provider_id.is_some() || fact.provider_id.is_none())
         && message.state == MessageState::Sent
         && row.number == message.tries
         && late_by_ms(arrived, message.valid_until).is_none()

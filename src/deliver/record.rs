@@ -1,7 +1,7 @@
 //! Outcomes, committed in groups under their tokens; and what follows from each.
 
 use super::effects::{Effects, settle_alarm};
-use super::evidence::{self, Evidence};
+use super::evidence::{self, Evidence, Named};
 use super::send::{DelivererDeps, Ended};
 use crate::care::contact::KnownContact;
 use crate::care::ids::{AttemptId, MessageId, TaskId};
@@ -14,14 +14,16 @@ use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::fallback::receipt_due;
 use crate::policy::grouping::lane;
 use crate::policy::held_back::Held;
-use crate::policy::outcome::{Failure, Next, Others, Past, after_failure, look_at, settle_at};
+use crate::policy::outcome::{
+    Failure, Next, Others, Past, after_failure, look_at, settle_at, still_unknown,
+};
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::messages::MessageRow;
 use crate::store::patients::HealthMove;
 use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::story::Turn;
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Tx, attempts, messages, receipts, reminders, standing};
+use crate::store::{Result, Tx, attempts, messages, reminders, standing};
 use std::collections::BTreeMap;
 
 /// An outcome in the three kinds that differ in what follows.
@@ -100,7 +102,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
                 let end = (MessageState::Sent, ReminderState::Sent, Reason::Accepted);
                 effects.end_message(message, speaks_for, end, now);
                 effects.put.extend(moved.wake_at.map(|at| settle_alarm(row.id.0, at)));
-                accepted.push((one, ids));
+                accepted.push(Named { channel: &one.channel, attempt: row.id, ids });
             }
             Ending::Unknown(stage) => {
                 let left = evidence::other_that_left(&mut tx, message, row.id).await?;
@@ -122,7 +124,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
             }
         }
     }
-    evidence.extend(parked(&mut tx, &accepted).await?);
+    evidence.extend(evidence::parked(&mut tx, &accepted).await?);
     let mut rng = deps.rng.fork();
     effects.write(&mut tx, &mut rng, now).await?;
     evidence::apply(deps, &mut tx, &evidence, now).await?;
@@ -197,25 +199,6 @@ fn late(moved: &AttemptMove, effects: &mut Effects) -> Evidence {
     }
 }
 
-/// Receipts that were here before we knew the provider's ids.
-async fn parked(tx: &mut Tx, accepted: &[(&Ended, &[String])]) -> Result<Vec<Evidence>> {
-    let wanted: Vec<&str> =
-        accepted.iter().flat_map(|(_, ids)| ids.iter()).map(String::as_str).collect();
-    let mut evidence = Vec::new();
-    for receipt in receipts::parked(tx, &wanted).await? {
-        let id = &receipt.provider_id;
-        let of = |(ended, ids): &&(&Ended, &[String])| {
-            ended.channel == receipt.channel && ids.contains(id)
-        };
-        let Some((ended, _)) = accepted.iter().find(of) else { continue };
-        receipts::match_parked(tx, &ended.channel, id, ended.id).await?;
-        let error = (!receipt.code.is_empty()).then(|| (receipt.code.clone(), Action::NextChannel));
-        let fact = Evidence::receipt(ended.id, receipt.status, error, id.clone());
-        evidence.push(fact.at(receipt.at));
-    }
-    Ok(evidence)
-}
-
 /// An attempt that surely left nothing with the patient.
 pub(super) struct FailedAttempt<'a> {
     pub(super) row: &'a AttemptRow,
@@ -239,6 +222,7 @@ pub(super) async fn follow_up(
     let contact_point = failed.row.contact_point;
     let earlier = attempts::of_messages(tx, &[message.id]).await?;
     let left = |a: &&AttemptRow| a.id != failed.row.id && a.state.has_left();
+    let unknown = |a: &AttemptRow| a.id != failed.row.id && a.state == AttemptState::Unknown;
     if let Some(other) = earlier.iter().filter(left).find(|a| !evidence::gave_way(a, failed.row)) {
         let end = (MessageState::Sent, ReminderState::Sent, other.reason.clone());
         effects.end_message(message, speaks_for, end, now);
@@ -287,6 +271,11 @@ pub(super) async fn follow_up(
             let end = match earlier.iter().find(left) {
                 // The provider before this one took it, without a receipt.
                 Some(other) => (MessageState::Sent, ReminderState::Sent, other.reason.clone()),
+                // One before it may have been accepted: nobody knows that nothing was said.
+                None if earlier.iter().any(unknown) => {
+                    let reason = still_unknown(message.class);
+                    (MessageState::Unknown, ReminderState::Unknown, reason)
+                }
                 None if failed.action == Action::OptedOut => {
                     (MessageState::Failed, ReminderState::Failed, Reason::OptedOut)
                 }

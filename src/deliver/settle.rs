@@ -5,6 +5,7 @@ use super::effects::{Effects, settle_alarm};
 use super::evidence::{self, Evidence};
 use super::fallback::fall_back;
 use super::lost::give_up;
+use super::outage;
 use super::record::{FailedAttempt, follow_up, reminders_by_message};
 use super::send::{Deliverer, DelivererDeps};
 use crate::care::ids::{AttemptId, TaskId};
@@ -33,6 +34,7 @@ impl Deliverer {
     pub async fn settle(&self) -> Result<usize> {
         let deps = self.deps();
         let now = deps.clock.now();
+        outage::look(deps, now).await?;
         let mut tx = deps.store.read().await?;
         let due = alarms::due_unlocked(&mut tx, AlarmKind::Settle, "", now, BATCH).await?;
         let questions = questions(deps, &mut tx, &due).await?;

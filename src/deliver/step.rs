@@ -15,7 +15,7 @@ use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::fallback::{self, would_fall_back};
 use crate::policy::grouping::{lane, sender_of};
 use crate::policy::held_back::{Held, falls_back, held_back};
-use crate::policy::outcome::Others;
+use crate::policy::outcome::{Others, still_unknown};
 use crate::policy::send::{Due, Review, SlotStanding, Verdict, may_send, stop};
 use crate::security::Place;
 use crate::store::activities::ActivityRow;
@@ -73,6 +73,12 @@ impl Step<'_> {
                 for moved in &mut self.effects.reminders[earlier..] {
                     (moved.state, moved.reason) = (ReminderState::Sent, reason.clone());
                 }
+            } else if facts.unknown.contains_key(&message.id) {
+                let ran_out = |moved: &&mut ReminderMove| moved.state == ReminderState::Expired;
+                for moved in self.effects.reminders[earlier..].iter_mut().filter(ran_out) {
+                    let reason = still_unknown(message.class);
+                    (moved.state, moved.reason) = (ReminderState::Unknown, reason);
+                }
             }
             match due {
                 StillDue::Moved { to } => {
@@ -89,7 +95,9 @@ impl Step<'_> {
                         .find(|moved| reminders.iter().any(|r| r.id == moved.id))
                         .map_or(Reason::PlanChanged, |moved| moved.reason.clone());
                     let state = match because {
-                        Reason::PastValidity { .. } => MessageState::Expired,
+                        Reason::PastValidity { .. } | Reason::StaysUnknown | Reason::Dropped => {
+                            MessageState::Expired
+                        }
                         Reason::NeedsReview => MessageState::Blocked,
                         _ => MessageState::Cancelled,
                     };
@@ -120,21 +128,11 @@ impl Step<'_> {
         let mut held = Vec::new();
         for reminder in reminders {
             let Some(&row) = activities.get(&reminder.activity) else { continue };
-            let occurrence = activity_slot(&row.activity, context, &reminder.slot);
-            let slot = SlotStanding {
-                patient: standing.row.status,
-                activity: row.activity.status,
-                review: if row.needs_review() || row.rejected_revision == Some(row.revision) {
-                    Review::Needed
-                } else {
-                    Review::Clear
-                },
-                planned: occurrence.as_ref().map(|o| o.at),
-            };
+            let slot = slot_standing(standing, row, context, reminder);
             if let Some((state, reason)) = stop(&slot) {
                 self.effects.reminders.push(ReminderMove { id: reminder.id, state, reason });
-            } else if let Some(moved) = occurrence.filter(|o| o.at != reminder.due_at) {
-                return StillDue::Moved { to: moved.at };
+            } else if let Some(to) = slot.planned.filter(|at| *at != reminder.due_at) {
+                return StillDue::Moved { to };
             } else if self.now >= reminder.valid_until {
                 let by_ms = self.now.since(reminder.valid_until);
                 self.effects.reminders.push(ReminderMove {
@@ -386,11 +384,16 @@ impl Step<'_> {
         because: Reason,
         held: &[(&ReminderRow, &ActivityRow)],
     ) {
+        let may_have_left = self.facts.unknown.contains_key(&message.id);
         let (state, because) = match self.facts.left.get(&message.id) {
             Some(reason) => (MessageState::Sent, reason.clone()),
+            None if may_have_left && state != MessageState::Cancelled => {
+                (MessageState::Unknown, still_unknown(message.class))
+            }
             None => (state, because),
         };
         let reminder_state = match state {
+            MessageState::Unknown => ReminderState::Unknown,
             MessageState::Sent => ReminderState::Sent,
             MessageState::Expired => ReminderState::Expired,
             MessageState::Blocked => ReminderState::Blocked,
@@ -419,6 +422,25 @@ impl Step<'_> {
         let newest = self.facts.newest.get(&(message.patient, channel.name().to_owned()))?;
         let until = newest.plus_ms(channel.capabilities().pair_gap_ms);
         (until > self.now).then_some(until)
+    }
+}
+
+/// A reminder as patient, activity and plan stand now.
+pub(super) fn slot_standing(
+    standing: &Standing,
+    row: &ActivityRow,
+    context: ActivityContext<'_>,
+    reminder: &ReminderRow,
+) -> SlotStanding {
+    SlotStanding {
+        patient: standing.row.status,
+        activity: row.activity.status,
+        review: if row.needs_review() || row.rejected_revision == Some(row.revision) {
+            Review::Needed
+        } else {
+            Review::Clear
+        },
+        planned: activity_slot(&row.activity, context, &reminder.slot).map(|o| o.at),
     }
 }
 

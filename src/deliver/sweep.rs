@@ -1,13 +1,12 @@
 //! The reconcile sweep: evidence that lies here unused, and unknown outcomes that nothing settles any more.
 
 use super::effects::settle_alarm;
-use super::evidence::{self, Evidence};
+use super::evidence::{self, Named};
 use super::send::DelivererDeps;
 use crate::care::AttemptState;
 use crate::care::time::DAY_MS;
-use crate::channel::Action;
 use crate::store::attempts::AttemptMove;
-use crate::store::{Result, alarms, attempts, receipts, sweep};
+use crate::store::{Result, alarms, attempts, sweep};
 
 /// How far back: past every validity, and past the week by which receipts may be late (P8), in milliseconds.
 const BACK_MS: i64 = 8 * DAY_MS;
@@ -48,12 +47,10 @@ pub async fn sweep_once(deps: &DelivererDeps) -> Result<Swept> {
     let mut swept = Swept::default();
     let mut tx = deps.store.write().await?;
     for (channel, provider_id, attempt) in matching {
+        let ids = [provider_id];
+        let named = Named { channel: &channel, attempt, ids: &ids };
         // Whoever came first has matched them: none is left parked.
-        for receipt in receipts::parked(&mut tx, &channel, &[&provider_id]).await? {
-            receipts::match_parked(&mut tx, &channel, &provider_id, attempt).await?;
-            let code = Some(receipt.code).filter(|code| !code.is_empty());
-            let error = code.map(|code| (code, Action::NextChannel));
-            let fact = Evidence::receipt(attempt, receipt.status, error, provider_id.clone());
+        for fact in evidence::parked(&mut tx, &[named]).await? {
             evidence::apply(deps, &mut tx, &[fact], now).await?;
             swept.receipts_matched += 1;
         }

@@ -99,7 +99,7 @@ impl Variables {
         })?;
         Ok(Self {
             sender: filled(&programme.sender_name, "the programme's sender_name")?,
-            time: saying.local_time.format("%H:%M").to_string(),
+            time: said_times(saying),
             date,
             count: saying.items.len(),
             items: saying.items.iter().map(written).collect::<Result<_, _>>()?,
@@ -172,6 +172,12 @@ impl Variables {
         let value = name.and_then(|name| Some((name, self.value(name, Form::Text, "en")?)));
         value.into_iter().collect()
     }
+}
+
+/// The time a text names, and further ones after it.
+fn said_times(saying: &Saying) -> String {
+    let times = std::iter::once(saying.local_time.time()).chain(saying.also_at.iter().copied());
+    times.map(|time| time.format("%H:%M").to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The variables that texts and template parameters of a style may use.

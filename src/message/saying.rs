@@ -2,7 +2,7 @@
 
 use super::MessageName;
 use crate::care::{ActivityKind, Phi, TextStyle};
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, NaiveTime};
 
 /// What to say to one patient.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Saying {
     pub form: Form,
     /// The patient's wall-clock time of what is announced: when the dose is due, when the appointment starts.
     pub local_time: NaiveDateTime,
+    /// Further times, of what is announced together with it after a time in which nothing could leave.
+    pub also_at: Vec<NaiveTime>,
     /// What is announced; empty for answers. Discreet texts see only how many they are.
     pub items: Vec<Item>,
     /// Whether it may have been said before.

@@ -4,6 +4,7 @@
 //! `inbound` and `followup`, which act on what they return.
 
 pub mod announced;
+pub mod backlog;
 pub mod breaker;
 pub mod clock;
 pub mod contact_choice;
@@ -11,6 +12,7 @@ pub mod fallback;
 pub mod grouping;
 pub mod held_back;
 pub mod keywords;
+pub mod outage;
 pub mod outcome;
 pub mod quiet_hours;
 pub mod send;

@@ -51,7 +51,7 @@ pub enum Failure {
     },
     /// This contact point will not work for this message.
     Lasting,
-    /// The channel itself is in trouble: others first, else again later.
+    /// The channel itself is in trouble: others first, else again later, however often.
     Channel,
 }
 
@@ -62,6 +62,9 @@ const RETRY_AFTER_BOUNDS_MS: (i64, i64) = (SECOND_MS, HOUR_MS);
 pub fn after_failure(failure: Failure, past: &Past<'_>) -> Next {
     let again = |retry_after_ms: Option<i64>| {
         let planned = past.tries.checked_sub(1).and_then(|done| past.waits_ms.get(done));
+        // What the channel refuses is not the message's fault: it waits for the channel as long as it is of use.
+        let last = past.waits_ms.last().filter(|_| failure == Failure::Channel);
+        let planned = planned.or(last);
         let (least, most) = RETRY_AFTER_BOUNDS_MS;
         let wait = match (planned, retry_after_ms) {
             (None, _) => return None,
@@ -118,6 +121,17 @@ pub enum Settlement {
     },
 }
 
+/// Why a message stays unknown that ends without a further send although an earlier one may have arrived: whatever
+/// refuses, forbids or outlasts the repeat says nothing about the first.
+pub fn still_unknown(class: Class) -> Reason {
+    match class {
+        Class::TimeCriticalDose | Class::Dose | Class::Appointment | Class::Measurement => {
+            Reason::StaysUnknown
+        }
+        Class::Education | Class::Notice | Class::Answer => Reason::Dropped,
+    }
+}
+
 /// A repeat of an appointment or measurement needs at least this much validity, in milliseconds.
 const REPEAT_NEEDS_MS: i64 = 30 * MINUTE_MS;
 
@@ -170,6 +184,10 @@ mod tests {
         assert_eq!(
             after_failure(Failure::Channel, &past(1, Others::None)),
             Next::Again { at: UtcMs(60_000) }
+        );
+        assert_eq!(
+            after_failure(Failure::Channel, &past(9, Others::None)),
+            Next::Again { at: UtcMs(300_000) }
         );
     }
 

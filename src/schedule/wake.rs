@@ -4,18 +4,23 @@ use super::gather::gather;
 use super::plan::{GAP_AFTER_MS, Wake, plan_wake};
 use crate::care::ids::{MessageId, PatientId, ReminderId, TaskId};
 use crate::care::programme::Programme;
-use crate::care::time::DAY_MS;
+use crate::care::time::{DAY_MS, MINUTE_MS};
 use crate::care::{ChannelKind, Reason, ReminderState, UtcMs, ZoneRules};
 use crate::clock::Clock;
 use crate::message::Programmes;
+use crate::policy::backlog::is_behind;
 use crate::policy::contact_choice::{Choice, choose};
+use crate::policy::outage::downtime;
 use crate::security::SharedRng;
 use crate::store::alarms::{Alarm, AlarmKind};
+use crate::store::meta::{self, fact};
 use crate::store::patients::{Rearm, claim, rearm, step_failed, unarm};
 use crate::store::standing::Standing;
 use crate::store::story::{Turn, tell};
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Store, Tx, alarms, attempts, messages, reminders, standing, tasks};
+use crate::store::{
+    Result, Store, Tx, alarms, attempts, backlog, messages, reminders, standing, tasks,
+};
 use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -23,6 +28,8 @@ use std::sync::Arc;
 
 /// Patients of one transaction.
 const BATCH: usize = 32;
+/// How often a daemon tells that it is at work, in milliseconds.
+const AT_WORK_EVERY_MS: i64 = MINUTE_MS;
 /// A step that broke so often in a row is taken away from a patient (P9).
 const TRIES: i64 = 3;
 
@@ -115,15 +122,30 @@ impl Scheduler {
         // Most ticks find nothing: the write lock is taken only when something is due.
         let mut tx = self.deps.store.read().await?;
         let next = alarms::next(&mut tx, AlarmKind::Patient).await?;
+        let at_work = at_work(&mut tx).await?;
         drop(tx);
+        if at_work.is_none_or(|at| now.since(at).abs() >= AT_WORK_EVERY_MS) {
+            self.be_at_work(now, next).await?;
+        }
         if next.is_none_or(|at| at > now) {
             return Ok(TickReport::default());
         }
         let mut tx = self.deps.store.write().await?;
-        let due = alarms::due(&mut tx, AlarmKind::Patient, "", now, limit).await?;
+        let due = due(&mut tx, now, limit).await?;
         let report = self.wake_claimed(&mut tx, now, due).await?;
         tx.commit().await?;
         Ok(report)
+    }
+
+    /// Tells that a daemon is at work; and if none was for a while, although patients were due, that there was an outage.
+    async fn be_at_work(&self, now: UtcMs, oldest_due: Option<UtcMs>) -> Result<()> {
+        let mut tx = self.deps.store.write().await?;
+        if let Some(outage) = downtime(at_work(&mut tx).await?, oldest_due, now) {
+            tracing::warn!(since = outage.since.rfc3339(), "no daemon was at work for a while");
+            backlog::begin_outage(&mut tx, &outage.channel, outage.since, outage.until).await?;
+        }
+        meta::set(&mut tx, fact::AT_WORK_MS, &now.0.to_string()).await?;
+        tx.commit().await
     }
 
     /// The step itself: owners locked, stale alarms dropped, then everything read anew, planned and written.
@@ -325,6 +347,25 @@ impl Scheduler {
         }
         tx.commit().await
     }
+}
+
+/// Patients that are due: in due order, or, when they are behind, half of them the newest, so that who comes due now
+/// does not wait for everybody before.
+async fn due(tx: &mut Tx, now: UtcMs, limit: usize) -> Result<Vec<alarms::Due>> {
+    let mut due = alarms::due(tx, AlarmKind::Patient, "", now, limit).await?;
+    if is_behind(due.first().map(|due| UtcMs(due.wake_at_ms)), now) && due.len() == limit {
+        due.truncate(limit / 2);
+        let newest = backlog::newest(tx, AlarmKind::Patient, "", now, limit - due.len()).await?;
+        let fresh: Vec<_> = newest.into_iter().filter(|one| !due.contains(one)).collect();
+        due.extend(fresh);
+    }
+    Ok(due)
+}
+
+/// When a daemon was last at work.
+async fn at_work(tx: &mut Tx) -> Result<Option<UtcMs>> {
+    let at = meta::get(tx, fact::AT_WORK_MS).await?;
+    Ok(at.and_then(|ms| ms.parse().ok()).map(UtcMs))
 }
 
 /// Stopped reminders that were open when an intent for their message was made.

@@ -128,6 +128,9 @@ statements! {
     BY_ID = Sql::both(select!("messages::by_id", "id = $1"));
     AT_MINUTES = sql!((select!("messages::at_minutes", "minute_ms >= $2 AND patient_id IN ")), (ids "$1"),
         (" ORDER BY patient_id, minute_ms, class_group, step, part"), (lock));
+    WAITING = sql!((select!("messages::waiting", "state = 'queued' AND step = 0 AND name = 'reminder' \
+        AND minute_ms >= $2 AND wake_at_ms <= $3 AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.message_id = messages.id \
+        AND attempts.state NOT IN ('not-sent', 'refused', 'settled-not-accepted')) AND patient_id IN ")), (ids "$1"), (" ORDER BY id"), (skip));
     PUT = insert_rows!("-- messages::put" "messages" (id id, patient_id id, minute_ms int, class_group text, step int, part int, class text,
         name text, state text, reason text, lane text, wake_at_ms int, valid_until_ms int, contact_point_id id, tried text, tries int,
         repeats int, created_at_ms int, updated_at_ms int)
@@ -171,6 +174,21 @@ pub async fn at_minutes(tx: &mut Tx, ids: &[PatientId], since: UtcMs) -> Result<
     let list = id_list(ids.iter().map(|id| id.0));
     let rows: Vec<Raw> = on!(tx, AT_MINUTES, |c, sql| {
         sqlx::query_as(sql).bind(list).bind(since.0).fetch_all(c).await?
+    });
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Announcements to patients that are due at `now`, of which surely nothing left yet, and that were first due at minute
+/// `since` or later; locked, busy ones left out.
+pub async fn waiting(
+    tx: &mut Tx,
+    ids: &[PatientId],
+    since: UtcMs,
+    now: UtcMs,
+) -> Result<Vec<MessageRow>> {
+    let list = id_list(ids.iter().map(|id| id.0));
+    let rows: Vec<Raw> = on!(tx, WAITING, |c, sql| {
+        sqlx::query_as(sql).bind(list).bind(since.0).bind(now.0).fetch_all(c).await?
     });
     rows.into_iter().map(TryInto::try_into).collect()
 }

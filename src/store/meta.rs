@@ -19,6 +19,8 @@ pub mod fact {
     pub const LIVE_SINCE_MS: &str = "live_since_ms";
     /// When a webhook was last verified, ms since 1970 UTC, per channel: `webhook_verified_ms.<channel>`.
     pub const WEBHOOK_VERIFIED_MS: &str = "webhook_verified_ms.";
+    /// When a daemon was last at work, ms since 1970 UTC by the business clock.
+    pub const AT_WORK_MS: &str = "at_work_ms";
     /// When a real provider first called back, ms since 1970 UTC: what patients say from then on is their own.
     pub const HEARD_LIVE_SINCE_MS: &str = "heard_live_since_ms";
     /// The newest time at which a daemon believed its clock, ms since 1970 UTC.

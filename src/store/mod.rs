@@ -6,6 +6,7 @@
 pub mod activities;
 pub mod alarms;
 pub mod attempts;
+pub mod backlog;
 pub mod backup;
 pub(crate) mod dialect;
 pub mod doctor;
@@ -219,6 +220,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         activities::STATEMENTS,
         alarms::STATEMENTS,
         attempts::STATEMENTS,
+        backlog::STATEMENTS,
         doctor::STATEMENTS,
         holds::STATEMENTS,
         inbound::STATEMENTS,

@@ -24,6 +24,8 @@ pub enum TaskKind {
     Watch,
     /// A machine's clock may not be believed: set it right.
     Clock,
+    /// Nothing could leave for a while: see what was lost.
+    Outage,
 }
 
 impl TaskKind {
@@ -37,6 +39,7 @@ impl TaskKind {
             Self::NoText => "no-text",
             Self::Watch => "watch",
             Self::Clock => "clock",
+            Self::Outage => "outage",
         }
     }
 }

@@ -5,6 +5,7 @@ mod breaker;
 mod broken_rows;
 mod fallback;
 mod holds;
+mod outage;
 mod privacy;
 mod providers;
 mod receipts;

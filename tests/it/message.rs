@@ -69,6 +69,7 @@ fn saying(what: MessageName, language: &str, form: Form) -> Saying {
         style: TextStyle::Discreet,
         form,
         local_time: at(8, 5),
+        also_at: Vec::new(),
         items: if what.is_reminder() { vec![canary()] } else { Vec::new() },
         repeat: Repeat::First,
     }

@@ -4,10 +4,12 @@ use crate::house::{House, On, at, medicine, on_both, person};
 use carebell::care::ChannelKind::{Email, Sms, Whatsapp};
 use carebell::care::Class;
 use carebell::care::ReceiptStatus::{self, Accepted, Delivered, Failed, Read};
+use carebell::care::ids::ReceiptId;
 use carebell::channel::Action;
 use carebell::deliver::evidence::{Evidence, apply};
-use carebell::sandbox::{CallbackFault, Fault, Rule};
-use carebell::store::{attempts, messages, story};
+use carebell::sandbox::{AnswerFault, CallbackFault, Fault, Rule};
+use carebell::store::receipts::ReceiptRow;
+use carebell::store::{attempts, messages, receipts, story};
 use std::collections::BTreeMap;
 
 on_both!(p8_bent_receipts_end_in_one_state, async |house: House| {
@@ -123,6 +125,65 @@ on_both!(p5_what_arrives_after_its_validity_is_told_of_whatever_the_order, async
         assert_eq!(house.story_of(id).await, [("sent", reason.to_owned())], "{receipts:?}");
         let late = told.iter().filter(|turn| turn.state == "delivered-late").count();
         assert_eq!(late, usize::from(reason == "delivered-late"), "{receipts:?}");
+    }
+});
+
+// Without our correlation id, before we know the provider's: as a provider tells that forgets what we gave it.
+on_both!(p8_a_receipt_for_an_id_not_known_yet_waits_for_it, async |house: House| {
+    let phones = ["+351912345001", "+351912345002"];
+    house.sandbox.faults().add(Rule::always(Fault::Callbacks(CallbackFault::Off)));
+    house.sandbox.faults().add(Rule::always(Fault::Answer(AnswerFault::Hold)));
+    let mut ids = Vec::new();
+    for phone in phones {
+        let id = house.patient(person(phone, "Europe/Lisbon", &[(Whatsapp, phone)])).await;
+        house.activity(id, medicine("a", &["08:00"])).await;
+        ids.push(id);
+    }
+    house.clock.set(at(8, 0));
+    while house.sandbox.held() < phones.len() {
+        house.daemon.step().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    for entry in house.sandbox.ledger().entries() {
+        for status in [Delivered, Accepted] {
+            let receipt = ReceiptRow {
+                id: ReceiptId::new(at(8, 0), &mut house.app.rng.fork()),
+                channel: "whatsapp".to_owned(),
+                provider_id: entry.message.provider_id.clone(),
+                status,
+                code: String::new(),
+                attempt: None,
+                at: None,
+                received_at: at(8, 0),
+            };
+            let mut tx = house.app.store.write().await.unwrap();
+            assert!(receipts::insert(&mut tx, &receipt).await.unwrap());
+            assert!(!receipts::insert(&mut tx, &receipt).await.unwrap(), "twice");
+            tx.commit().await.unwrap();
+        }
+    }
+    // One of the two is held for dead before its answer comes: what it knows is evidence only.
+    let mut tx = house.app.store.write().await.unwrap();
+    let message = messages::at_minutes(&mut tx, &ids[..1], at(8, 0)).await.unwrap()[0].id;
+    let lost = attempts::of_messages(&mut tx, &[message]).await.unwrap().remove(0);
+    let moved = attempts::AttemptMove {
+        id: lost.id,
+        token: lost.token,
+        state: carebell::care::AttemptState::Unknown,
+        reason: carebell::care::Reason::LostInstance,
+        code: None,
+        provider_id: None,
+        wake_at: None,
+    };
+    assert_eq!(attempts::end(&mut tx, &[moved], at(8, 0)).await.unwrap().len(), 1);
+    tx.commit().await.unwrap();
+    house.sandbox.release();
+    house.play_until(at(9, 0)).await;
+    let mut tx = house.app.store.read().await.unwrap();
+    assert_eq!(receipts::count_parked(&mut tx).await.unwrap(), 0);
+    for message in messages::at_minutes(&mut tx, &ids, at(8, 0)).await.unwrap() {
+        let attempt = attempts::of_messages(&mut tx, &[message.id]).await.unwrap().remove(0);
+        assert_eq!((message.state.word(), attempt.state.word()), ("sent", "delivered"));
     }
 });
 

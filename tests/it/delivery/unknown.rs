@@ -201,3 +201,41 @@ on_both!(p8_what_was_stopped_after_its_intent_stays_stopped_or_was_sent, async |
     house.play_until(at(20, 0)).await;
     assert_eq!(house.story_of(id).await[0], ("sent", "receipt".to_owned()));
 });
+
+/// The first answer is lost with every receipt; then the repeat meets `fault`.
+async fn repeat_that_meets(house: &House, fault: Fault) -> carebell::care::ids::PatientId {
+    let id = house.patient(lisbon(Whatsapp)).await;
+    house.activity(id, visit(14)).await;
+    house.sandbox.faults().add(Rule::always(Fault::Callbacks(CallbackFault::Off)));
+    house.sandbox.faults().add(Rule::once(Fault::Answer(AnswerFault::Drop)));
+    house.play_until(at(12, 5)).await;
+    assert_eq!(house.story_of(id).await[0].0, "unknown");
+    house.sandbox.faults().add(Rule::always(fault));
+    id
+}
+
+fn refusal(status: u16, code: &str) -> Fault {
+    let code = Some(code.to_owned());
+    Fault::Answer(AnswerFault::Refuse { status, code, retry_after: None })
+}
+
+on_both!(p4_a_refused_repeat_says_nothing_of_the_first, async |house: House| {
+    let id = repeat_that_meets(&house, refusal(400, "131026")).await;
+    house.play_until(at(20, 0)).await;
+    assert_eq!(house.accepted(PHONE), [720]);
+    assert_eq!(house.story_of(id).await, [("unknown", "stays-unknown".to_owned())]);
+});
+
+on_both!(p4_a_repeat_that_runs_out_of_time_says_nothing_of_the_first, async |house: House| {
+    let id = repeat_that_meets(&house, refusal(401, "190")).await;
+    house.play_until(at(12, 15)).await;
+    let scope = carebell::care::hold::Scope::Sending;
+    let (actor, because) = ("operator".to_owned(), "a test".to_owned());
+    let stop = carebell::care::hold::Hold { scope, until: None, actor, because, at: at(12, 15) };
+    let mut tx = house.app.store.write().await.unwrap();
+    carebell::store::holds::set(&mut tx, &stop).await.unwrap();
+    tx.commit().await.unwrap();
+    house.play_until(at(14, 30)).await;
+    assert_eq!(house.accepted(PHONE), [720]);
+    assert_eq!(house.story_of(id).await, [("unknown", "stays-unknown".to_owned())]);
+});
