@@ -4,10 +4,11 @@
 use super::app::App;
 use crate::care::UtcMs;
 use crate::care::hold::{Hold, Scope};
-use crate::care::ids::InstanceId;
+use crate::care::ids::{InstanceId, new_uuid};
 use crate::channel::Callback;
 use crate::config::{Engine, Mode};
 use crate::deliver::{Deliverer, DelivererDeps};
+use crate::home::Home;
 use crate::http::{Component, NotKept, Readiness, Sink};
 use crate::import::{Importer, Intake};
 use crate::inbound::Inbound;
@@ -16,7 +17,7 @@ use crate::schedule::{Scheduler, SchedulerDeps};
 use crate::store::alarms::AlarmKind;
 use crate::store::meta::{self, InstanceRow, fact};
 use crate::store::tasks::{self, TaskKind};
-use crate::store::{Result, alarms, attempts, database_clock_ms};
+use crate::store::{Result, alarms, attempts, database_clock_ms, homes};
 use crate::watch::Watch;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ const STUCK: Duration = Duration::from_secs(15);
 pub struct Daemon {
     app: App,
     instance: InstanceId,
+    home: Arc<Home>,
     scheduler: Scheduler,
     deliverer: Deliverer,
     inbound: Inbound,
@@ -79,7 +81,20 @@ impl Pulse {
 
 impl Daemon {
     /// Puts the parts together; the writer of outcomes runs on `writers`.
+    ///
+    /// It remembers nothing outside the database: a demo's goes with its folder.
     pub fn new(app: App, declared: Vec<crate::jobs::Declared>, writers: &TaskTracker) -> Self {
+        let id = new_uuid(app.clock.now(), &mut app.rng.fork());
+        Self::in_home(app, declared, writers, Arc::new(Home::without_file(id)))
+    }
+
+    /// The same, in a home that outlasts it.
+    pub fn in_home(
+        app: App,
+        declared: Vec<crate::jobs::Declared>,
+        writers: &TaskTracker,
+        home: Arc<Home>,
+    ) -> Self {
         let instance = InstanceId::new(app.clock.now(), &mut app.rng.fork());
         let scheduler = Scheduler::new(SchedulerDeps {
             store: app.store.clone(),
@@ -100,6 +115,8 @@ impl Daemon {
                 channels: Arc::clone(&app.channels),
                 rng: Arc::clone(&app.rng),
                 instance,
+                home: Arc::clone(&home),
+                host: super::app::host_name(),
                 lease_ms: i64::from(deliver.lease_seconds) * 1_000,
                 waits_ms: deliver.retry_seconds.iter().map(|s| i64::from(*s) * 1_000).collect(),
                 permits: deliver.permits as usize,
@@ -131,6 +148,7 @@ impl Daemon {
             intake,
             app,
             instance,
+            home,
             scheduler,
             deliverer,
             jobs,
@@ -165,6 +183,7 @@ impl Daemon {
     /// # Errors
     /// When the database fails.
     pub async fn recover(&self) -> Result<()> {
+        self.deliverer.look_back().await?;
         self.watch.begin().await?;
         let dead = match self.app.config.database.engine() {
             Engine::Sqlite => {
@@ -221,7 +240,10 @@ impl Daemon {
             let wait = match step {
                 Ok(true) => continue,
                 Ok(false) => self.until_next_alarm().await,
-                Err(fault) => pause_after(&fault),
+                Err(fault) => {
+                    self.deliverer.doubt();
+                    pause_after(&fault)
+                }
             };
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -325,7 +347,22 @@ impl Daemon {
             heartbeat_ms: database_now.0,
         };
         meta::beat(&mut tx, &row).await?;
-        tx.commit().await
+        let all_sends = homes::all_sends(&mut tx).await?;
+        tx.commit().await?;
+        // What a database in doubt says is not taken for more than was known.
+        self.remember((!self.deliverer.is_in_doubt()).then_some(all_sends)).await;
+        Ok(())
+    }
+
+    /// Makes what this home remembers outlast a power cut.
+    async fn remember(&self, all_sends: Option<i64>) {
+        let home = Arc::clone(&self.home);
+        let written = tokio::task::spawn_blocking(move || {
+            all_sends.map_or(Ok(()), |sends| home.heard(sends)).and_then(|()| home.sync())
+        });
+        if let Ok(Err(fault)) = written.await {
+            tracing::error!(%fault, "the state file cannot be written");
+        }
     }
 
     /// Stops claiming, waits for every outcome, and takes the instance off the list.
@@ -334,6 +371,7 @@ impl Daemon {
     /// When the database fails.
     pub async fn drain(&self) -> Result<()> {
         self.deliverer.drain().await;
+        self.remember(None).await;
         let mut tx = self.app.store.write().await?;
         let database_now = database_clock_ms(&mut tx).await?;
         meta::leave(&mut tx, self.instance, database_now.plus_ms(-SILENT_MS)).await?;

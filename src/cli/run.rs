@@ -2,14 +2,18 @@
 //! until a drain ends it. SIGHUP drains and starts again with the new configuration, programmes and texts, in
 //! the same process and under the same lock; a faulty one leaves the old in force.
 
-use super::app::{App, Sources, Stamp};
+use super::app::{App, Sources, Stamp, make_state_dir};
 use super::daemon::Daemon;
 use super::lock::DaemonLock;
 use super::{Context, Exit, Failure};
 use crate::care::hold::{Hold, Scope};
+use crate::care::ids::new_uuid;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Engine, Loaded, Problem};
+use crate::home::Home;
 use crate::http::{self, Limits, Parts};
 use crate::jobs::Declared;
+use crate::security::SharedRng;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
@@ -36,14 +40,31 @@ pub(super) fn run(_args: &Args, context: &Context) -> Result<(), Failure> {
             Engine::Sqlite => Some(DaemonLock::take(&loaded.config.state_dir)?),
             Engine::Postgres => None,
         };
+        let home = Arc::new(take_home(&loaded.config.state_dir)?);
         let mut signals = Signals::new()?;
         let mut ready = Installation::open(&loaded).await?;
         let house = &loaded.config.state_dir;
-        while let End::Reload(next) = serve(ready, &metrics, &mut signals, context, house).await? {
+        loop {
+            let end = serve(ready, &home, &metrics, &mut signals, context, house).await?;
+            let End::Reload(next) = end else { break };
             ready = *next;
         }
         tracing::info!("carebell has stopped");
         Ok(())
+    })
+}
+
+/// This instance's place in the state folder, for all its lives.
+fn take_home(folder: &std::path::Path) -> Result<Home, Failure> {
+    make_state_dir(folder)?;
+    let fresh = new_uuid(SystemClock.now(), &mut SharedRng::from_os().fork());
+    Home::take(folder, fresh).map_err(|fault| {
+        Failure::new(
+            Exit::BadConfiguration,
+            fault.to_string(),
+            "may this user write there? A damaged file is moved away by hand: what went out before must then be \
+             looked up at the providers",
+        )
     })
 }
 
@@ -101,6 +122,7 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 /// One life of the daemon, from READY to the end of its drain.
 async fn serve(
     installation: Installation,
+    home: &Arc<Home>,
     metrics: &PrometheusHandle,
     signals: &mut Signals,
     context: &Context,
@@ -112,7 +134,7 @@ async fn serve(
     }
     let (writers, tracker) = (TaskTracker::new(), TaskTracker::new());
     let shutdown = CancellationToken::new();
-    let daemon = Daemon::new(app, declared, &writers);
+    let daemon = Daemon::in_home(app, declared, &writers, Arc::clone(home));
     if let Some(stop) = signals.stop.take() {
         daemon.deliverer().stop_sending(stop);
     }

@@ -2,6 +2,7 @@
 
 use super::compose::{Composition, Hop, record};
 use super::effects::Effects;
+use super::restored::take_for_gone;
 use super::send::{DelivererDeps, Intent, Take};
 use crate::care::contact::KnownContact;
 use crate::care::hold::Hold;
@@ -17,6 +18,7 @@ use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::grouping::{lane, sender_of};
 use crate::policy::held_back::{Held, falls_back, held_back};
 use crate::policy::send::{Due, Review, SlotStanding, Verdict, may_send, stop};
+use crate::policy::went_back::may_have_gone;
 use crate::security::Place;
 use crate::store::activities::ActivityRow;
 use crate::store::alarms::{Alarm, AlarmKind};
@@ -27,7 +29,8 @@ use crate::store::standing::Standing;
 use crate::store::story::Turn;
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{
-    Result, Tx, alarms, attempts, database_clock_ms, holds, messages, patients, reminders, standing,
+    Result, Tx, alarms, attempts, database_clock_ms, holds, homes, messages, patients, reminders,
+    standing,
 };
 use crate::timing::{ActivityContext, activity_slot};
 use rand::rngs::StdRng;
@@ -45,6 +48,10 @@ pub(super) struct Claimed {
     pub(super) alarms: usize,
     /// What is to be sent now.
     pub(super) intents: Vec<Intent>,
+    /// Sends of this home with these, by the database.
+    pub(super) sends: i64,
+    /// The database counts fewer sends than this home remembers: nothing was claimed.
+    pub(super) regressed: bool,
 }
 
 /// Claims up to `limit` messages of a lane and commits their intents.
@@ -61,8 +68,7 @@ pub(super) async fn claim_lane(
         Take::Held(classes) => alarms::held_due(&mut tx, lane_name, classes, now, limit).await?,
     };
     let claimed = claim_due(deps, &mut tx, lane_name, now, due).await?;
-    tx.commit().await?;
-    Ok(claimed)
+    commit(deps, tx, claimed, now).await
 }
 
 /// Claims one message alone: after its set failed (P9).
@@ -74,6 +80,25 @@ pub(super) async fn claim_one(
     let now = deps.clock.now();
     let mut tx = deps.store.write().await?;
     let claimed = claim_due(deps, &mut tx, lane_name, now, vec![alarm]).await?;
+    commit(deps, tx, claimed, now).await
+}
+
+/// Commits a claim together with the count of its sends.
+async fn commit(
+    deps: &DelivererDeps,
+    mut tx: Tx,
+    mut claimed: Claimed,
+    now: UtcMs,
+) -> Result<Claimed> {
+    let memory = deps.home.memory();
+    let more = i64::try_from(claimed.intents.len()).unwrap_or(i64::MAX);
+    if more > 0 {
+        claimed.sends = homes::rise(&mut tx, memory.home, more, now).await?;
+        if claimed.sends < memory.sends.saturating_add(more) {
+            // It went back under our feet, behind a connection that was lost and found.
+            return Ok(Claimed { regressed: true, ..Claimed::default() });
+        }
+    }
     tx.commit().await?;
     Ok(claimed)
 }
@@ -120,7 +145,7 @@ async fn claim_due(
         intents.extend(step.decide(message));
     }
     effects.write(tx, &mut rng, now).await?;
-    Ok(Claimed { alarms: taken, intents })
+    Ok(Claimed { alarms: taken, intents, ..Claimed::default() })
 }
 
 /// Everything read anew in the claim's transaction.
@@ -130,6 +155,10 @@ struct Facts {
     newest: BTreeMap<(PatientId, String), UtcMs>,
     unknown: BTreeMap<MessageId, usize>,
     database_now: UtcMs,
+    /// The end of the gap in which messages went out that this database has no record of.
+    gap_until: Option<UtcMs>,
+    /// Messages with an attempt that ended after that gap.
+    since_gap: BTreeSet<MessageId>,
     configured: Vec<ChannelKind>,
     /// Those of the configured that are not paused.
     open: Vec<ChannelKind>,
@@ -157,11 +186,16 @@ impl Facts {
             }
         }
         let retried: Vec<MessageId> = mine.iter().filter(|m| m.tries > 0).map(|m| m.id).collect();
+        let gap_until = homes::gap_until(tx).await?;
+        let mut since_gap = BTreeSet::new();
         let mut unknown: BTreeMap<MessageId, usize> = BTreeMap::new();
         if !retried.is_empty() {
             for attempt in attempts::of_messages(tx, &retried).await? {
                 if attempt.state == AttemptState::Unknown {
                     *unknown.entry(attempt.message).or_default() += 1;
+                }
+                if gap_until.is_some_and(|until| attempt.ended_at > Some(until)) {
+                    since_gap.insert(attempt.message);
                 }
             }
         }
@@ -180,6 +214,8 @@ impl Facts {
         Ok(Self {
             open,
             holds,
+            gap_until,
+            since_gap,
             standings,
             reminders: by_message,
             newest,
@@ -370,6 +406,11 @@ impl Step<'_> {
             let more = choose(&Choice { tried: &without, ..choice }).is_ok();
             let hop = if more && falls_back(message.class) { Hop::MoreToCome } else { Hop::Last };
             match self.intend(&message, standing, programme, zone, held, contact, &channel, hop) {
+                Ok(_) if self.may_have_gone(&message) => {
+                    let reminders = held.iter().map(|(reminder, _)| reminder.id);
+                    take_for_gone(self.effects, message, reminders, self.now);
+                    return None;
+                }
                 Ok(intent) => {
                     self.leave(message, held);
                     return Some(intent);
@@ -382,6 +423,11 @@ impl Step<'_> {
                 }
             }
         }
+    }
+
+    fn may_have_gone(&self, message: &MessageRow) -> bool {
+        may_have_gone(message.class, message.minute, self.facts.gap_until)
+            && !self.facts.since_gap.contains(&message.id)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what an intent is made of")]

@@ -14,7 +14,9 @@ mod holds;
 mod lost;
 mod pace;
 mod record;
+mod restored;
 mod send;
 mod settle;
 
+pub use restored::ask_provider;
 pub use send::{Deliverer, DelivererDeps, Sent};

@@ -9,6 +9,7 @@ use crate::care::time::DAY_MS;
 use crate::care::{Class, Reason, UtcMs, ZoneRules};
 use crate::channel::{Channel, Channels, Outbound, Outcome};
 use crate::clock::Clock;
+use crate::home::{Home, HomeError};
 use crate::message::{Catalogue, Programmes};
 use crate::policy::grouping::sender_of;
 use crate::policy::held_back::held_back;
@@ -20,7 +21,7 @@ use futures::FutureExt;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -31,6 +32,8 @@ use uuid::Uuid;
 const GROUP: usize = 256;
 /// A step that broke so often in a row is taken away from a message (P9).
 const TRIES: i64 = 3;
+/// The database is to be compared with what this home remembers before anything is claimed.
+const NEVER: u64 = u64::MAX;
 
 /// What delivering needs.
 #[derive(Clone)]
@@ -51,6 +54,10 @@ pub struct DelivererDeps {
     pub rng: Arc<SharedRng>,
     /// This daemon.
     pub instance: InstanceId,
+    /// What it remembers outside the database.
+    pub home: Arc<Home>,
+    /// The machine it runs on.
+    pub host: String,
     /// How long an intent is held, on the database's clock, in milliseconds.
     pub lease_ms: i64,
     /// Waits between tries, in milliseconds.
@@ -133,6 +140,8 @@ pub(super) struct Shared {
     outcomes: mpsc::Sender<Ended>,
     in_flight: AtomicUsize,
     stopped: AtomicBool,
+    /// The count of connections when the database was last compared with what this home remembers.
+    compared: AtomicU64,
     stopped_at: Mutex<BTreeMap<PatientId, Instant>>,
     recorded: Notify,
 }
@@ -157,6 +166,7 @@ impl Deliverer {
             outcomes,
             in_flight: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
+            compared: AtomicU64::new(NEVER),
             stopped_at: Mutex::new(BTreeMap::new()),
             recorded: Notify::new(),
             holds: Holds::default(),
@@ -178,6 +188,9 @@ impl Deliverer {
     pub async fn tick(&self) -> Result<Sent> {
         let shared = &self.shared;
         let now = shared.deps.clock.now();
+        if shared.compared.load(Ordering::SeqCst) != shared.deps.store.connected() {
+            self.look_back().await?;
+        }
         let in_force = self.look_at_holds().await?;
         let mut tx = shared.deps.store.read().await?;
         let lanes = alarms::lanes(&mut tx).await?;
@@ -204,12 +217,27 @@ impl Deliverer {
             sent.alarms += claimed.alarms;
             sent.intents += claimed.intents.len();
             // The lease runs on the database's clock; this one, which counts suspend, is only ever shorter.
-            let lease_ends = Instant::now() + Duration::from_millis(millis(shared.deps.lease_ms));
+            let lease_ends = match self.remember(&claimed, now) {
+                Ok(()) => Instant::now() + Duration::from_millis(millis(shared.deps.lease_ms)),
+                Err(fault) => {
+                    tracing::error!(%fault, "the state file cannot be written: nothing is sent");
+                    claimed_from
+                }
+            };
             for (intent, permit) in claimed.intents.into_iter().zip(permits) {
                 self.hand_over(intent, permit, Window { claimed_from, lease_ends });
             }
         }
         Ok(sent)
+    }
+
+    /// Before the first byte: a database that is put back later must not make this home forget these sends.
+    fn remember(&self, claimed: &Claimed, now: UtcMs) -> std::result::Result<(), HomeError> {
+        let more = i64::try_from(claimed.intents.len()).unwrap_or(i64::MAX);
+        if more == 0 {
+            return Ok(());
+        }
+        self.deps().home.sent(claimed.sends, more, now)
     }
 
     fn permits(&self) -> Vec<OwnedSemaphorePermit> {
@@ -227,7 +255,12 @@ impl Deliverer {
     ) -> Result<Claimed> {
         let deps = &self.shared.deps;
         match AssertUnwindSafe(claim_lane(deps, lane, take, limit)).catch_unwind().await {
-            Ok(Ok(claimed)) => Ok(claimed),
+            Ok(Ok(claimed)) => {
+                if claimed.regressed {
+                    self.doubt();
+                }
+                Ok(claimed)
+            }
             Ok(Err(StoreError::Driver(fault))) => Err(StoreError::Driver(fault)),
             Ok(Err(_)) | Err(_) => self.claim_one_by_one(lane, take, limit, now).await,
         }
@@ -255,6 +288,7 @@ impl Deliverer {
             match AssertUnwindSafe(claim_one(deps, lane, alarm)).catch_unwind().await {
                 Ok(Ok(one)) => {
                     all.alarms += one.alarms;
+                    all.sends = all.sends.max(one.sends);
                     all.intents.extend(one.intents);
                 }
                 Ok(Err(StoreError::Driver(fault))) => return Err(StoreError::Driver(fault)),
@@ -303,6 +337,16 @@ impl Deliverer {
         });
     }
 
+    /// The database may not be the one it was: it is compared with what this home remembers before the next claim.
+    pub fn doubt(&self) {
+        self.shared.compared.store(NEVER, Ordering::SeqCst);
+    }
+
+    /// Whether the database is still to be compared with what this home remembers, or went back.
+    pub fn is_in_doubt(&self) -> bool {
+        self.shared.compared.load(Ordering::SeqCst) == NEVER
+    }
+
     /// Sends that have no committed outcome yet.
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight.load(Ordering::SeqCst)
@@ -334,6 +378,10 @@ impl Deliverer {
 }
 
 impl Shared {
+    pub(super) fn compared(&self, connected: u64) {
+        self.compared.store(connected, Ordering::SeqCst);
+    }
+
     /// Just before the first byte: holds, the lease and the STOP once more; then the channel, once.
     async fn carry_out(&self, intent: &Intent, window: Window) -> Outcome {
         let timeout =

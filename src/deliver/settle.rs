@@ -9,7 +9,7 @@ use super::send::{Deliverer, DelivererDeps};
 use crate::care::ids::{AttemptId, TaskId};
 use crate::care::time::{HOUR_MS, MINUTE_MS};
 use crate::care::{AttemptState, MessageState, Reason, ReceiptHabit, ReminderState, UtcMs};
-use crate::channel::{Action, Found, LookUp, Outbound};
+use crate::channel::{Action, Channels, Found, LookUp, Outbound};
 use crate::policy::grouping::{lane, sender_of};
 use crate::policy::outcome::{Next, Settlement, after_silence, look_at, settle, settle_at};
 use crate::policy::silence::{Line, Silence, silence};
@@ -18,7 +18,8 @@ use crate::store::alarms::AlarmKind;
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{
-    Result, StoreError, Tx, alarms, attempts, database_clock_ms, listening, messages, patients,
+    Result, Store, StoreError, Tx, alarms, attempts, database_clock_ms, homes, listening, messages,
+    patients,
 };
 
 /// Attempts of one round.
@@ -67,7 +68,8 @@ async fn questions(
 ) -> Result<Vec<(alarms::Due, Option<Question>)>> {
     let mut questions = Vec::with_capacity(due.len());
     for alarm in due {
-        let question = match question(deps, tx, AttemptId(alarm.id)).await {
+        let asked = question(&deps.store, &deps.channels, tx, AttemptId(alarm.id)).await;
+        let question = match asked {
             Ok(question) => question,
             Err(StoreError::Driver(fault)) => return Err(StoreError::Driver(fault)),
             Err(fault) => {
@@ -80,11 +82,17 @@ async fn questions(
     Ok(questions)
 }
 
-async fn question(deps: &DelivererDeps, tx: &mut Tx, id: AttemptId) -> Result<Option<Question>> {
+/// What to ask the provider of an attempt whose outcome is open.
+pub(super) async fn question(
+    store: &Store,
+    channels: &Channels,
+    tx: &mut Tx,
+    id: AttemptId,
+) -> Result<Option<Question>> {
     let row = attempts::read(tx, &[id]).await?.pop();
     let Some(row) = row.filter(|row| row.state == AttemptState::Unknown) else { return Ok(None) };
-    let Some(channel) = deps.channels.by_name(&row.channel).cloned() else { return Ok(None) };
-    let owner = patients::load(tx, deps.store.keys(), &[row.patient]).await?.pop();
+    let Some(channel) = channels.by_name(&row.channel).cloned() else { return Ok(None) };
+    let owner = patients::load(tx, store.keys(), &[row.patient]).await?.pop();
     let Some(owner) = owner else { return Ok(None) };
     let place = Place { table: "attempts", column: "content", row: row.id.0.as_bytes() };
     let clear = owner.key.open(place, &row.content)?;
@@ -189,6 +197,9 @@ async fn listen(
     now: UtcMs,
 ) -> Result<Silence> {
     let channel = deps.channels.by_name(&row.channel);
+    // Its receipts may have come to a database that has forgotten them.
+    let gap = homes::gap_until(tx).await?.filter(|until| row.intent_at <= *until);
+    let channel = channel.filter(|_| gap.is_none());
     let habit = channel.map_or(ReceiptHabit::Other, |channel| channel.receipt_habit());
     let mut line = Line {
         habit,

@@ -37,6 +37,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0005_watch.sql"),
         include_str!("../../migrations/postgres/0005_watch.sql"),
     ),
+    (
+        7,
+        "restored",
+        include_str!("../../migrations/sqlite/0007_restored.sql"),
+        include_str!("../../migrations/postgres/0007_restored.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

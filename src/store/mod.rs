@@ -9,6 +9,7 @@ pub mod attempts;
 pub(crate) mod dialect;
 pub mod doctor;
 pub mod holds;
+pub mod homes;
 pub mod inbound;
 pub mod intake;
 pub mod jobs;
@@ -34,6 +35,8 @@ use crate::care::UtcMs;
 use crate::security::{DoesNotOpen, Keyring};
 use dialect::{on, sql, statements};
 use sqlx::{Postgres, Sqlite};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Something failed in the database.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +78,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub struct Store {
     pub(crate) pools: Pools,
     keys: Keyring,
+    /// How many connections to the server were made.
+    connected: Arc<AtomicU64>,
 }
 
 /// The pools of an engine.
@@ -115,8 +120,13 @@ statements! {
 }
 
 impl Store {
-    pub(crate) const fn new(pools: Pools, keys: Keyring) -> Self {
-        Self { pools, keys }
+    pub(crate) const fn new(pools: Pools, keys: Keyring, connected: Arc<AtomicU64>) -> Self {
+        Self { pools, keys, connected }
+    }
+
+    /// How many connections to a server were made so far: behind a new one may be another state of the database.
+    pub fn connected(&self) -> u64 {
+        self.connected.load(Ordering::SeqCst)
     }
 
     /// The keys that seal this database's columns.
@@ -191,6 +201,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         attempts::STATEMENTS,
         doctor::STATEMENTS,
         holds::STATEMENTS,
+        homes::STATEMENTS,
         inbound::STATEMENTS,
         intake::STATEMENTS,
         jobs::STATEMENTS,

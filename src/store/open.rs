@@ -5,6 +5,8 @@ use crate::security::Keyring;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Which engine a store has.
@@ -66,7 +68,8 @@ pub async fn connect_sqlite(file: &Path, keys: Keyring) -> std::result::Result<S
         .max_connections(READERS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options.pragma("query_only", "1"));
-    Ok(Store::new(Pools::Sqlite { writer, readers }, keys))
+    // A file that is open stays the file it was.
+    Ok(Store::new(Pools::Sqlite { writer, readers }, keys, Arc::default()))
 }
 
 /// Connects to PostgreSQL. The options are those that the TLS policy let through
@@ -85,13 +88,19 @@ pub async fn connect_postgres(
             ("idle_in_transaction_session_timeout", "30000"),
             ("synchronous_commit", "on"),
         ]);
+    let connected = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&connected);
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(move |_, _| {
+            count.fetch_add(1, Ordering::SeqCst);
+            Box::pin(std::future::ready(Ok(())))
+        })
         .connect_with(connect)
         .await
         .map_err(OpenError::Connect)?;
-    Ok(Store::new(Pools::Postgres(pool), keys))
+    Ok(Store::new(Pools::Postgres(pool), keys, connected))
 }
 
 impl Store {

@@ -6,6 +6,7 @@ mod holds;
 mod privacy;
 mod providers;
 mod receipts;
+mod restored;
 mod silence;
 mod simulation;
 mod unknown;
