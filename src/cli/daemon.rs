@@ -103,6 +103,7 @@ impl Daemon {
             programmes: Arc::clone(&app.programmes),
             senders: app.channels.iter().map(|c| (c.kind(), c.name().to_owned())).collect(),
             rng: Arc::clone(&app.rng),
+            home: Arc::clone(&home),
         });
         let deliver = &app.config.deliver;
         let deliverer = Deliverer::start(

@@ -13,6 +13,7 @@ use crate::care::{
     AttemptState, ChannelKind, Class, MessageState, Reason, ReminderState, UtcMs, Zone,
 };
 use crate::channel::Channel;
+use crate::home;
 use crate::message::{NotRenderable, Repeat as Saying};
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::grouping::{lane, sender_of};
@@ -67,6 +68,8 @@ pub(super) async fn claim_lane(
         Take::Due => alarms::due(&mut tx, AlarmKind::Message, lane_name, now, limit).await?,
         Take::Held(classes) => alarms::held_due(&mut tx, lane_name, classes, now, limit).await?,
     };
+    let ids: Vec<Uuid> = due.iter().map(|alarm| alarm.id).collect();
+    let _in_hand = (!ids.is_empty()).then(|| deps.home.in_hand(home::Step::Claim, &ids));
     let claimed = claim_due(deps, &mut tx, lane_name, now, due).await?;
     commit(deps, tx, claimed, now).await
 }
@@ -79,6 +82,7 @@ pub(super) async fn claim_one(
 ) -> Result<Claimed> {
     let now = deps.clock.now();
     let mut tx = deps.store.write().await?;
+    let _in_hand = deps.home.in_hand(home::Step::Claim, &[alarm.id]);
     let claimed = claim_due(deps, &mut tx, lane_name, now, vec![alarm]).await?;
     commit(deps, tx, claimed, now).await
 }

@@ -9,12 +9,12 @@ use crate::care::time::DAY_MS;
 use crate::care::{Class, Reason, UtcMs, ZoneRules};
 use crate::channel::{Channel, Channels, Outbound, Outcome};
 use crate::clock::Clock;
-use crate::home::{Home, HomeError};
+use crate::home::{Home, HomeError, Step, Suspect};
 use crate::message::{Catalogue, Programmes};
 use crate::policy::grouping::sender_of;
 use crate::policy::held_back::held_back;
 use crate::security::SharedRng;
-use crate::store::alarms::{Alarm, AlarmKind};
+use crate::store::alarms::AlarmKind;
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{Result, Store, StoreError, Tx, alarms, holds, messages, reminders, tasks};
 use futures::FutureExt;
@@ -31,7 +31,7 @@ use uuid::Uuid;
 /// Outcomes of one commit.
 const GROUP: usize = 256;
 /// A step that broke so often in a row is taken away from a message (P9).
-const TRIES: i64 = 3;
+pub(super) const TRIES: i64 = 3;
 /// The database is to be compared with what this home remembers before anything is claimed.
 const NEVER: u64 = u64::MAX;
 
@@ -192,10 +192,13 @@ impl Deliverer {
             self.look_back().await?;
         }
         let in_force = self.look_at_holds().await?;
+        let mut sent = Sent::default();
+        if !self.claim_suspects(now, &mut sent).await? {
+            return Ok(sent);
+        }
         let mut tx = shared.deps.store.read().await?;
         let lanes = alarms::lanes(&mut tx).await?;
         drop(tx);
-        let mut sent = Sent::default();
         for lane in lanes.into_iter().filter(|lane| UtcMs(lane.wake_at_ms) <= now) {
             if shared.stopped.load(Ordering::SeqCst) {
                 break;
@@ -205,7 +208,7 @@ impl Deliverer {
                 sent.alarms += self.sweep(&lane.lane, held, now).await?.alarms;
                 continue;
             }
-            let mut permits = self.permits();
+            let mut permits = self.permits(Self::BATCH);
             let tokens = shared.pace.take(&sender, permits.len(), Instant::now(), now);
             permits.truncate(tokens);
             if permits.is_empty() {
@@ -214,21 +217,64 @@ impl Deliverer {
             let claimed_from = Instant::now();
             let claimed = self.claim(&lane.lane, Take::Due, permits.len(), now).await?;
             shared.pace.give_back(&sender, tokens.saturating_sub(claimed.intents.len()));
-            sent.alarms += claimed.alarms;
-            sent.intents += claimed.intents.len();
-            // The lease runs on the database's clock; this one, which counts suspend, is only ever shorter.
-            let lease_ends = match self.remember(&claimed, now) {
-                Ok(()) => Instant::now() + Duration::from_millis(millis(shared.deps.lease_ms)),
-                Err(fault) => {
-                    tracing::error!(%fault, "the state file cannot be written: nothing is sent");
-                    claimed_from
-                }
-            };
-            for (intent, permit) in claimed.intents.into_iter().zip(permits) {
-                self.hand_over(intent, permit, Window { claimed_from, lease_ends });
-            }
+            self.send_off(claimed, permits, claimed_from, now, &mut sent);
         }
         Ok(sent)
+    }
+
+    /// Hands a claim's intents to their channels.
+    fn send_off(
+        &self,
+        claimed: Claimed,
+        permits: Vec<OwnedSemaphorePermit>,
+        claimed_from: Instant,
+        now: UtcMs,
+        sent: &mut Sent,
+    ) {
+        sent.alarms += claimed.alarms;
+        sent.intents += claimed.intents.len();
+        // The lease runs on the database's clock; this one, which counts suspend, is only ever shorter.
+        let lease_ends = match self.remember(&claimed, now) {
+            Ok(()) => Instant::now() + Duration::from_millis(millis(self.deps().lease_ms)),
+            Err(fault) => {
+                tracing::error!(%fault, "the state file cannot be written: nothing is sent");
+                claimed_from
+            }
+        };
+        for (intent, permit) in claimed.intents.into_iter().zip(permits) {
+            self.hand_over(intent, permit, Window { claimed_from, lease_ends });
+        }
+    }
+
+    /// Messages that were in hand when an earlier life of this instance died: each alone, before anything else.
+    /// False when the pace lets none go on yet.
+    async fn claim_suspects(&self, now: UtcMs, sent: &mut Sent) -> Result<bool> {
+        let (shared, home) = (&self.shared, &self.deps().home);
+        for Suspect { id, times } in home.suspects(Step::Claim) {
+            if i64::from(times) >= TRIES {
+                let mut tx = shared.deps.store.write().await?;
+                self.park_message(&mut tx, MessageId(id), now).await?;
+                tx.commit().await?;
+                sent.alarms += 1;
+            } else {
+                let mut tx = shared.deps.store.read().await?;
+                let alarms = alarms::of(&mut tx, AlarmKind::Message, id).await?;
+                drop(tx);
+                if let Some(alarm) = alarms.into_iter().find(|alarm| alarm.wake_at_ms <= now.0) {
+                    let (permits, sender) = (self.permits(1), sender_of(&alarm.lane));
+                    if shared.pace.take(sender, permits.len(), Instant::now(), now) == 0 {
+                        return Ok(false);
+                    }
+                    let claimed_from = Instant::now();
+                    let due = alarms::Due { wake_at_ms: alarm.wake_at_ms, id };
+                    let claimed = self.claim_alone(&alarm.lane, due, now).await?;
+                    shared.pace.give_back(sender, 1_usize.saturating_sub(claimed.intents.len()));
+                    self.send_off(claimed, permits, claimed_from, now, sent);
+                }
+            }
+            home.clear(Step::Claim, id);
+        }
+        Ok(true)
     }
 
     /// Before the first byte: a database that is put back later must not make this home forget these sends.
@@ -240,9 +286,9 @@ impl Deliverer {
         self.deps().home.sent(claimed.sends, more, now)
     }
 
-    fn permits(&self) -> Vec<OwnedSemaphorePermit> {
+    fn permits(&self, wanted: usize) -> Vec<OwnedSemaphorePermit> {
         std::iter::from_fn(|| Arc::clone(&self.shared.permits).try_acquire_owned().ok())
-            .take(Self::BATCH)
+            .take(wanted)
             .collect()
     }
 
@@ -285,37 +331,47 @@ impl Deliverer {
         drop(tx);
         let mut all = Claimed::default();
         for alarm in due {
-            match AssertUnwindSafe(claim_one(deps, lane, alarm)).catch_unwind().await {
-                Ok(Ok(one)) => {
-                    all.alarms += one.alarms;
-                    all.sends = all.sends.max(one.sends);
-                    all.intents.extend(one.intents);
-                }
-                Ok(Err(StoreError::Driver(fault))) => return Err(StoreError::Driver(fault)),
-                Ok(Err(_)) | Err(_) => {
-                    all.alarms += 1;
-                    self.step_failed(lane, alarm, now).await?;
-                }
-            }
+            let one = self.claim_alone(lane, alarm, now).await?;
+            all.alarms += one.alarms;
+            all.sends = all.sends.max(one.sends);
+            all.intents.extend(one.intents);
         }
         Ok(all)
     }
 
-    async fn step_failed(&self, lane: &str, alarm: alarms::Due, now: UtcMs) -> Result<()> {
+    async fn claim_alone(&self, lane: &str, alarm: alarms::Due, now: UtcMs) -> Result<Claimed> {
+        let step = claim_one(self.deps(), lane, alarm);
+        match AssertUnwindSafe(step).catch_unwind().await {
+            Ok(Ok(one)) => {
+                if one.regressed {
+                    self.doubt();
+                }
+                Ok(one)
+            }
+            Ok(Err(StoreError::Driver(fault))) => Err(StoreError::Driver(fault)),
+            Ok(Err(_)) | Err(_) => {
+                self.step_failed(MessageId(alarm.id), now).await?;
+                Ok(Claimed { alarms: 1, ..Claimed::default() })
+            }
+        }
+    }
+
+    async fn step_failed(&self, id: MessageId, now: UtcMs) -> Result<()> {
         let deps = &self.shared.deps;
-        let id = MessageId(alarm.id);
-        let mut rng = deps.rng.fork();
         let mut tx = deps.store.write().await?;
         let failures = messages::step_failed(&mut tx, id).await?;
         tracing::warn!(message_id = %id, failures, "claiming a message broke");
         metrics::counter!("carebell_steps_broken_total", "step" => "claim").increment(1);
         if failures >= TRIES {
-            let old = Alarm::new(AlarmKind::Message, lane, UtcMs(alarm.wake_at_ms), alarm.id);
-            alarms::drop_all(&mut tx, &[old]).await?;
-            park(&mut tx, &[id], &mut rng, now).await?;
-            tracing::error!(message_id = %id, "a message is parked: see the open task");
+            self.park_message(&mut tx, id, now).await?;
         }
         tx.commit().await
+    }
+
+    async fn park_message(&self, tx: &mut Tx, id: MessageId, now: UtcMs) -> Result<()> {
+        alarms::drop_of(tx, AlarmKind::Message, id.0).await?;
+        tracing::error!(message_id = %id, "a message is parked: see the open task");
+        park(tx, &[id], &mut self.deps().rng.fork(), now).await
     }
 
     fn hand_over(&self, intent: Intent, permit: OwnedSemaphorePermit, window: Window) {

@@ -5,11 +5,12 @@ use super::effects::{Effects, settle_alarm};
 use super::evidence::{self, Evidence};
 use super::lost::give_up;
 use super::record::{FailedAttempt, follow_up, reminders_by_message};
-use super::send::{Deliverer, DelivererDeps};
+use super::send::{Deliverer, DelivererDeps, TRIES};
 use crate::care::ids::{AttemptId, TaskId};
 use crate::care::time::{HOUR_MS, MINUTE_MS};
 use crate::care::{AttemptState, MessageState, Reason, ReceiptHabit, ReminderState, UtcMs};
 use crate::channel::{Action, Channels, Found, LookUp, Outbound};
+use crate::home::{Step, Suspect};
 use crate::policy::grouping::{lane, sender_of};
 use crate::policy::outcome::{Next, Settlement, after_silence, look_at, settle, settle_at};
 use crate::policy::silence::{Line, Silence, silence};
@@ -33,11 +34,15 @@ impl Deliverer {
     pub async fn settle(&self) -> Result<usize> {
         let deps = self.deps();
         let now = deps.clock.now();
+        self.park_suspects().await?;
         let mut tx = deps.store.read().await?;
         let due = alarms::due_unlocked(&mut tx, AlarmKind::Settle, "", now, BATCH).await?;
+        let ids: Vec<_> = due.iter().map(|alarm| alarm.id).collect();
+        let reading = (!ids.is_empty()).then(|| deps.home.in_hand(Step::Settle, &ids));
         let questions = questions(deps, &mut tx, &due).await?;
-        drop(tx);
+        drop((tx, reading));
         for (alarm, question) in &questions {
+            let _in_hand = deps.home.in_hand(Step::Settle, &[alarm.id]);
             // The provider is asked outside any transaction.
             let found = match question {
                 Some((channel, look_up)) => channel.look_up(look_up).await,
@@ -50,12 +55,29 @@ impl Deliverer {
                     let old = settle_alarm(alarm.id, UtcMs(alarm.wake_at_ms));
                     alarms::drop_all(&mut tx, &[old]).await?;
                     tx.commit().await?;
-                    give_up(deps, AttemptId(alarm.id), &fault).await?;
+                    give_up(deps, AttemptId(alarm.id), &fault.to_string()).await?;
                 }
                 Ok(()) => {}
             }
+            deps.home.clear(Step::Settle, alarm.id);
         }
         Ok(questions.len())
+    }
+
+    /// Attempts whose settling brought the process down again and again.
+    async fn park_suspects(&self) -> Result<()> {
+        let deps = self.deps();
+        for Suspect { id, times } in deps.home.suspects(Step::Settle) {
+            if i64::from(times) < TRIES {
+                continue;
+            }
+            let mut tx = deps.store.write().await?;
+            alarms::drop_of(&mut tx, AlarmKind::Settle, id).await?;
+            tx.commit().await?;
+            give_up(deps, AttemptId(id), "it brought the daemon down").await?;
+            deps.home.clear(Step::Settle, id);
+        }
+        Ok(())
     }
 }
 

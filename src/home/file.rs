@@ -1,17 +1,22 @@
 //! The state file: places of fixed size, each one line of JSON. A place is written by one call of the system, so a
 //! process that dies leaves it as it was or as it is meant.
 
-use super::Memory;
+use super::{Memory, Step, Suspects};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use uuid::Uuid;
 
 /// Instances that may share a state folder.
 const INSTANCES: u32 = 64;
 /// The size of a place in bytes.
 const PLACE: usize = 16 * 1024;
+/// The place of rows that were in hand when the process died; those in hand lie between it and the memory.
+const SUSPECTS: usize = 5;
+/// Ids that fit into a place, with their quotes and commas.
+const IDS: usize = PLACE / 40;
 
 /// The state file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +84,34 @@ impl StateFile {
 
     pub(super) fn sync(&self) -> Result<(), HomeError> {
         self.file.sync_data().map_err(|fault| self.told(fault))
+    }
+
+    pub(super) fn write_ids(&self, place: usize, ids: &[Uuid]) -> Result<(), HomeError> {
+        self.write(place, &ids.iter().take(IDS).collect::<Vec<_>>())
+    }
+
+    /// Ids that a process left in these places when it died.
+    pub(super) fn take_ids(
+        &self,
+        places: &[(Step, usize)],
+    ) -> Result<Vec<(Step, Vec<Uuid>)>, HomeError> {
+        let mut left = Vec::new();
+        for (step, place) in places {
+            let ids: Vec<Uuid> = self.read(*place)?.unwrap_or_default();
+            if !ids.is_empty() {
+                left.push((*step, ids));
+            }
+        }
+        Ok(left)
+    }
+
+    /// More suspects than fit are not of one crash, and a crash alone will tell them again.
+    pub(super) fn write_suspects(&self, suspects: &Suspects) -> Result<(), HomeError> {
+        self.write(SUSPECTS, suspects)
+    }
+
+    pub(super) fn read_suspects(&self) -> Result<Suspects, HomeError> {
+        Ok(self.read(SUSPECTS)?.unwrap_or_default())
     }
 
     fn write(&self, place: usize, value: &impl Serialize) -> Result<(), HomeError> {

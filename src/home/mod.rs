@@ -1,16 +1,20 @@
-//! What an instance remembers outside the database: which database it worked on, and how many sends it has made.
-//! A database that was put back to an earlier state is known by it (design.md section 7).
+//! What an instance remembers outside the database: which database it worked on, how many sends it has made, and
+//! which rows it has in hand. A database that was put back to an earlier state is known by it (design.md section 7),
+//! and a row that takes the process with it (P9).
 //!
 //! What lives here: the state file, its lock, its layout. What may not: what follows from a difference (it is
 //! `policy::went_back`). The daemon takes a home at its start; the deliverer writes to it before a first byte.
 
 mod file;
+mod hand;
 
 pub use file::HomeError;
+pub use hand::{InHand, Step, Suspect};
 
 use crate::care::UtcMs;
 use file::StateFile;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
@@ -54,10 +58,14 @@ impl Memory {
     }
 }
 
+/// Rows that were in hand when the process died, and how often in a row.
+type Suspects = BTreeMap<Step, BTreeMap<Uuid, u32>>;
+
 /// The place of one instance in a state folder. Its file is locked for as long as this lives.
 #[derive(Debug)]
 pub struct Home {
     memory: Mutex<Memory>,
+    suspects: Mutex<Suspects>,
     file: Option<StateFile>,
 }
 
@@ -74,16 +82,31 @@ impl Home {
             file.write_memory(&memory)?;
             file.sync()?;
         }
-        Ok(Self { memory: Mutex::new(memory), file: Some(file) })
+        let in_hand = file.take_ids(&Step::ALL.map(|step| (step, step.place())))?;
+        let earlier = file.read_suspects()?;
+        let mut suspects = earlier.clone();
+        if !in_hand.is_empty() {
+            suspects = hand::count(&earlier, in_hand);
+            file.write_suspects(&suspects)?;
+            for step in Step::ALL {
+                file.write_ids(step.place(), &[])?;
+            }
+        }
+        Ok(Self { memory: Mutex::new(memory), suspects: Mutex::new(suspects), file: Some(file) })
     }
 
     /// A home without a file: a demo's, whose database goes with it.
     pub fn without_file(fresh: Uuid) -> Self {
-        Self { memory: Mutex::new(Memory::new(fresh)), file: None }
+        let (memory, suspects) = (Mutex::new(Memory::new(fresh)), Mutex::default());
+        Self { memory, suspects, file: None }
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_suspects(&self) -> MutexGuard<'_, Suspects> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What it remembers.

@@ -13,6 +13,7 @@ use crate::care::ids::{InboundId, TaskId};
 use crate::care::time::HOUR_MS;
 use crate::channel::Callback;
 use crate::deliver::Deliverer;
+use crate::home::{Step, Suspect};
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{Result, StoreError, inbound, tasks};
@@ -79,6 +80,7 @@ impl Inbound {
     /// When the database fails.
     pub async fn tick(&self) -> Result<usize> {
         let deps = self.deliverer.deps();
+        self.park_suspects().await?;
         let mut tx = deps.store.read().await?;
         let fresh = inbound::fresh(&mut tx, deps.store.keys(), BATCH).await?;
         drop(tx);
@@ -90,17 +92,32 @@ impl Inbound {
                     continue;
                 }
             };
+            let in_hand = deps.home.in_hand(Step::Inbound, &[row.id.0]);
             let step = AssertUnwindSafe(self.apply(row)).catch_unwind().await;
             match step {
                 Ok(Ok(())) => {}
                 Ok(Err(StoreError::Driver(fault))) => return Err(StoreError::Driver(fault)),
                 Ok(Err(_)) | Err(_) => self.step_failed(row).await?,
             }
+            drop(in_hand);
+            deps.home.clear(Step::Inbound, row.id.0);
         }
         if !fresh.is_empty() {
             self.applied.notify_one();
         }
         Ok(fresh.len())
+    }
+
+    /// Callbacks that brought the process down again and again.
+    async fn park_suspects(&self) -> Result<()> {
+        let home = &self.deliverer.deps().home;
+        for Suspect { id, times } in home.suspects(Step::Inbound) {
+            if i64::from(times) >= TRIES {
+                self.give_up(InboundId(id), "it brought the daemon down").await?;
+                home.clear(Step::Inbound, id);
+            }
+        }
+        Ok(())
     }
 
     /// Resolves when callbacks were applied: an answer may be due.

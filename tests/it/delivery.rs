@@ -9,4 +9,5 @@ mod receipts;
 mod restored;
 mod silence;
 mod simulation;
+mod suspects;
 mod unknown;
