@@ -212,7 +212,8 @@ impl Daemon {
     async fn step_sends(&self) -> Result<bool> {
         let woken = self.scheduler.tick().await?.woken;
         if self.app.hold.is_some() {
-            return Ok(woken > 0);
+            let ended = self.deliverer.expire_held().await?;
+            return Ok(woken > 0 || ended > 0);
         }
         let sent = self.deliverer.tick().await?;
         Ok(woken > 0 || sent.alarms > 0)

@@ -18,6 +18,7 @@ pub mod messages;
 pub mod meta;
 mod migrate;
 mod open;
+pub mod parked;
 pub mod patients;
 pub mod plans;
 pub mod receipts;
@@ -208,6 +209,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         listening::STATEMENTS,
         messages::STATEMENTS,
         meta::STATEMENTS,
+        parked::STATEMENTS,
         patients::STATEMENTS,
         plans::STATEMENTS,
         receipts::STATEMENTS,

@@ -8,9 +8,9 @@ use carebell::care::ChannelKind::Sms;
 use carebell::care::ids::PatientId;
 use carebell::cli::daemon::Daemon;
 use carebell::home::{Home, Step};
-use carebell::sandbox::{Channel, Reply};
+use carebell::sandbox::{AnswerFault, CallbackFault, Channel, Fault, Reply, Rule};
 use carebell::store::alarms::{self, AlarmKind};
-use carebell::store::{reminders, tasks};
+use carebell::store::{parked, reminders, tasks};
 use sqlx::Connection as _;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -124,6 +124,48 @@ on_both!(p9_a_callback_that_kills_three_times_holds_up_no_stop, async |mut house
     assert_eq!(house.story_of(other).await[0].0, "blocked");
     assert_eq!(house.tasks().await, [("parked".to_owned(), 1)].into());
     assert_eq!(house.story_of(one).await[0].0, "sent");
+});
+
+on_both!(p9_what_is_parked_comes_back_when_a_person_says_so, async |mut house: House| {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = two(&house).await;
+    house.play_until(planned()).await;
+    let message = house.reminders_of(one).await[0].message.unwrap();
+    die_with(folder.path(), Step::Claim, message.0, 3);
+    start_again(&mut house, folder.path());
+    house.play_until(at(8, 5)).await;
+    assert_eq!(house.story_of(one).await[0].0, "parked");
+    // The other one is parked as a patient.
+    house.restart();
+    die_with(folder.path(), Step::Wake, other.0, 3);
+    start_again(&mut house, folder.path());
+    house.play_until(at(8, 10)).await;
+    assert_eq!(house.tasks().await, [("parked".to_owned(), 2)].into());
+    let now = at(8, 10);
+    let mut tx = house.app.store.write().await.unwrap();
+    let subjects = tasks::open_subjects(&mut tx, tasks::TaskKind::Parked).await.unwrap();
+    let mut back = parked::unpark(&mut tx, &subjects, now).await.unwrap();
+    tx.commit().await.unwrap();
+    back.sort();
+    let mut expected = [other.to_string(), message.to_string()];
+    expected.sort();
+    assert_eq!(back, expected);
+    house.play_until(at(21, 0)).await;
+    assert_eq!(house.accepted(PHONE), [490, 1200]);
+    assert_eq!(house.accepted(OTHER), [480, 1200]);
+});
+
+on_both!(p1_p9_a_parked_message_that_may_have_left_stays_parked, async |house: House| {
+    let [one, _] = two(&house).await;
+    house.sandbox.faults().add(Rule::always(Fault::Callbacks(CallbackFault::Off)));
+    house.sandbox.faults().add(Rule::always(Fault::Answer(AnswerFault::Drop)).to(PHONE));
+    house.play_until(at(8, 0)).await;
+    let message = house.reminders_of(one).await[0].message.unwrap();
+    let parking = "UPDATE messages SET state = 'parked' WHERE state = 'unknown'";
+    assert_eq!(house.damage(parking).await, 1);
+    let mut tx = house.app.store.write().await.unwrap();
+    let back = parked::unpark(&mut tx, &[message.to_string()], at(8, 1)).await.unwrap();
+    assert!(back.is_empty(), "{back:?}");
 });
 
 /// A place of the real daemon's state file.
