@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod deliver;
+pub mod home;
 pub mod http;
 pub mod import;
 pub mod inbound;

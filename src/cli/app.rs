@@ -6,6 +6,7 @@ use crate::channel::{ChannelConfigError, Channels};
 use crate::clock::{Clock, GuardedClock, SystemClock};
 use crate::config::{Config, Engine, Loaded, Mode, Problem};
 use crate::deliver::DelivererDeps;
+use crate::home::Home;
 use crate::jobs::{Declared, Jobs, JobsDeps};
 use crate::message::{Catalogue, CatalogueProblem, Programmes};
 use crate::policy::clock::FOLLOWED_MS;
@@ -130,7 +131,7 @@ impl App {
     }
 
     /// What delivering needs, as one instance.
-    pub fn deliverer_deps(&self, instance: InstanceId) -> DelivererDeps {
+    pub fn deliverer_deps(&self, instance: InstanceId, home: Arc<Home>) -> DelivererDeps {
         let deliver = &self.config.deliver;
         DelivererDeps {
             store: self.store.clone(),
@@ -141,6 +142,8 @@ impl App {
             channels: Arc::clone(&self.channels),
             rng: Arc::clone(&self.rng),
             instance,
+            home,
+            host: host_name(),
             lease_ms: i64::from(deliver.lease_seconds) * 1_000,
             waits_ms: deliver.retry_seconds.iter().map(|s| i64::from(*s) * 1_000).collect(),
             permits: deliver.permits as usize,

@@ -4,10 +4,11 @@
 use super::app::App;
 use crate::care::UtcMs;
 use crate::care::hold::{Hold, Scope};
-use crate::care::ids::InstanceId;
+use crate::care::ids::{InstanceId, new_uuid};
 use crate::channel::Callback;
 use crate::config::{Engine, Mode};
 use crate::deliver::Deliverer;
+use crate::home::Home;
 use crate::http::{Component, NotKept, Readiness, Sink};
 use crate::import::{Importer, Intake};
 use crate::inbound::Inbound;
@@ -16,7 +17,7 @@ use crate::schedule::{Scheduler, SchedulerDeps};
 use crate::store::alarms::AlarmKind;
 use crate::store::meta::{self, InstanceRow, fact};
 use crate::store::tasks::{self, TaskKind};
-use crate::store::{Result, alarms, attempts, database_clock_ms};
+use crate::store::{Result, alarms, attempts, database_clock_ms, homes};
 use crate::watch::{ClockWatch, Watch};
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ const STUCK: Duration = Duration::from_secs(15);
 pub struct Daemon {
     app: App,
     instance: InstanceId,
+    home: Arc<Home>,
     scheduler: Scheduler,
     deliverer: Deliverer,
     inbound: Inbound,
@@ -93,7 +95,20 @@ impl Pulse {
 
 impl Daemon {
     /// Puts the parts together; the writer of outcomes runs on `writers`.
+    ///
+    /// It remembers nothing outside the database: a demo's goes with its folder.
     pub fn new(app: App, declared: Vec<crate::jobs::Declared>, writers: &TaskTracker) -> Self {
+        let id = new_uuid(app.clock.now(), &mut app.rng.fork());
+        Self::in_home(app, declared, writers, Arc::new(Home::without_file(id)))
+    }
+
+    /// The same, in a home that outlasts it.
+    pub fn in_home(
+        app: App,
+        declared: Vec<crate::jobs::Declared>,
+        writers: &TaskTracker,
+        home: Arc<Home>,
+    ) -> Self {
         let instance = InstanceId::new(app.clock.now(), &mut app.rng.fork());
         let scheduler = Scheduler::new(SchedulerDeps {
             store: app.store.clone(),
@@ -102,8 +117,9 @@ impl Daemon {
             programmes: Arc::clone(&app.programmes),
             senders: app.channels.iter().map(|c| (c.kind(), c.name().to_owned())).collect(),
             rng: Arc::clone(&app.rng),
+            home: Arc::clone(&home),
         });
-        let deliver = app.deliverer_deps(instance);
+        let deliver = app.deliverer_deps(instance, Arc::clone(&home));
         let deliverer = Deliverer::start(deliver.clone(), writers);
         let (watch, clock_watch) = (app.watch(), app.clock_watch());
         let jobs = app.jobs(deliver, clock_watch.clone(), declared);
@@ -124,6 +140,7 @@ impl Daemon {
             intake,
             app,
             instance,
+            home,
             scheduler,
             deliverer,
             jobs,
@@ -165,6 +182,7 @@ impl Daemon {
         if waits {
             return Ok(());
         }
+        self.deliverer.look_back().await?;
         self.watch.begin().await?;
         self.beat().await?;
         let now = self.app.clock.now();
@@ -216,7 +234,8 @@ impl Daemon {
         }
         let woken = self.scheduler.tick().await?.woken;
         if self.app.hold.is_some() {
-            return Ok(woken > 0);
+            let ended = self.deliverer.expire_held().await?;
+            return Ok(woken > 0 || ended > 0);
         }
         let sent = self.deliverer.tick().await?;
         Ok(woken > 0 || sent.alarms > 0)
@@ -260,7 +279,10 @@ impl Daemon {
             let wait = match step {
                 Ok(true) => continue,
                 Ok(false) => self.until_next_alarm().await,
-                Err(fault) => pause_after(&fault),
+                Err(fault) => {
+                    self.deliverer.doubt();
+                    pause_after(&fault)
+                }
             };
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -369,12 +391,26 @@ impl Daemon {
         };
         meta::beat(&mut tx, &row).await?;
         let live = meta::live_instances(&mut tx, database_now.plus_ms(-LIVES_MS)).await?;
+        let all_sends = homes::all_sends(&mut tx).await?;
         tx.commit().await?;
         // On SQLite this process holds the only lock: whoever else is on the list is dead.
         if self.app.config.database.engine() == Engine::Postgres {
             self.deliverer.share_among(live);
         }
+        // What a database in doubt says is not taken for more than was known.
+        self.remember((!self.deliverer.is_in_doubt()).then_some(all_sends)).await;
         Ok(())
+    }
+
+    /// Makes what this home remembers outlast a power cut.
+    async fn remember(&self, all_sends: Option<i64>) {
+        let home = Arc::clone(&self.home);
+        let written = tokio::task::spawn_blocking(move || {
+            all_sends.map_or(Ok(()), |sends| home.heard(sends)).and_then(|()| home.sync())
+        });
+        if let Ok(Err(fault)) = written.await {
+            tracing::error!(%fault, "the state file cannot be written");
+        }
     }
 
     /// Stops claiming, waits for every outcome, and takes the instance off the list.
@@ -383,6 +419,7 @@ impl Daemon {
     /// When the database fails.
     pub async fn drain(&self) -> Result<()> {
         self.deliverer.drain().await;
+        self.remember(None).await;
         let mut tx = self.app.store.write().await?;
         let database_now = database_clock_ms(&mut tx).await?;
         meta::leave(&mut tx, self.instance, database_now.plus_ms(-SILENT_MS)).await?;

@@ -4,12 +4,14 @@ use super::app::App;
 use super::installation::{When, not_found, opened};
 use super::{Context, Exit, Failure, Form};
 use crate::care::UtcMs;
-use crate::care::ids::InstanceId;
+use crate::care::ids::{InstanceId, new_uuid};
 use crate::config::Problem;
+use crate::home::Home;
 use crate::jobs::{Job, Jobs, Run, load};
 use crate::store::jobs::JobRow;
 use clap::Subcommand;
 use serde::Serialize;
+use std::sync::Arc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
@@ -47,7 +49,10 @@ fn jobs(app: &App) -> Result<Jobs, Failure> {
     let dir = &app.config.schedules.dir;
     let declared = load(dir).map_err(|_| Failure::Configuration(problems(dir)))?;
     let instance = InstanceId::new(app.clock.now(), &mut app.rng.fork());
-    Ok(app.jobs(app.deliverer_deps(instance), app.clock_watch(), declared))
+    // Jobs send nothing: there is nothing for a home to remember.
+    let home = Home::without_file(new_uuid(app.clock.now(), &mut app.rng.fork()));
+    let deps = app.deliverer_deps(instance, Arc::new(home));
+    Ok(app.jobs(deps, app.clock_watch(), declared))
 }
 
 #[derive(Debug, Serialize)]

@@ -24,6 +24,7 @@ pub mod metrics;
 mod output;
 mod patients;
 mod preview;
+mod reconcile;
 mod review;
 mod run;
 mod sandbox;
@@ -95,6 +96,8 @@ enum Command {
     Channels(channels::Action),
     /// Stop all sending at once, on every instance, or let it go on
     StopSending(stop_sending::Args),
+    /// After a restored backup: list what may have gone out already, and settle it
+    Reconcile(reconcile::Args),
     /// Look after the database; go live
     #[command(subcommand)]
     Db(db::Action),
@@ -187,6 +190,7 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Jobs(action) => jobs::run(action, context),
         Command::Channels(action) => channels::run(action, context),
         Command::StopSending(args) => stop_sending::run(args, context),
+        Command::Reconcile(args) => reconcile::run(args, context),
         Command::Db(action) => db::run(action, context),
         Command::Sandbox(args) => sandbox::run(args, context),
         Command::Config(action) => config::run(action, context),

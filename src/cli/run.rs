@@ -2,14 +2,18 @@
 //! until a drain ends it. SIGHUP drains and starts again with the new configuration, programmes and texts, in
 //! the same process and under the same lock; a faulty one leaves the old in force.
 
-use super::app::{App, Sources, Stamp};
+use super::app::{App, Sources, Stamp, make_state_dir};
 use super::daemon::Daemon;
 use super::lock::DaemonLock;
 use super::{Context, Exit, Failure};
 use crate::care::hold::{Hold, Scope};
+use crate::care::ids::new_uuid;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Engine, Loaded, Problem};
+use crate::home::Home;
 use crate::http::{self, Limits, Parts};
 use crate::jobs::Declared;
+use crate::security::SharedRng;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
@@ -36,11 +40,12 @@ pub(super) fn run(_args: &Args, context: &Context) -> Result<(), Failure> {
             Engine::Sqlite => Some(DaemonLock::take(&loaded.config.state_dir)?),
             Engine::Postgres => None,
         };
+        let home = Arc::new(take_home(&loaded.config.state_dir)?);
         let mut signals = Signals::new()?;
         // One clock for the whole life of the process: a reload must not forget what it was held against.
         let sources = Sources::real();
         let mut ready = Installation::open(&loaded, &sources).await?;
-        let house = House { state_dir: &loaded.config.state_dir, sources: &sources };
+        let house = House { state_dir: &loaded.config.state_dir, sources: &sources, home: &home };
         while let End::Reload(next) = serve(ready, &metrics, &mut signals, context, house).await? {
             ready = *next;
         }
@@ -54,6 +59,21 @@ pub(super) fn run(_args: &Args, context: &Context) -> Result<(), Failure> {
 struct House<'a> {
     state_dir: &'a std::path::Path,
     sources: &'a Sources,
+    home: &'a Arc<Home>,
+}
+
+/// This instance's place in the state folder, for all its lives.
+fn take_home(folder: &std::path::Path) -> Result<Home, Failure> {
+    make_state_dir(folder)?;
+    let fresh = new_uuid(SystemClock.now(), &mut SharedRng::from_os().fork());
+    Home::take(folder, fresh).map_err(|fault| {
+        Failure::new(
+            Exit::BadConfiguration,
+            fault.to_string(),
+            "may this user write there? A damaged file is moved away by hand: what went out before must then be \
+             looked up at the providers",
+        )
+    })
 }
 
 /// An opened installation, everything of it checked.
@@ -121,7 +141,7 @@ async fn serve(
     }
     let (writers, tracker) = (TaskTracker::new(), TaskTracker::new());
     let shutdown = CancellationToken::new();
-    let daemon = Daemon::new(app, declared, &writers);
+    let daemon = Daemon::in_home(app, declared, &writers, Arc::clone(house.home));
     if let Some(stop) = signals.stop.take() {
         daemon.deliverer().stop_sending(stop);
     }

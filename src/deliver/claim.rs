@@ -8,6 +8,7 @@ use crate::care::hold::Hold;
 use crate::care::ids::{MessageId, PatientId};
 use crate::care::{AttemptState, ChannelKind, MessageState, Reason, ReminderState, UtcMs};
 use crate::channel::Channel;
+use crate::home;
 use crate::policy::backlog::has_piled_up;
 use crate::policy::held_back::{Held, held_back};
 use crate::store::alarms::{Alarm, AlarmKind};
@@ -15,7 +16,8 @@ use crate::store::messages::MessageRow;
 use crate::store::reminders::ReminderRow;
 use crate::store::standing::Standing;
 use crate::store::{
-    Result, Tx, alarms, attempts, database_clock_ms, holds, messages, patients, reminders, standing,
+    Result, Tx, alarms, attempts, database_clock_ms, holds, homes, messages, patients, reminders,
+    standing,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,6 +30,10 @@ pub(super) struct Claimed {
     pub(super) alarms: usize,
     /// What is to be sent now.
     pub(super) intents: Vec<Intent>,
+    /// Sends of this home with these, by the database.
+    pub(super) sends: i64,
+    /// The database counts fewer sends than this home remembers: nothing was claimed.
+    pub(super) regressed: bool,
 }
 
 /// Claims up to `limit` messages of a lane and commits their intents.
@@ -46,9 +52,10 @@ pub(super) async fn claim_lane(
             pressure: Pressure::Held,
         },
     };
+    let ids: Vec<Uuid> = taken.due.iter().map(|alarm| alarm.id).collect();
+    let _in_hand = (!ids.is_empty()).then(|| deps.home.in_hand(home::Step::Claim, &ids));
     let claimed = claim_due(deps, &mut tx, lane_name, now, taken).await?;
-    tx.commit().await?;
-    Ok(claimed)
+    commit(deps, tx, claimed, now).await
 }
 
 /// Claims one message alone: after its set failed (P9).
@@ -60,7 +67,27 @@ pub(super) async fn claim_one(
     let now = deps.clock.now();
     let mut tx = deps.store.write().await?;
     let taken = Taken { due: vec![alarm], pressure: Pressure::OnTime };
+    let _in_hand = deps.home.in_hand(home::Step::Claim, &[alarm.id]);
     let claimed = claim_due(deps, &mut tx, lane_name, now, taken).await?;
+    commit(deps, tx, claimed, now).await
+}
+
+/// Commits a claim together with the count of its sends.
+async fn commit(
+    deps: &DelivererDeps,
+    mut tx: Tx,
+    mut claimed: Claimed,
+    now: UtcMs,
+) -> Result<Claimed> {
+    let memory = deps.home.memory();
+    let more = i64::try_from(claimed.intents.len()).unwrap_or(i64::MAX);
+    if more > 0 {
+        claimed.sends = homes::rise(&mut tx, memory.home, more, now).await?;
+        if claimed.sends < memory.sends.saturating_add(more) {
+            // It went back under our feet, behind a connection that was lost and found.
+            return Ok(Claimed { regressed: true, ..Claimed::default() });
+        }
+    }
     tx.commit().await?;
     Ok(claimed)
 }
@@ -118,7 +145,7 @@ async fn claim_due(
         intents.extend(step.decide(message));
     }
     effects.write(tx, &mut rng, now).await?;
-    Ok(Claimed { alarms: taken, intents })
+    Ok(Claimed { alarms: taken, intents, ..Claimed::default() })
 }
 
 /// Everything read anew in the claim's transaction.
@@ -130,6 +157,10 @@ pub(super) struct Facts {
     /// Messages that an earlier attempt left with a provider, and how we know.
     pub(super) left: BTreeMap<MessageId, Reason>,
     pub(super) database_now: UtcMs,
+    /// The end of the gap in which messages went out that this database has no record of.
+    pub(super) gap_until: Option<UtcMs>,
+    /// Messages with an attempt that ended after that gap.
+    pub(super) since_gap: BTreeSet<MessageId>,
     pub(super) configured: Vec<ChannelKind>,
     /// Those of the configured that are not paused.
     pub(super) open: Vec<ChannelKind>,
@@ -148,12 +179,17 @@ impl Facts {
         owners.dedup();
         let standings = standing::load(tx, deps.store.keys(), &owners).await?;
         let retried: Vec<MessageId> = mine.iter().filter(|m| m.tries > 0).map(|m| m.id).collect();
+        let gap_until = homes::gap_until(tx).await?;
+        let mut since_gap = BTreeSet::new();
         let mut unknown: BTreeMap<MessageId, usize> = BTreeMap::new();
         let mut left = BTreeMap::new();
         if !retried.is_empty() {
             for attempt in attempts::of_messages(tx, &retried).await? {
                 if attempt.state == AttemptState::Unknown {
                     *unknown.entry(attempt.message).or_default() += 1;
+                }
+                if gap_until.is_some_and(|until| attempt.ended_at > Some(until)) {
+                    since_gap.insert(attempt.message);
                 }
                 if attempt.state.has_left() {
                     left.insert(attempt.message, attempt.reason);
@@ -176,6 +212,8 @@ impl Facts {
         Ok(Self {
             open,
             holds,
+            gap_until,
+            since_gap,
             standings,
             reminders: queued(tx, mine).await?,
             newest,

@@ -8,7 +8,7 @@ use crate::care::hold::{Hold, Scope};
 use crate::policy::grouping::sender_of;
 use crate::policy::held_back::{FALLS_BACK, Held, held_back};
 use crate::store::story::{Act, audit};
-use crate::store::{Result, holds};
+use crate::store::{Result, alarms, holds};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -81,6 +81,23 @@ impl Deliverer {
             }
             Some(Held::Stopped | Held::Restored) => None,
         }
+    }
+
+    /// While the whole house is on hold: ends what is past its validity (P5), and nothing else. Returns how many
+    /// messages it took.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn expire_held(&self) -> Result<usize> {
+        let now = self.deps().clock.now();
+        let mut tx = self.deps().store.read().await?;
+        let lanes = alarms::lanes(&mut tx).await?;
+        drop(tx);
+        let mut taken = 0;
+        for lane in lanes.into_iter().filter(|lane| UtcMs(lane.wake_at_ms) <= now) {
+            taken += self.sweep(&lane.lane, Held::Stopped, now).await?.alarms;
+        }
+        Ok(taken)
     }
 
     /// Ends what expired on a lane that is held, and moves what may go over another channel.

@@ -51,7 +51,7 @@ async fn find_batch(deps: &DelivererDeps, dead: &[InstanceId]) -> Result<usize> 
             Err(StoreError::Driver(fault)) => return Err(StoreError::Driver(fault)),
             Ok(lost) => lost,
             Err(fault) => {
-                give_up(deps, id, &fault).await?;
+                give_up(deps, id, &fault.to_string()).await?;
                 1
             }
         };
@@ -60,8 +60,8 @@ async fn find_batch(deps: &DelivererDeps, dead: &[InstanceId]) -> Result<usize> 
 }
 
 /// An attempt that cannot be read is left to a person: a second reading would not differ.
-pub(super) async fn give_up(deps: &DelivererDeps, id: AttemptId, fault: &StoreError) -> Result<()> {
-    tracing::error!(attempt_id = %id, %fault, "an attempt cannot be read: see the open task");
+pub(super) async fn give_up(deps: &DelivererDeps, id: AttemptId, fault: &str) -> Result<()> {
+    tracing::error!(attempt_id = %id, fault, "an attempt cannot be read: see the open task");
     let mut tx = deps.store.write().await?;
     let message = attempts::park(&mut tx, id).await?;
     let now = deps.clock.now();

@@ -18,9 +18,11 @@ mod outage;
 mod pace;
 mod progress;
 mod record;
+mod restored;
 mod send;
 mod settle;
 mod step;
 pub mod sweep;
 
+pub use restored::ask_provider;
 pub use send::{Deliverer, DelivererDeps, Sent};

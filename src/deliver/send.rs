@@ -9,19 +9,20 @@ use crate::care::time::{DAY_MS, HOUR_MS};
 use crate::care::{Class, Reason, UtcMs, ZoneRules};
 use crate::channel::{Channel, Channels, Outbound, Outcome};
 use crate::clock::Clock;
+use crate::home::{Home, HomeError, Step, Suspect};
 use crate::message::{Catalogue, Programmes};
 use crate::policy::breaker::Change;
 use crate::policy::grouping::sender_of;
 use crate::policy::held_back::held_back;
 use crate::security::SharedRng;
-use crate::store::alarms::{Alarm, AlarmKind};
+use crate::store::alarms::AlarmKind;
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{Result, Store, StoreError, Tx, alarms, holds, messages, reminders, tasks};
 use futures::FutureExt;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -31,7 +32,9 @@ use uuid::Uuid;
 /// Outcomes of one commit.
 const GROUP: usize = 256;
 /// A step that broke so often in a row is taken away from a message (P9).
-const TRIES: i64 = 3;
+pub(super) const TRIES: i64 = 3;
+/// The database is to be compared with what this home remembers before anything is claimed.
+const NEVER: u64 = u64::MAX;
 
 /// What delivering needs.
 #[derive(Clone)]
@@ -52,6 +55,10 @@ pub struct DelivererDeps {
     pub rng: Arc<SharedRng>,
     /// This daemon.
     pub instance: InstanceId,
+    /// What it remembers outside the database.
+    pub home: Arc<Home>,
+    /// The machine it runs on.
+    pub host: String,
     /// How long an intent is held, on the database's clock, in milliseconds.
     pub lease_ms: i64,
     /// Waits between tries, in milliseconds.
@@ -135,6 +142,8 @@ pub(super) struct Shared {
     outcomes: mpsc::Sender<Ended>,
     in_flight: AtomicUsize,
     stopped: AtomicBool,
+    /// The count of connections when the database was last compared with what this home remembers.
+    compared: AtomicU64,
     stopped_at: Mutex<BTreeMap<PatientId, Instant>>,
     recorded: Notify,
 }
@@ -159,6 +168,7 @@ impl Deliverer {
             outcomes,
             in_flight: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
+            compared: AtomicU64::new(NEVER),
             stopped_at: Mutex::new(BTreeMap::new()),
             recorded: Notify::new(),
             holds: Holds::default(),
@@ -180,11 +190,17 @@ impl Deliverer {
     pub async fn tick(&self) -> Result<Sent> {
         let shared = &self.shared;
         let now = shared.deps.clock.now();
+        if shared.compared.load(Ordering::SeqCst) != shared.deps.store.connected() {
+            self.look_back().await?;
+        }
         let in_force = self.look_at_holds().await?;
+        let mut sent = Sent::default();
+        if !self.claim_suspects(now, &mut sent).await? {
+            return Ok(sent);
+        }
         let mut tx = shared.deps.store.read().await?;
         let lanes = alarms::lanes(&mut tx).await?;
         drop(tx);
-        let mut sent = Sent::default();
         for lane in lanes.into_iter().filter(|lane| UtcMs(lane.wake_at_ms) <= now) {
             if shared.stopped.load(Ordering::SeqCst) {
                 break;
@@ -194,29 +210,92 @@ impl Deliverer {
                 sent.alarms += self.sweep(&lane.lane, held, now).await?.alarms;
                 continue;
             }
-            let mut permits = self.permits();
+            let mut permits = self.permits(Self::BATCH);
             let tokens = shared.pace.take(&sender, permits.len(), Instant::now(), now);
             permits.truncate(tokens);
             if permits.is_empty() {
                 continue;
             }
-            let claimed_from = Instant::now();
-            // The lease runs on the database's clock from the claim's commit on; this one is only ever shorter.
-            let lease_ends_ms = shared.deps.clock.steady_ms() + shared.deps.lease_ms;
+            let window = self.window();
             let claimed = self.claim(&lane.lane, Take::Due, permits.len(), now).await?;
             shared.pace.give_back(&sender, tokens.saturating_sub(claimed.intents.len()), now);
-            sent.alarms += claimed.alarms;
-            sent.intents += claimed.intents.len();
-            for (intent, permit) in claimed.intents.into_iter().zip(permits) {
-                self.hand_over(intent, permit, Window { claimed_from, lease_ends_ms });
-            }
+            self.send_off(claimed, permits, window, now, &mut sent);
         }
         Ok(sent)
     }
 
-    fn permits(&self) -> Vec<OwnedSemaphorePermit> {
+    /// The window of a claim that begins now. Its lease runs on the database's clock from the claim's commit on; this
+    /// one is only ever shorter.
+    fn window(&self) -> Window {
+        let deps = self.deps();
+        let lease_ends_ms = deps.clock.steady_ms() + deps.lease_ms;
+        Window { claimed_from: Instant::now(), lease_ends_ms }
+    }
+
+    /// Hands a claim's intents to their channels.
+    fn send_off(
+        &self,
+        claimed: Claimed,
+        permits: Vec<OwnedSemaphorePermit>,
+        mut window: Window,
+        now: UtcMs,
+        sent: &mut Sent,
+    ) {
+        sent.alarms += claimed.alarms;
+        sent.intents += claimed.intents.len();
+        if let Err(fault) = self.remember(&claimed, now) {
+            tracing::error!(%fault, "the state file cannot be written: nothing is sent");
+            window.lease_ends_ms = i64::MIN;
+        }
+        for (intent, permit) in claimed.intents.into_iter().zip(permits) {
+            self.hand_over(intent, permit, window);
+        }
+    }
+
+    /// Messages that were in hand when an earlier life of this instance died: each alone, before anything else.
+    /// False when the pace lets none go on yet.
+    async fn claim_suspects(&self, now: UtcMs, sent: &mut Sent) -> Result<bool> {
+        let (shared, home) = (&self.shared, &self.deps().home);
+        for Suspect { id, times } in home.suspects(Step::Claim) {
+            if i64::from(times) >= TRIES {
+                let mut tx = shared.deps.store.write().await?;
+                self.park_message(&mut tx, MessageId(id), now).await?;
+                tx.commit().await?;
+                sent.alarms += 1;
+            } else {
+                let mut tx = shared.deps.store.read().await?;
+                let alarms = alarms::of(&mut tx, AlarmKind::Message, id).await?;
+                drop(tx);
+                if let Some(alarm) = alarms.into_iter().find(|alarm| alarm.wake_at_ms <= now.0) {
+                    let (permits, sender) = (self.permits(1), sender_of(&alarm.lane));
+                    if shared.pace.take(sender, permits.len(), Instant::now(), now) == 0 {
+                        return Ok(false);
+                    }
+                    let window = self.window();
+                    let due = alarms::Due { wake_at_ms: alarm.wake_at_ms, id };
+                    let claimed = self.claim_alone(&alarm.lane, due, now).await?;
+                    let unused = 1_usize.saturating_sub(claimed.intents.len());
+                    shared.pace.give_back(sender, unused, now);
+                    self.send_off(claimed, permits, window, now, sent);
+                }
+            }
+            home.clear(Step::Claim, id);
+        }
+        Ok(true)
+    }
+
+    /// Before the first byte: a database that is put back later must not make this home forget these sends.
+    fn remember(&self, claimed: &Claimed, now: UtcMs) -> std::result::Result<(), HomeError> {
+        let more = i64::try_from(claimed.intents.len()).unwrap_or(i64::MAX);
+        if more == 0 {
+            return Ok(());
+        }
+        self.deps().home.sent(claimed.sends, more, now)
+    }
+
+    fn permits(&self, wanted: usize) -> Vec<OwnedSemaphorePermit> {
         std::iter::from_fn(|| Arc::clone(&self.shared.permits).try_acquire_owned().ok())
-            .take(Self::BATCH)
+            .take(wanted)
             .collect()
     }
 
@@ -229,7 +308,12 @@ impl Deliverer {
     ) -> Result<Claimed> {
         let deps = &self.shared.deps;
         match AssertUnwindSafe(claim_lane(deps, lane, take, limit)).catch_unwind().await {
-            Ok(Ok(claimed)) => Ok(claimed),
+            Ok(Ok(claimed)) => {
+                if claimed.regressed {
+                    self.doubt();
+                }
+                Ok(claimed)
+            }
             Ok(Err(StoreError::Driver(fault))) => Err(StoreError::Driver(fault)),
             Ok(Err(_)) | Err(_) => self.claim_one_by_one(lane, take, limit, now).await,
         }
@@ -254,36 +338,47 @@ impl Deliverer {
         drop(tx);
         let mut all = Claimed::default();
         for alarm in due {
-            match AssertUnwindSafe(claim_one(deps, lane, alarm)).catch_unwind().await {
-                Ok(Ok(one)) => {
-                    all.alarms += one.alarms;
-                    all.intents.extend(one.intents);
-                }
-                Ok(Err(StoreError::Driver(fault))) => return Err(StoreError::Driver(fault)),
-                Ok(Err(_)) | Err(_) => {
-                    all.alarms += 1;
-                    self.step_failed(lane, alarm, now).await?;
-                }
-            }
+            let one = self.claim_alone(lane, alarm, now).await?;
+            all.alarms += one.alarms;
+            all.sends = all.sends.max(one.sends);
+            all.intents.extend(one.intents);
         }
         Ok(all)
     }
 
-    async fn step_failed(&self, lane: &str, alarm: alarms::Due, now: UtcMs) -> Result<()> {
+    async fn claim_alone(&self, lane: &str, alarm: alarms::Due, now: UtcMs) -> Result<Claimed> {
+        let step = claim_one(self.deps(), lane, alarm);
+        match AssertUnwindSafe(step).catch_unwind().await {
+            Ok(Ok(one)) => {
+                if one.regressed {
+                    self.doubt();
+                }
+                Ok(one)
+            }
+            Ok(Err(StoreError::Driver(fault))) => Err(StoreError::Driver(fault)),
+            Ok(Err(_)) | Err(_) => {
+                self.step_failed(MessageId(alarm.id), now).await?;
+                Ok(Claimed { alarms: 1, ..Claimed::default() })
+            }
+        }
+    }
+
+    async fn step_failed(&self, id: MessageId, now: UtcMs) -> Result<()> {
         let deps = &self.shared.deps;
-        let id = MessageId(alarm.id);
-        let mut rng = deps.rng.fork();
         let mut tx = deps.store.write().await?;
         let failures = messages::step_failed(&mut tx, id).await?;
         tracing::warn!(message_id = %id, failures, "claiming a message broke");
         metrics::counter!("carebell_steps_broken_total", "step" => "claim").increment(1);
         if failures >= TRIES {
-            let old = Alarm::new(AlarmKind::Message, lane, UtcMs(alarm.wake_at_ms), alarm.id);
-            alarms::drop_all(&mut tx, &[old]).await?;
-            park(&mut tx, &[id], &mut rng, now).await?;
-            tracing::error!(message_id = %id, "a message is parked: see the open task");
+            self.park_message(&mut tx, id, now).await?;
         }
         tx.commit().await
+    }
+
+    async fn park_message(&self, tx: &mut Tx, id: MessageId, now: UtcMs) -> Result<()> {
+        alarms::drop_of(tx, AlarmKind::Message, id.0).await?;
+        tracing::error!(message_id = %id, "a message is parked: see the open task");
+        park(tx, &[id], &mut self.deps().rng.fork(), now).await
     }
 
     fn hand_over(&self, intent: Intent, permit: OwnedSemaphorePermit, window: Window) {
@@ -313,6 +408,16 @@ impl Deliverer {
     /// Nothing was sent for a while: every sender begins slowly.
     pub fn pick_up(&self) {
         self.shared.pace.pick_up(self.shared.deps.clock.now());
+    }
+
+    /// The database may not be the one it was: it is compared with what this home remembers before the next claim.
+    pub fn doubt(&self) {
+        self.shared.compared.store(NEVER, Ordering::SeqCst);
+    }
+
+    /// Whether the database is still to be compared with what this home remembers, or went back.
+    pub fn is_in_doubt(&self) -> bool {
+        self.shared.compared.load(Ordering::SeqCst) == NEVER
     }
 
     /// Sends that have no committed outcome yet.
@@ -346,6 +451,10 @@ impl Deliverer {
 }
 
 impl Shared {
+    pub(super) fn compared(&self, connected: u64) {
+        self.compared.store(connected, Ordering::SeqCst);
+    }
+
     /// Just before the first byte: holds, the lease and the STOP once more; then the channel, once.
     async fn carry_out(&self, intent: &Intent, window: Window) -> Outcome {
         let timeout_ms = intent.channel.capabilities().request_timeout_ms;

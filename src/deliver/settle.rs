@@ -7,11 +7,12 @@ use super::fallback::fall_back;
 use super::lost::give_up;
 use super::outage;
 use super::record::{FailedAttempt, follow_up, reminders_by_message};
-use super::send::{Deliverer, DelivererDeps};
+use super::send::{Deliverer, DelivererDeps, TRIES};
 use crate::care::ids::{AttemptId, TaskId};
 use crate::care::time::{HOUR_MS, MINUTE_MS};
 use crate::care::{AttemptState, MessageState, Reason, ReceiptHabit, ReminderState, UtcMs};
-use crate::channel::{Action, Found, LookUp, Outbound};
+use crate::channel::{Action, Channels, Found, LookUp, Outbound};
+use crate::home::{Step, Suspect};
 use crate::policy::grouping::{lane, sender_of};
 use crate::policy::outcome::{Next, Settlement, after_silence, look_at, settle, settle_at};
 use crate::policy::silence::{Line, Silence, silence};
@@ -20,7 +21,8 @@ use crate::store::alarms::AlarmKind;
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{
-    Result, StoreError, Tx, alarms, attempts, database_clock_ms, listening, messages, patients,
+    Result, Store, StoreError, Tx, alarms, attempts, database_clock_ms, homes, listening, messages,
+    patients,
 };
 
 /// Attempts of one round.
@@ -35,11 +37,15 @@ impl Deliverer {
         let deps = self.deps();
         let now = deps.clock.now();
         outage::look(deps, now).await?;
+        self.park_suspects().await?;
         let mut tx = deps.store.read().await?;
         let due = alarms::due_unlocked(&mut tx, AlarmKind::Settle, "", now, BATCH).await?;
+        let ids: Vec<_> = due.iter().map(|alarm| alarm.id).collect();
+        let reading = (!ids.is_empty()).then(|| deps.home.in_hand(Step::Settle, &ids));
         let questions = questions(deps, &mut tx, &due).await?;
-        drop(tx);
+        drop((tx, reading));
         for (alarm, question) in &questions {
+            let _in_hand = deps.home.in_hand(Step::Settle, &[alarm.id]);
             // The provider is asked outside any transaction.
             let found = match question {
                 Some((channel, look_up)) => channel.look_up(look_up).await,
@@ -52,12 +58,29 @@ impl Deliverer {
                     let old = settle_alarm(alarm.id, UtcMs(alarm.wake_at_ms));
                     alarms::drop_all(&mut tx, &[old]).await?;
                     tx.commit().await?;
-                    give_up(deps, AttemptId(alarm.id), &fault).await?;
+                    give_up(deps, AttemptId(alarm.id), &fault.to_string()).await?;
                 }
                 Ok(()) => {}
             }
+            deps.home.clear(Step::Settle, alarm.id);
         }
         Ok(questions.len())
+    }
+
+    /// Attempts whose settling brought the process down again and again.
+    async fn park_suspects(&self) -> Result<()> {
+        let deps = self.deps();
+        for Suspect { id, times } in deps.home.suspects(Step::Settle) {
+            if i64::from(times) < TRIES {
+                continue;
+            }
+            let mut tx = deps.store.write().await?;
+            alarms::drop_of(&mut tx, AlarmKind::Settle, id).await?;
+            tx.commit().await?;
+            give_up(deps, AttemptId(id), "it brought the daemon down").await?;
+            deps.home.clear(Step::Settle, id);
+        }
+        Ok(())
     }
 }
 
@@ -70,7 +93,8 @@ async fn questions(
 ) -> Result<Vec<(alarms::Due, Option<Question>)>> {
     let mut questions = Vec::with_capacity(due.len());
     for alarm in due {
-        let question = match question(deps, tx, AttemptId(alarm.id)).await {
+        let asked = question(&deps.store, &deps.channels, tx, AttemptId(alarm.id)).await;
+        let question = match asked {
             Ok(question) => question,
             Err(StoreError::Driver(fault)) => return Err(StoreError::Driver(fault)),
             Err(fault) => {
@@ -83,11 +107,17 @@ async fn questions(
     Ok(questions)
 }
 
-async fn question(deps: &DelivererDeps, tx: &mut Tx, id: AttemptId) -> Result<Option<Question>> {
+/// What to ask the provider of an attempt whose outcome is open.
+pub(super) async fn question(
+    store: &Store,
+    channels: &Channels,
+    tx: &mut Tx,
+    id: AttemptId,
+) -> Result<Option<Question>> {
     let row = attempts::read(tx, &[id]).await?.pop();
     let Some(row) = row.filter(|row| row.state == AttemptState::Unknown) else { return Ok(None) };
-    let Some(channel) = deps.channels.by_name(&row.channel).cloned() else { return Ok(None) };
-    let owner = patients::load(tx, deps.store.keys(), &[row.patient]).await?.pop();
+    let Some(channel) = channels.by_name(&row.channel).cloned() else { return Ok(None) };
+    let owner = patients::load(tx, store.keys(), &[row.patient]).await?.pop();
     let Some(owner) = owner else { return Ok(None) };
     let place = Place { table: "attempts", column: "content", row: row.id.0.as_bytes() };
     let clear = owner.key.open(place, &row.content)?;
@@ -200,6 +230,9 @@ async fn listen(
     now: UtcMs,
 ) -> Result<Silence> {
     let channel = deps.channels.by_name(&row.channel);
+    // Its receipts may have come to a database that has forgotten them.
+    let gap = homes::gap_until(tx).await?.filter(|until| row.intent_at <= *until);
+    let channel = channel.filter(|_| gap.is_none());
     let habit = channel.map_or(ReceiptHabit::None, |channel| channel.receipt_habit());
     let mut line = Line {
         habit,

@@ -3,6 +3,7 @@
 use super::claim::Facts;
 use super::compose::{Composition, Hop, record};
 use super::effects::Effects;
+use super::restored::take_for_gone;
 use super::send::{DelivererDeps, Intent};
 use crate::care::contact::KnownContact;
 use crate::care::ids::{ActivityId, AttemptId, TaskId};
@@ -17,6 +18,7 @@ use crate::policy::grouping::{lane, sender_of};
 use crate::policy::held_back::{Held, falls_back, held_back};
 use crate::policy::outcome::{Others, still_unknown};
 use crate::policy::send::{Due, Review, SlotStanding, Verdict, may_send, stop};
+use crate::policy::went_back::may_have_gone;
 use crate::security::Place;
 use crate::store::activities::ActivityRow;
 use crate::store::attempts::{AttemptRow, Repeat};
@@ -229,6 +231,11 @@ impl Step<'_> {
             });
             let hop = if hop { Hop::MoreToCome } else { Hop::Last };
             match self.intend(&message, standing, programme, zone, held, contact, &channel, hop) {
+                Ok(_) if self.may_have_gone(&message) => {
+                    let reminders = held.iter().map(|(reminder, _)| reminder.id);
+                    take_for_gone(self.effects, message, reminders, self.now);
+                    return None;
+                }
                 Ok(intent) => {
                     self.leave(message, held);
                     return Some(intent);
@@ -241,6 +248,11 @@ impl Step<'_> {
                 }
             }
         }
+    }
+
+    fn may_have_gone(&self, message: &MessageRow) -> bool {
+        may_have_gone(message.class, message.minute, self.facts.gap_until)
+            && !self.facts.since_gap.contains(&message.id)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what an intent is made of")]

@@ -15,6 +15,7 @@ use crate::care::Reason;
 use crate::care::ids::{InboundId, TaskId};
 use crate::care::time::HOUR_MS;
 use crate::deliver::Deliverer;
+use crate::home::{Step, Suspect};
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{Result, StoreError, inbound, tasks};
@@ -62,6 +63,7 @@ impl Inbound {
     /// When the database fails.
     pub async fn tick(&self) -> Result<usize> {
         let deps = self.deliverer.deps();
+        self.park_suspects().await?;
         let mut tx = deps.store.read().await?;
         let fresh = inbound::fresh(&mut tx, deps.store.keys(), BATCH).await?;
         drop(tx);
@@ -72,24 +74,56 @@ impl Inbound {
                 Err(id) => self.give_up(*id, "it does not open").await?,
             }
         }
-        match AssertUnwindSafe(self.apply(&readable)).catch_unwind().await {
-            Ok(Ok(())) => {}
-            Ok(Err(StoreError::Driver(fault))) => return Err(StoreError::Driver(fault)),
-            Ok(Err(_)) | Err(_) => self.apply_alone(&readable).await?,
-        }
+        let suspects = deps.home.suspects(Step::Inbound);
+        let suspected = |row: &&InboundRow| suspects.iter().any(|suspect| suspect.id == row.id.0);
+        let (alone, together): (Vec<_>, Vec<_>) = readable.into_iter().partition(suspected);
+        self.apply_alone(&alone).await?;
+        self.apply_together(&together).await?;
         if !fresh.is_empty() {
             self.applied.notify_one();
         }
         Ok(fresh.len())
     }
 
-    /// A set failed: its callbacks are applied alone (P9).
+    async fn apply_together(&self, rows: &[&InboundRow]) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = rows.iter().map(|row| row.id.0).collect();
+        let in_hand = self.deliverer.deps().home.in_hand(Step::Inbound, &ids);
+        match AssertUnwindSafe(self.apply(rows)).catch_unwind().await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(StoreError::Driver(fault))) => Err(StoreError::Driver(fault)),
+            Ok(Err(_)) | Err(_) => {
+                drop(in_hand);
+                self.apply_alone(rows).await
+            }
+        }
+    }
+
+    /// A set failed, or one of it brought the process down: its callbacks are applied alone (P9).
     async fn apply_alone(&self, rows: &[&InboundRow]) -> Result<()> {
+        let home = &self.deliverer.deps().home;
         for row in rows {
+            let in_hand = home.in_hand(Step::Inbound, &[row.id.0]);
             match AssertUnwindSafe(self.apply(&[row])).catch_unwind().await {
                 Ok(Ok(())) => {}
                 Ok(Err(StoreError::Driver(fault))) => return Err(StoreError::Driver(fault)),
                 Ok(Err(_)) | Err(_) => self.step_failed(row).await?,
+            }
+            drop(in_hand);
+            home.clear(Step::Inbound, row.id.0);
+        }
+        Ok(())
+    }
+
+    /// Callbacks that brought the process down again and again.
+    async fn park_suspects(&self) -> Result<()> {
+        let home = &self.deliverer.deps().home;
+        for Suspect { id, times } in home.suspects(Step::Inbound) {
+            if i64::from(times) >= TRIES {
+                self.give_up(InboundId(id), "it brought the daemon down").await?;
+                home.clear(Step::Inbound, id);
             }
         }
         Ok(())

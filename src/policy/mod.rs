@@ -18,3 +18,4 @@ pub mod quiet_hours;
 pub mod send;
 pub mod silence;
 pub mod validity;
+pub mod went_back;

@@ -7,6 +7,7 @@ use crate::care::programme::Programme;
 use crate::care::time::{DAY_MS, MINUTE_MS};
 use crate::care::{ChannelKind, Reason, ReminderState, UtcMs, ZoneRules};
 use crate::clock::Clock;
+use crate::home::{Home, Step, Suspect};
 use crate::message::Programmes;
 use crate::policy::backlog::is_behind;
 use crate::policy::contact_choice::{Choice, choose};
@@ -48,6 +49,8 @@ pub struct SchedulerDeps {
     pub senders: BTreeMap<ChannelKind, String>,
     /// Randomness.
     pub rng: Arc<SharedRng>,
+    /// Where the patients in hand are written down.
+    pub home: Arc<Home>,
 }
 
 /// Wakes patients whose alarm is due.
@@ -79,6 +82,10 @@ impl Scheduler {
     /// When the database fails; what was not committed is due again.
     pub async fn tick(&self) -> Result<TickReport> {
         let now = self.deps.clock.now();
+        let suspects = self.deps.home.suspects(Step::Wake);
+        if !suspects.is_empty() {
+            return self.wake_suspects(now, &suspects).await;
+        }
         match AssertUnwindSafe(self.wake_batch(now, BATCH)).catch_unwind().await {
             Ok(Ok(report)) => Ok(report),
             Ok(Err(fault)) if is_poison(&fault) => self.one_by_one(now).await,
@@ -94,24 +101,56 @@ impl Scheduler {
         drop(tx);
         let mut report = TickReport::default();
         for alarm in due {
-            let step = AssertUnwindSafe(self.wake_one(now, alarm)).catch_unwind().await;
-            match step {
-                Ok(Ok(one)) => {
-                    report.woken += one.woken;
-                    report.reminders += one.reminders;
-                }
-                Ok(Err(fault)) if !is_poison(&fault) => return Err(fault),
-                Ok(Err(_)) | Err(_) => {
-                    report.broken += 1;
-                    self.step_failed(PatientId(alarm.id), UtcMs(alarm.wake_at_ms), now).await?;
-                }
-            }
+            self.wake_alone(now, alarm, &mut report).await?;
         }
         report.woken += report.broken;
         Ok(report)
     }
 
+    /// Patients that were in hand when an earlier life of this instance died: each alone, before anything else.
+    async fn wake_suspects(&self, now: UtcMs, suspects: &[Suspect]) -> Result<TickReport> {
+        let mut report = TickReport::default();
+        for suspect in suspects {
+            let mut tx = self.deps.store.read().await?;
+            let alarms = alarms::of(&mut tx, AlarmKind::Patient, suspect.id).await?;
+            drop(tx);
+            if i64::from(suspect.times) >= TRIES {
+                let mut tx = self.deps.store.write().await?;
+                self.park(&mut tx, PatientId(suspect.id), now).await?;
+                tx.commit().await?;
+            } else if let Some(due) = alarms.first().filter(|alarm| alarm.wake_at_ms <= now.0) {
+                let alarm = alarms::Due { wake_at_ms: due.wake_at_ms, id: suspect.id };
+                self.wake_alone(now, alarm, &mut report).await?;
+            }
+            self.deps.home.clear(Step::Wake, suspect.id);
+        }
+        report.woken += suspects.len();
+        Ok(report)
+    }
+
+    async fn wake_alone(
+        &self,
+        now: UtcMs,
+        alarm: alarms::Due,
+        report: &mut TickReport,
+    ) -> Result<()> {
+        let step = AssertUnwindSafe(self.wake_one(now, alarm)).catch_unwind().await;
+        match step {
+            Ok(Ok(one)) => {
+                report.woken += one.woken;
+                report.reminders += one.reminders;
+            }
+            Ok(Err(fault)) if !is_poison(&fault) => return Err(fault),
+            Ok(Err(_)) | Err(_) => {
+                report.broken += 1;
+                self.step_failed(PatientId(alarm.id), now).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn wake_one(&self, now: UtcMs, alarm: alarms::Due) -> Result<TickReport> {
+        let _in_hand = self.deps.home.in_hand(Step::Wake, &[alarm.id]);
         let mut tx = self.deps.store.write().await?;
         let report = self.wake_claimed(&mut tx, now, vec![alarm]).await?;
         tx.commit().await?;
@@ -132,6 +171,8 @@ impl Scheduler {
         }
         let mut tx = self.deps.store.write().await?;
         let due = due(&mut tx, now, limit).await?;
+        let ids: Vec<_> = due.iter().map(|alarm| alarm.id).collect();
+        let _in_hand = self.deps.home.in_hand(Step::Wake, &ids);
         let report = self.wake_claimed(&mut tx, now, due).await?;
         tx.commit().await?;
         Ok(report)
@@ -324,28 +365,32 @@ impl Scheduler {
         self.deps.senders.get(&contact.channel).map(String::as_str)
     }
 
-    async fn step_failed(&self, id: PatientId, wake_at: UtcMs, now: UtcMs) -> Result<()> {
-        let mut rng = self.deps.rng.fork();
+    async fn step_failed(&self, id: PatientId, now: UtcMs) -> Result<()> {
         let mut tx = self.deps.store.write().await?;
         let failures = step_failed(&mut tx, id).await?;
         tracing::warn!(patient_id = %id, failures, "waking a patient broke");
         metrics::counter!("carebell_steps_broken_total", "step" => "wake").increment(1);
         if failures >= TRIES {
-            let alarm = Alarm::new(AlarmKind::Patient, "", wake_at, id.0);
-            alarms::drop_all(&mut tx, &[alarm]).await?;
-            unarm(&mut tx, id).await?;
-            let task = NewTask {
-                id: TaskId::new(now, &mut rng),
-                patient: Some(id),
-                kind: TaskKind::Parked,
-                subject: id.to_string(),
-                reason: Reason::Poisoned,
-                due_at: now.plus_ms(DAY_MS),
-            };
-            tasks::open(&mut tx, &task, now).await?;
-            tracing::error!(patient_id = %id, "a patient is parked: see the open task");
+            self.park(&mut tx, id, now).await?;
         }
         tx.commit().await
+    }
+
+    /// Nothing wakes the patient any more, until a person has looked.
+    async fn park(&self, tx: &mut Tx, id: PatientId, now: UtcMs) -> Result<()> {
+        alarms::drop_of(tx, AlarmKind::Patient, id.0).await?;
+        unarm(tx, id, TRIES).await?;
+        let task = NewTask {
+            id: TaskId::new(now, &mut self.deps.rng.fork()),
+            patient: Some(id),
+            kind: TaskKind::Parked,
+            subject: id.to_string(),
+            reason: Reason::Poisoned,
+            due_at: now.plus_ms(DAY_MS),
+        };
+        tasks::open(tx, &task, now).await?;
+        tracing::error!(patient_id = %id, "a patient is parked: see the open task");
+        Ok(())
     }
 }
 

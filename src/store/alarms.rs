@@ -90,6 +90,8 @@ statements! {
         "ON CONFLICT (kind, lane, wake_at_ms, id) DO NOTHING");
     DROP = sql!(("-- alarms::drop_all\nDELETE FROM alarms WHERE (kind, lane, wake_at_ms, id) IN "),
         (rows "$1" kind text, lane text, wake_at_ms int, id id));
+    OF = Sql::both("-- alarms::of\nSELECT lane, wake_at_ms FROM alarms WHERE kind = $1 AND id = $2 ORDER BY wake_at_ms, lane");
+    DROP_OF = Sql::both("-- alarms::drop_of\nDELETE FROM alarms WHERE kind = $1 AND id = $2");
     REBUILD_PATIENTS = Sql::both("-- alarms::rebuild\nINSERT INTO alarms (kind, lane, wake_at_ms, id) \
         SELECT 'patient', '', wake_at_ms, id FROM patients WHERE wake_at_ms IS NOT NULL \
         ON CONFLICT (kind, lane, wake_at_ms, id) DO NOTHING");
@@ -183,6 +185,19 @@ pub async fn queued(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
     Ok(on!(tx, QUEUED, |c, sql| {
         sqlx::query_as(sql).bind(AlarmKind::Message.word()).fetch_all(c).await?
     }))
+}
+
+/// The alarms of one owner. No index leads there: for rows that brought a process down.
+pub async fn of(tx: &mut Tx, kind: AlarmKind, id: Uuid) -> Result<Vec<Lane>> {
+    Ok(on!(tx, OF, |c, sql| sqlx::query_as(sql).bind(kind.word()).bind(id).fetch_all(c).await?))
+}
+
+/// Takes the alarms of one owner away, without reading it.
+pub async fn drop_of(tx: &mut Tx, kind: AlarmKind, id: Uuid) -> Result<()> {
+    on!(tx, DROP_OF, |c, sql| {
+        sqlx::query(sql).bind(kind.word()).bind(id).execute(c).await?;
+    });
+    Ok(())
 }
 
 /// Sets alarms.

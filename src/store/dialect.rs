@@ -51,6 +51,14 @@ macro_rules! sql {
     (@piece postgres (database_clock)) => {
         "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
     };
+    // Neither needs a privilege. A server in recovery writes no log, and takes no claim either.
+    (@piece sqlite (timeline)) => { "SELECT CAST(NULL AS TEXT) AS timeline, 0 AS synchronous" };
+    (@piece postgres (timeline)) => {
+        "SELECT (SELECT system_identifier FROM pg_control_system())::text || '/' || CASE WHEN pg_is_in_recovery() \
+         THEN 'recovery' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline, \
+         (current_setting('synchronous_standby_names') <> '' AND \
+         current_setting('synchronous_commit') IN ('on', 'remote_apply'))::int::bigint AS synchronous"
+    };
     (@piece sqlite (lock)) => { "" };
     (@piece postgres (lock)) => { " FOR UPDATE" };
     (@piece sqlite (skip)) => { "" };

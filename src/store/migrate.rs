@@ -44,6 +44,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0006_settlement.sql"),
     ),
     (
+        7,
+        "restored",
+        include_str!("../../migrations/sqlite/0007_restored.sql"),
+        include_str!("../../migrations/postgres/0007_restored.sql"),
+    ),
+    (
         9,
         "rests",
         include_str!("../../migrations/sqlite/0009_rests.sql"),

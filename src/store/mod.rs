@@ -11,6 +11,7 @@ pub mod backup;
 pub(crate) mod dialect;
 pub mod doctor;
 pub mod holds;
+pub mod homes;
 pub mod inbound;
 pub mod intake;
 pub mod jobs;
@@ -19,6 +20,7 @@ pub mod messages;
 pub mod meta;
 mod migrate;
 mod open;
+pub mod parked;
 pub mod patients;
 pub mod plans;
 mod primary;
@@ -39,6 +41,8 @@ use crate::care::UtcMs;
 use crate::security::{DoesNotOpen, Keyring};
 use dialect::{on, sql, statements};
 use sqlx::{Postgres, Sqlite};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Something failed in the database.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +110,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub struct Store {
     pub(crate) pools: Pools,
     keys: Keyring,
+    /// How many connections to the server were made.
+    connected: Arc<AtomicU64>,
 }
 
 /// The pools of an engine.
@@ -146,8 +152,13 @@ statements! {
 }
 
 impl Store {
-    pub(crate) const fn new(pools: Pools, keys: Keyring) -> Self {
-        Self { pools, keys }
+    pub(crate) const fn new(pools: Pools, keys: Keyring, connected: Arc<AtomicU64>) -> Self {
+        Self { pools, keys, connected }
+    }
+
+    /// How many connections to a server were made so far: behind a new one may be another state of the database.
+    pub fn connected(&self) -> u64 {
+        self.connected.load(Ordering::SeqCst)
     }
 
     /// The keys that seal this database's columns.
@@ -223,12 +234,14 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         backlog::STATEMENTS,
         doctor::STATEMENTS,
         holds::STATEMENTS,
+        homes::STATEMENTS,
         inbound::STATEMENTS,
         intake::STATEMENTS,
         jobs::STATEMENTS,
         listening::STATEMENTS,
         messages::STATEMENTS,
         meta::STATEMENTS,
+        parked::STATEMENTS,
         patients::STATEMENTS,
         plans::STATEMENTS,
         receipts::STATEMENTS,

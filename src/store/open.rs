@@ -5,6 +5,8 @@ use crate::security::Keyring;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Which engine a store has.
@@ -79,7 +81,8 @@ pub async fn connect_sqlite(file: &Path, keys: Keyring) -> std::result::Result<S
         .test_before_acquire(false)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options.pragma("query_only", "1"));
-    Ok(Store::new(Pools::Sqlite { writer, readers }, keys))
+    // A file that is open stays the file it was.
+    Ok(Store::new(Pools::Sqlite { writer, readers }, keys, Arc::default()))
 }
 
 /// Connects to the first of these servers that takes writes. The options are those that the TLS policy let
@@ -96,6 +99,8 @@ pub async fn connect_postgres(
 ) -> std::result::Result<Store, OpenError> {
     let servers: Vec<PgConnectOptions> = servers.into_iter().map(with_our_settings).collect();
     let (found, first) = primary::find(&servers, 0).await?;
+    let connected = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&connected);
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -109,7 +114,8 @@ pub async fn connect_postgres(
                 primary::takes_writes(connection).await
             })
         })
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
+            count.fetch_add(1, Ordering::SeqCst);
             Box::pin(async move {
                 if primary::takes_writes(connection).await? {
                     return Ok(());
@@ -123,7 +129,7 @@ pub async fn connect_postgres(
     if servers.len() > 1 {
         tokio::spawn(primary::follow(pool.clone(), servers, found));
     }
-    Ok(Store::new(Pools::Postgres(pool), keys))
+    Ok(Store::new(Pools::Postgres(pool), keys, connected))
 }
 
 fn with_our_settings(options: PgConnectOptions) -> PgConnectOptions {

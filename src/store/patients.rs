@@ -107,7 +107,8 @@ statements! {
         (rows "$1" id id, expanded_until_ms int, changed_until_ms int, wake_at_ms int, zone_hash bytes),
         (" AS r WHERE patients.id = r.id"));
     FAILED = Sql::both("-- patients::step_failed\nUPDATE patients SET failures = failures + 1 WHERE id = $1 RETURNING failures");
-    UNARM = Sql::both("-- patients::unarm\nUPDATE patients SET wake_at_ms = NULL WHERE id = $1");
+    UNARM = Sql::both("-- patients::unarm\nUPDATE patients SET wake_at_ms = NULL, \
+        failures = CASE WHEN failures < $2 THEN $2 ELSE failures END WHERE id = $1");
     CONTACTS = sql!(("-- patients::contacts\nSELECT id, patient_id, channel, rank, address, health, in_use FROM contact_points \
         WHERE patient_id IN "), (ids "$1"), (" ORDER BY patient_id, rank, id"));
     CONTACT_OWNERS = Sql::both("-- patients::with_address\nSELECT id, patient_id FROM contact_points WHERE address_hash = $1 AND in_use = 1 ORDER BY patient_id, id");
@@ -409,10 +410,10 @@ pub async fn step_failed(tx: &mut Tx, id: PatientId) -> Result<i64> {
     Ok(on!(tx, FAILED, |c, sql| sqlx::query_scalar(sql).bind(id.0).fetch_one(c).await?))
 }
 
-/// Takes a patient's alarm away: parked until a person acts.
-pub async fn unarm(tx: &mut Tx, id: PatientId) -> Result<()> {
+/// Takes a patient's alarm away: parked, after as many broken steps at least, until a person acts.
+pub async fn unarm(tx: &mut Tx, id: PatientId, failures: i64) -> Result<()> {
     on!(tx, UNARM, |c, sql| {
-        sqlx::query(sql).bind(id.0).execute(c).await?;
+        sqlx::query(sql).bind(id.0).bind(failures).execute(c).await?;
     });
     Ok(())
 }

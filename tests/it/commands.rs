@@ -31,6 +31,8 @@ fn looking_at_an_installation_that_was_never_started_makes_nothing() {
         &["channels", "pause", "twilio"],
         &["stop-sending"],
         &["stop-sending", "--resume"],
+        &["reconcile"],
+        &["reconcile", "--settle", "--yes"],
     ] {
         let said = home.run(arguments);
         assert_eq!(said.code, 3, "{arguments:?}: {}", said.talk);
@@ -128,6 +130,73 @@ async fn sending_is_stopped_once_and_resumed_once_by_somebody() {
     assert_eq!(home.run(&["stop-sending", "--resume", "--because", "x"]).code, 2);
     let acts = home.audited("sending.%").await;
     assert_eq!(acts, ["A. Ngozi sending.stop", "operator sending.resume"]);
+}
+
+#[tokio::test]
+async fn h25_a_restored_database_is_named_everywhere_and_settled_once_by_somebody() {
+    use carebell::care::UtcMs;
+    use carebell::care::hold::{Hold, Scope};
+    use carebell::care::time::{DAY_MS, HOUR_MS};
+    use carebell::store::{holds, homes};
+    let home = Home::new();
+    // 08:00 in Nairobi today, or tomorrow: still valid whatever the hour is here.
+    let (patient, _) = home
+        .patient_with("one", |_, activity| activity.class = carebell::care::Class::Notice)
+        .await;
+    home.wake(&[patient]).await;
+    assert_eq!(home.run(&["reconcile"]).code, 0);
+    assert_eq!(home.run(&["check"]).code, 0);
+    let now = carebell::clock::Clock::now(&carebell::clock::SystemClock);
+    let (app, _) = home.open(now).await;
+    let id = uuid::Uuid::from_u128(7);
+    let row = homes::RegressionRow {
+        home_id: id,
+        knew: "a b".to_owned(),
+        kind: "forgot".to_owned(),
+        host: "ward".to_owned(),
+        file_sends: 500,
+        database_sends: 0,
+        from_ms: Some(now.0 - HOUR_MS),
+        until_ms: now.0 + 2 * DAY_MS,
+        found_at_ms: now.0,
+    };
+    let hold = Hold {
+        scope: Scope::Restored,
+        until: None,
+        actor: "carebell on ward".to_owned(),
+        because: "it has forgotten 500 sends".to_owned(),
+        at: now,
+    };
+    let mut tx = app.store.write().await.unwrap();
+    homes::found(&mut tx, &row).await.unwrap();
+    holds::set(&mut tx, &hold).await.unwrap();
+    let waiting = homes::waiting(&mut tx, UtcMs(row.until_ms), now).await.unwrap().len();
+    tx.commit().await.unwrap();
+    app.store.close().await;
+    let check = home.run(&["check"]);
+    assert!(check.code == 1 && check.answer.contains("went back in time"), "{check:?}");
+    assert!(home.run(&["status"]).answer.contains("forgotten 500 sends"));
+    let said = home.run(&["reconcile", "--json"]);
+    assert_eq!(said.code, 1, "{}", said.talk);
+    let told = said.json();
+    assert_eq!(told["homes"][0]["file_sends"], 500);
+    assert_eq!(told["may_have_gone"].as_array().unwrap().len(), waiting);
+    let text = home.run(&["reconcile"]).answer;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert!(words.join(" ").contains("500 sends in its file, 0 in the database"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert_eq!(home.run(&["reconcile", "--yes"]).code, 2);
+    assert_eq!(home.run(&["reconcile", "--settle"]).code, 2, "nobody was there to be asked");
+    assert_eq!(home.run(&["check"]).code, 1);
+    let done = home.run(&["reconcile", "--settle", "--yes", "--by", "A. Ngozi", "--json"]);
+    assert!(done.code == 0 && done.json()["settled"] == true, "{done:?}");
+    assert_eq!(home.run(&["reconcile", "--settle", "--yes"]).code, 0);
+    assert_eq!(home.run(&["check"]).code, 0);
+    assert_eq!(home.audited("restored.%").await, ["A. Ngozi restored.settle"]);
+    let (app, _) = home.open(now).await;
+    let mut tx = app.store.read().await.unwrap();
+    let (sends, _) = homes::counter(&mut tx, id).await.unwrap().unwrap();
+    assert_eq!(sends, 500, "the counter takes what the home remembers");
 }
 
 #[tokio::test]

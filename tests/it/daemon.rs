@@ -330,3 +330,29 @@ async fn p10_the_log_holds_nothing_of_a_patient_and_no_secret_even_at_its_most_t
     }
     assert_eq!(ids.len(), 3);
 }
+
+/// The provider refuses the account: the running daemon rests the sender, and the list of channels says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_that_rests_is_listed_with_an_open_breaker() {
+    let installation = installation().await;
+    let account = Some("20003".to_owned());
+    let refused = AnswerFault::Refuse { status: 401, code: account, retry_after: None };
+    installation.sandbox.faults().add(Rule::always(Fault::Answer(refused)));
+    let running = installation.start().await;
+    let list = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_carebell"));
+        let config = installation.config_file();
+        command.args(["channels", "list", "--json", "--config"]).arg(config).env_clear();
+        let said = command.output().unwrap();
+        let all: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+        let twilio = all.as_array().unwrap().iter().find(|one| one["name"] == "twilio");
+        twilio.unwrap().clone()
+    };
+    let before = list();
+    assert_eq!(before["breaker"], "closed");
+    assert!(before["breaker_until"].is_null());
+    enrol_one(&installation).await;
+    until("the sender rests", async || list()["breaker"] == "open").await;
+    assert!(list()["breaker_until"]["utc"].is_string());
+    assert_eq!(running.stop().await, Some(0), "{}", installation.log());
+}

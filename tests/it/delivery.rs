@@ -9,6 +9,8 @@ mod outage;
 mod privacy;
 mod providers;
 mod receipts;
+mod restored;
 mod silence;
 mod simulation;
+mod suspects;
 mod unknown;

@@ -15,12 +15,14 @@ use carebell::cli::daemon::Daemon;
 use carebell::cli::stage;
 use carebell::clock::{Clock, GuardedClock, ManualClock};
 use carebell::config::{Config, Mode};
+use carebell::home::Home;
 use carebell::http::{Limits, Parts};
 use carebell::message::{Catalogue, Programmes};
 use carebell::policy::clock::FOLLOWED_MS;
 use carebell::sandbox::{Sandbox, SandboxConfig};
 use carebell::security::{Keyring, SharedRng};
 use carebell::store::activities::{self, PutActivity};
+use carebell::store::meta::{self, fact};
 use carebell::store::patients::{self, PutPatient};
 use carebell::store::reminders::{self, ReminderRow};
 use carebell::store::{Store, connect_postgres, connect_sqlite, standing};
@@ -45,6 +47,7 @@ pub struct House {
     pub daemon: Daemon,
     pub sandbox: Sandbox,
     pub clock: Arc<ManualClock>,
+    pub home: Arc<Home>,
     _server: tokio_util::sync::DropGuard,
     dir: tempfile::TempDir,
     database: Option<crate::postgres::Database>,
@@ -74,19 +77,15 @@ impl House {
     pub async fn build(on: On) -> Option<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
-        let keys = Keyring::new(&[7; 32]);
-        let (store, database): (Store, _) = match on {
-            On::Sqlite => {
-                (connect_sqlite(&dir.path().join("carebell.db"), keys).await.unwrap(), None)
-            }
-            On::Postgres => {
-                let database = crate::postgres::database().await?;
-                let options =
-                    sqlx::postgres::PgConnectOptions::from_str(database.url().as_str()).unwrap();
-                (connect_postgres([options], 8, keys).await.unwrap(), Some(database))
-            }
+        let database = match on {
+            On::Sqlite => None,
+            On::Postgres => Some(crate::postgres::database().await?),
         };
+        let store = connect(&dir, database.as_ref()).await;
         store.migrate().await.unwrap();
+        let mut tx = store.write().await.unwrap();
+        meta::set_once(&mut tx, fact::DATABASE_ID, "first").await.unwrap();
+        tx.commit().await.unwrap();
         let zones = Zones::built_in();
         let catalogue = Catalogue::load(None).unwrap();
         let programmes = Programmes::load(None, &zones, &catalogue).unwrap();
@@ -114,7 +113,8 @@ impl House {
             hold: None,
         };
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
-        let daemon = Daemon::new(app.clone(), Vec::new(), &tracker);
+        let home = Arc::new(Home::take(dir.path(), uuid::Uuid::from_u128(1)).unwrap());
+        let daemon = Daemon::in_home(app.clone(), Vec::new(), &tracker, Arc::clone(&home));
         let limits = Limits::with_max_body_bytes(1 << 20);
         let parts = Parts {
             channels: (*app.channels).clone(),
@@ -127,7 +127,7 @@ impl House {
         carebell::http::start(&listen, router, limits, &tracker, shutdown.clone()).await.unwrap();
         sandbox.call_back(&public_url).unwrap();
         let server = shutdown.drop_guard();
-        Some(Self { app, daemon, sandbox, clock, _server: server, dir, database })
+        Some(Self { app, daemon, sandbox, clock, home, _server: server, dir, database })
     }
 
     /// Steps until nothing is due, in flight or to be read at the clock's time.
@@ -265,7 +265,42 @@ impl House {
 
     /// Drops the daemon with whatever it has in flight, and starts another one.
     pub fn restart(&mut self) {
-        self.daemon = self.daemon();
+        let (app, home) = (self.app.clone(), Arc::clone(&self.home));
+        self.daemon = Daemon::in_home(app, Vec::new(), &TaskTracker::new(), home);
+    }
+
+    /// Keeps the database as it is now; the daemon then starts anew.
+    pub async fn back_up(&mut self) {
+        if self.database.is_none() {
+            let copy = self.dir.path().join("copy.db");
+            self.damage(&format!("VACUUM INTO '{}'", copy.display())).await;
+        }
+        self.app.store.close().await;
+        if let Some(database) = &self.database {
+            database.back_up().await;
+        }
+        self.open_again().await;
+    }
+
+    /// Puts back what was kept, as an operator does: the state folder's other files stay as they are.
+    pub async fn restore(&mut self) {
+        self.app.store.close().await;
+        if let Some(database) = &self.database {
+            database.restore().await;
+        } else {
+            let file = |name: &str| self.dir.path().join(name);
+            for left in ["carebell.db-wal", "carebell.db-shm"] {
+                let _ = std::fs::remove_file(file(left));
+            }
+            std::fs::rename(file("copy.db"), file("carebell.db")).unwrap();
+        }
+        self.open_again().await;
+    }
+
+    async fn open_again(&mut self) {
+        self.app.store = connect(&self.dir, self.database.as_ref()).await;
+        self.restart();
+        self.daemon.recover().await.unwrap();
     }
 
     /// Another daemon on the same database.
@@ -333,6 +368,18 @@ impl House {
     pub async fn reminders(&self) -> std::collections::BTreeMap<String, i64> {
         let mut tx = self.app.store.read().await.unwrap();
         carebell::store::reminders::count(&mut tx).await.unwrap().into_iter().collect()
+    }
+}
+
+async fn connect(dir: &tempfile::TempDir, database: Option<&crate::postgres::Database>) -> Store {
+    let keys = Keyring::new(&[7; 32]);
+    match database {
+        None => connect_sqlite(&dir.path().join("carebell.db"), keys).await.unwrap(),
+        Some(database) => {
+            let options =
+                sqlx::postgres::PgConnectOptions::from_str(database.url().as_str()).unwrap();
+            connect_postgres([options], 8, keys).await.unwrap()
+        }
     }
 }
 

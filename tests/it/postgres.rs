@@ -23,6 +23,22 @@ impl Database {
     pub fn url(&self) -> String {
         url(&self.folder, &self.name)
     }
+
+    /// Keeps the database as it is now. Nobody may be connected to it.
+    pub async fn back_up(&self) {
+        let copy = format!("CREATE DATABASE {0}_copy TEMPLATE {0}", self.name);
+        execute(&self.folder, copy).await.unwrap();
+    }
+
+    /// Puts back what was kept.
+    pub async fn restore(&self) {
+        for statement in [
+            format!("DROP DATABASE {}", self.name),
+            format!("ALTER DATABASE {0}_copy RENAME TO {0}", self.name),
+        ] {
+            execute(&self.folder, statement).await.unwrap();
+        }
+    }
 }
 
 impl Drop for Database {

@@ -100,6 +100,11 @@ impl Installation {
         self.dir.path().join("state")
     }
 
+    /// PostgreSQL's URL.
+    pub fn database_url(&self) -> String {
+        self.database.as_ref().unwrap().url()
+    }
+
     /// Everything that all runs so far have said.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()

@@ -59,6 +59,16 @@ pub(super) fn mended(rows: &[(Damage, u64)], now: UtcMs) -> Vec<Finding> {
         .collect()
 }
 
+/// What was given another try, as a note.
+pub(super) fn unparked(back: &[String], now: UtcMs) -> Option<Finding> {
+    (!back.is_empty()).then(|| Finding {
+        weight: Weight::Note,
+        place: "parked".to_owned(),
+        what: format!("{} have another try since {}", back.join(", "), now.rfc3339()),
+        fix: "nothing: what breaks its step again is parked again, with a task".to_owned(),
+    })
+}
+
 fn attention(place: String, what: String, fix: &str) -> Finding {
     Finding { weight: Weight::Attention, place, what, fix: fix.to_owned() }
 }
@@ -98,7 +108,7 @@ const fn words(class: Damage) -> (&'static str, &'static str) {
         ),
         Damage::Parked => (
             "patients and messages that broke their step three times",
-            "see the open tasks; correct the record and import it again",
+            "see the open tasks; correct the record, then carebell doctor --unpark",
         ),
         Damage::ReceiptsUnmatched => (
             "receipts of messages that nobody here sent",

@@ -13,7 +13,10 @@ use super::{Context, Exit, Failure, Form, Tone, printable, wrapped};
 use crate::config::Loaded;
 use crate::message::{Catalogue, Programmes};
 use crate::store::doctor;
+use crate::store::parked;
 use crate::store::patients::{self, ZoneCount};
+use crate::store::story::{Act, audit};
+use crate::store::tasks::{self, TaskKind};
 use crate::zones::Zones;
 use anyhow::Context as _;
 use serde::Serialize;
@@ -21,7 +24,7 @@ use serde::Serialize;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit code 0: nothing needs attention; 1: something does. Notes need none.\n\
-                  Examples:\n  carebell doctor\n  carebell doctor --repair --json"
+                  Examples:\n  carebell doctor\n  carebell doctor --repair --json\n  carebell doctor --unpark --by \"A. Ngozi\""
 )]
 pub(super) struct Args {
     /// Mend what is derived from other rows (alarms, messages of queued reminders), in one transaction; a daemon may run
@@ -30,24 +33,32 @@ pub(super) struct Args {
     /// Say that this machine's clock is right as it is, although a daemon does not believe it
     #[arg(long, conflicts_with = "repair")]
     confirm_clock: bool,
+    /// Give parked patients, messages and callbacks another try, once what broke them is mended; closes their tasks
+    #[arg(long, conflicts_with_all = ["repair", "confirm_clock"])]
+    unpark: bool,
+    /// Who decides; recorded
+    #[arg(long, value_name = "NAME", default_value = "operator", requires = "unpark")]
+    by: String,
     #[command(flatten)]
     form: Form,
 }
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Task {
     Look,
     Repair,
     ConfirmClock,
+    Unpark { by: String },
 }
 
 impl Args {
-    const fn task(&self) -> Task {
-        match (self.repair, self.confirm_clock) {
-            (true, _) => Task::Repair,
-            (_, true) => Task::ConfirmClock,
-            (false, false) => Task::Look,
+    fn task(&self) -> Task {
+        match (self.repair, self.confirm_clock, self.unpark) {
+            (true, _, _) => Task::Repair,
+            (_, true, _) => Task::ConfirmClock,
+            (_, _, true) => Task::Unpark { by: self.by.clone() },
+            (false, false, false) => Task::Look,
         }
     }
 }
@@ -122,8 +133,11 @@ async fn examine(loaded: &Loaded, task: Task) -> Result<Answer, Failure> {
 /// Zones in use, and what is wrong in the database after a repair, if one was asked for.
 async fn findings(app: &App, task: Task) -> crate::store::Result<(Vec<ZoneCount>, Vec<Finding>)> {
     let mut found = Vec::new();
+    let now = app.clock.now();
+    if let Task::Unpark { by } = &task {
+        found.extend(ledger::unparked(&unpark(app, by).await?, now));
+    }
     if task == Task::Repair {
-        let now = app.clock.now();
         let mut tx = app.store.write().await?;
         let mended = doctor::repair(&mut tx, now).await?;
         tx.commit().await?;
@@ -136,6 +150,21 @@ async fn findings(app: &App, task: Task) -> crate::store::Result<(Vec<ZoneCount>
     found.extend(ledger::look(app).await?);
     let counts = patients::zone_counts(&mut app.store.read().await?).await?;
     Ok((counts, found))
+}
+
+/// Everything that an open task says is parked; each that comes back is recorded, and its task closed.
+async fn unpark(app: &App, by: &str) -> crate::store::Result<Vec<String>> {
+    let now = app.clock.now();
+    let mut tx = app.store.write().await?;
+    let subjects = tasks::open_subjects(&mut tx, TaskKind::Parked).await?;
+    let back = parked::unpark(&mut tx, &subjects, now).await?;
+    for subject in &back {
+        tasks::close(&mut tx, TaskKind::Parked, subject).await?;
+        let act = Act { actor: by, action: "parked.unpark", subject, detail: "{}" };
+        audit(&mut tx, &mut app.rng.fork(), &act, now).await?;
+    }
+    tx.commit().await?;
+    Ok(back)
 }
 
 fn answer(zones: &Zones, in_use: &[rules::InUse], now: crate::care::UtcMs) -> Answer {

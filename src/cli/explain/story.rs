@@ -4,17 +4,19 @@
 use crate::care::ids::{
     ActivityId, AttemptId, ContactPointId, MessageId, PatientId, ReminderId, TaskId,
 };
-use crate::care::{Reason, UtcMs, Zone, ZoneRules};
+use crate::care::{MessageState, Reason, UtcMs, Zone, ZoneRules};
 use crate::cli::app::App;
 use crate::cli::installation::{When, masked, standing_of};
 use crate::cli::{Failure, printable, wrapped};
+use crate::policy::grouping::sender_of;
+use crate::policy::held_back::held_back;
 use crate::store::attempts::{AttemptRow, Repeat};
 use crate::store::messages::MessageRow;
 use crate::store::receipts::ReceiptRow;
 use crate::store::reminders::ReminderRow;
 use crate::store::standing::Standing;
 use crate::store::tasks::TaskRow;
-use crate::store::{Tx, attempts, receipts, reminders, story, tasks};
+use crate::store::{Tx, attempts, holds, receipts, reminders, story, tasks};
 use serde::Serialize;
 use std::fmt::Write as _;
 use uuid::Uuid;
@@ -72,6 +74,8 @@ struct Message {
     reason: Reason,
     why: String,
     next: Option<When>,
+    /// What holds it back now: a stop, a pause, a hold of the whole house.
+    held_back: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -144,7 +148,9 @@ impl Events<'_> {
         let contact = standing.contacts.iter().find(|contact| contact.id == row.contact_point);
         let to = contact.map_or_else(|| "?".to_owned(), |contact| masked(&contact.address));
         let again = if row.repeat == Repeat::Again { ", marked as a repeat" } else { "" };
-        let text = format!("intent {} over {} to {to}{again}", row.number, row.channel);
+        // What the database forgot was never written as an intent here.
+        let what = if row.reason == Reason::RestoredBackup { "perhaps sent" } else { "intent" };
+        let text = format!("{what} {} over {} to {to}{again}", row.number, row.channel);
         self.add(row.intent_at, &row.id, text);
         if let Some(at) = row.ended_at {
             let code = row.code.as_ref().map(|code| format!(" (code {code})")).unwrap_or_default();
@@ -224,6 +230,10 @@ async fn tell(
     let subjects: Vec<Uuid> = names.iter().map(|(id, _)| *id).collect();
     let shown: Vec<String> = names.iter().map(|(_, shown)| shown.clone()).collect();
 
+    let held_back = match &message {
+        Some(row) => what_holds(app, tx, row).await?,
+        None => None,
+    };
     let mut events = Events { zone, all: Vec::new() };
     for row in &held {
         events.reminder(row);
@@ -257,12 +267,26 @@ async fn tell(
             state: row.state.word(),
             why: row.reason.to_string(),
             next: row.wake_at.map(|at| When::new(at, zone)),
+            held_back,
             name: row.name,
             reason: row.reason,
         }),
         attempts: sent.into_iter().map(|row| attempt(row, &came, zone)).collect(),
         events: events.in_order(),
     })
+}
+
+/// What keeps a queued message from leaving, whoever says so.
+async fn what_holds(app: &App, tx: &mut Tx, row: &MessageRow) -> Result<Option<String>, Failure> {
+    if row.state != MessageState::Queued {
+        return Ok(None);
+    }
+    if let Some(hold) = &app.hold {
+        return Ok(Some(hold.clone()));
+    }
+    let (now, holds) = (app.clock.now(), holds::all(tx).await?);
+    let held = held_back(now, sender_of(&row.lane), &holds);
+    Ok(held.map(|held| held.reason().to_string()))
 }
 
 fn attempt(row: AttemptRow, came: &[ReceiptRow], zone: Option<&Zone>) -> Attempt {
@@ -298,6 +322,9 @@ impl Story {
             let Reminder { id, due, state, why, .. } = reminder;
             let _ = writeln!(text, "{id}, due {due}");
             text += &wrapped(&printable(&format!("{state}: {why}")), 2);
+        }
+        if let Some(held) = self.message.as_ref().and_then(|message| message.held_back.as_ref()) {
+            text += &wrapped(&printable(&format!("held back: {held}")), 0);
         }
         text += "\n";
         for event in &self.events {

@@ -134,3 +134,50 @@ async fn f10_a_clock_in_doubt_is_named_and_confirmed() {
     assert_eq!(home.run(&["status", "--json"]).json()["clocks"], serde_json::json!([]));
     assert_eq!(home.run(&["jobs", "run", "watch-tick"]).code, 0);
 }
+
+#[tokio::test]
+async fn p9_what_is_parked_has_another_try_once_somebody_says_so() {
+    use carebell::care::ids::TaskId;
+    use carebell::care::{Reason, UtcMs};
+    use carebell::store::tasks::{self, NewTask, TaskKind};
+    use carebell::store::{alarms, messages, reminders};
+    let home = Home::new();
+    let patient = home.patient("one").await;
+    home.wake(&[patient]).await;
+    let now = super::home::seeded_at();
+    let (app, _) = home.open(now).await;
+    let mut tx = app.store.write().await.unwrap();
+    let row = reminders::of_patients(&mut tx, &[patient], UtcMs(0)).await.unwrap().remove(0);
+    let message = row.message.unwrap();
+    alarms::drop_of(&mut tx, AlarmKind::Message, message.0).await.unwrap();
+    reminders::park(&mut tx, &[message], now).await.unwrap();
+    messages::park(&mut tx, &[message], now).await.unwrap();
+    let task = NewTask {
+        id: TaskId::new(now, &mut app.rng.fork()),
+        patient: Some(patient),
+        kind: TaskKind::Parked,
+        subject: message.to_string(),
+        reason: Reason::Poisoned,
+        due_at: now,
+    };
+    tasks::open(&mut tx, &task, now).await.unwrap();
+    tx.commit().await.unwrap();
+    app.store.close().await;
+    let parked = |said: &super::home::Said| {
+        let answer = said.json();
+        let all = answer["findings"].as_array().unwrap().iter();
+        all.filter(|one| one["where"] == "parked").cloned().collect::<Vec<_>>()
+    };
+    let found = parked(&home.run(&["doctor", "--json"]));
+    assert!(found[0]["fix"].as_str().unwrap().contains("--unpark"), "{found:?}");
+    let found = parked(&home.run(&["doctor", "--unpark", "--by", "A. Ngozi", "--json"]));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0]["what"].as_str().unwrap().contains(&message.to_string()), "{found:?}");
+    assert_eq!(home.audited("parked.%").await, ["A. Ngozi parked.unpark"]);
+    let status = home.run(&["status", "--json"]).json();
+    assert!(status["tasks"]["parked"].is_null(), "{status}");
+    assert_eq!(parked(&home.run(&["doctor", "--unpark", "--json"])), Vec::<Value>::new());
+    let (app, _) = home.open(now).await;
+    let mut tx = app.store.read().await.unwrap();
+    assert_eq!(alarms::of(&mut tx, AlarmKind::Message, message.0).await.unwrap().len(), 1);
+}

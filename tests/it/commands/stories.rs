@@ -117,6 +117,12 @@ async fn p2_explain_tells_the_story_of_a_reminder_by_any_of_its_ids() {
     assert!(text.contains("queued: the slot came due"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     assert!(!text.contains(TITLE) && !text.contains(PHONE), "{text}");
+    assert!(story["message"]["held_back"].is_null() && !text.contains("held back"));
+    assert_eq!(home.run(&["stop-sending"]).code, 0);
+    let held = home.run(&["explain", &reminder, "--json"]).json();
+    assert_eq!(held["message"]["held_back"], "all sending is stopped");
+    let text = home.run(&["explain", &reminder]).answer;
+    assert!(text.contains("held back: all sending is stopped"), "{text}");
     for (id, code) in [("rem_", 3), ("msg_", 3), ("att_", 3), ("pat_", 2)] {
         assert_eq!(home.run(&["explain", &format!("{id}{:032}", 1)]).code, code, "{id}");
     }

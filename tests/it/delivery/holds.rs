@@ -163,6 +163,29 @@ on_both!(
     }
 );
 
+on_both!(
+    p5_a_house_on_hold_sends_nothing_and_what_expires_meanwhile_expires,
+    async |mut house: House| {
+        let id = house.patient(person("p", "Europe/Lisbon", &[(Sms, PHONE)])).await;
+        let mut brief = medicine("brief", &["08:00"]);
+        brief.class = Class::TimeCriticalDose;
+        house.activity(id, brief).await;
+        house.activity(id, medicine("longer", &["08:10"])).await;
+        house.play_until(planned()).await;
+        house.app.hold = Some("the database is stamped sandbox".to_owned());
+        house.restart();
+        house.play_until(at(8, 40)).await;
+        let story = house.story_of(id).await;
+        assert_eq!(story[0], ("expired", "past-validity".to_owned()));
+        assert_eq!(story[1].0, "queued");
+        assert!(house.sandbox.ledger().is_empty(), "sent although on hold");
+        house.app.hold = None;
+        house.restart();
+        house.play_until(at(8, 41)).await;
+        assert_eq!(house.accepted(PHONE).len(), 1);
+    }
+);
+
 on_both!(p6_a_stop_confirmation_waits_for_the_resume_as_all_else_does, async |house: House| {
     let id = house.patient(person("p", "Europe/Lisbon", &[(Whatsapp, PHONE)])).await;
     house.activity(id, medicine("a", &["08:00"])).await;
