@@ -6,6 +6,7 @@
 pub mod announced;
 pub mod clock;
 pub mod contact_choice;
+pub mod disk;
 pub mod grouping;
 pub mod held_back;
 pub mod keywords;
