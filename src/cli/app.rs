@@ -285,7 +285,12 @@ async fn stamp_or_compare(
         meta::set_once(&mut tx, fact::DATABASE_ID, &id).await?;
         let print = meta::set_once(&mut tx, fact::KEY_FINGERPRINT, &keys.fingerprint()).await?;
         let mode = meta::set_once(&mut tx, fact::MODE, first).await?;
-        let stamped = meta::set_once(&mut tx, fact::HOST, &host).await?;
+        let mut stamped = meta::set_once(&mut tx, fact::HOST, &host).await?;
+        // What a host without a readable name was stamped with once.
+        if stamped == "unknown" {
+            meta::set(&mut tx, fact::HOST, &host).await?;
+            stamped.clone_from(&host);
+        }
         let opens = patients::opens_with(&mut tx, keys).await?;
         // A wrong key leaves no stamp: the right one must still find the database as it was.
         if opens && print == keys.fingerprint() {
@@ -330,8 +335,7 @@ async fn stamp_or_compare(
     Ok(None)
 }
 
-/// The name of this machine.
+/// The name of this machine, from the kernel itself: the unit's view of /proc lacks it.
 pub fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

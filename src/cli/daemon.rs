@@ -13,12 +13,13 @@ use crate::http::{Component, NotKept, Readiness, Sink};
 use crate::import::{Importer, Intake};
 use crate::inbound::Inbound;
 use crate::jobs::Jobs;
+use crate::policy::disk::Room;
 use crate::schedule::{Scheduler, SchedulerDeps};
 use crate::store::alarms::AlarmKind;
 use crate::store::meta::{self, InstanceRow, fact};
 use crate::store::tasks::{self, TaskKind};
 use crate::store::{Result, alarms, attempts, database_clock_ms, homes};
-use crate::watch::{ClockWatch, Watch};
+use crate::watch::{ClockWatch, Disk, Watch};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -56,6 +57,8 @@ pub struct Daemon {
     clock_watch: ClockWatch,
     /// What lies behind an earlier run waits for a clock that is believed.
     owes_recovery: Arc<AtomicBool>,
+    /// Told once, until it has room again.
+    disk_is_low: Arc<AtomicBool>,
     pulse: Arc<Pulse>,
     /// When it was made.
     started: UtcMs,
@@ -147,6 +150,7 @@ impl Daemon {
             watch,
             clock_watch,
             owes_recovery: Arc::new(AtomicBool::new(false)),
+            disk_is_low: Arc::new(AtomicBool::new(false)),
             pulse: Arc::new(pulse),
         }
     }
@@ -379,6 +383,14 @@ impl Daemon {
     }
 
     async fn beat(&self) -> Result<()> {
+        let fault = self.disk();
+        if self.disk_is_low.swap(fault.is_some(), Ordering::SeqCst) != fault.is_some() {
+            if let Some(fault) = fault {
+                tracing::error!(fault, "the disk runs full: make room");
+            } else {
+                tracing::info!("the disk has room again");
+            }
+        }
         let mut tx = self.app.store.write().await?;
         let database_now = database_clock_ms(&mut tx).await?;
         let row = InstanceRow {
@@ -524,6 +536,14 @@ impl Daemon {
         (!places.is_empty()).then(|| format!("reminders are missing: {}", places.join(", ")))
     }
 
+    /// A disk that runs full, for the readiness report.
+    fn disk(&self) -> Option<String> {
+        let disk = Disk::of(&self.app.config.state_dir)?;
+        metrics::gauge!("carebell_disk_free_bytes").set(disk.free_bytes as f64);
+        let place = self.app.config.state_dir.display();
+        (disk.room() != Room::Enough).then(|| format!("{place} runs full: {disk}"))
+    }
+
     /// Jobs that no longer run, for the readiness report.
     async fn overdue_jobs(&self) -> Option<String> {
         let overdue = self.jobs.overdue(self.started, self.app.clock.now()).await;
@@ -559,6 +579,7 @@ impl Readiness for Daemon {
             let clock = self.clock_watch.trouble();
             let clock = clock.map(|trouble| format!("{trouble}: {}", trouble.fix()));
             components.push(Component::detailed("clock", clock));
+            components.push(Component::detailed("disk", self.disk()));
             components.push(Component::detailed("watch", self.missing_reminders().await));
             components.push(Component::detailed("jobs", self.overdue_jobs().await));
             components

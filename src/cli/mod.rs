@@ -32,6 +32,7 @@ pub mod stage;
 mod status;
 mod stop_sending;
 mod timing;
+mod watched;
 
 pub use exit::{Exit, Failure};
 pub use output::{Color, Output, Tone, printable, wrapped};

@@ -2,25 +2,32 @@
 
 use super::app::App;
 use super::installation::{When, alive, opened};
+use super::watched;
 use super::{Context, Failure, Form};
 use crate::care::hold::Hold;
 use crate::care::{Reason, UtcMs};
+use crate::config::Engine;
+use crate::jobs::copies;
 use crate::store::alarms::{self, AlarmKind};
 use crate::store::meta::{self, InstanceRow, fact};
 use crate::store::{
     MigrationStatus, Result as Stored, Tx, activities, attempts, holds, inbound, intake, messages,
     patients, receipts, reminders, tasks,
 };
-use crate::watch::{self, Sighting};
+use crate::watch::{self, Disk, Sighting};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Examples:
 ///   carebell status
+///   carebell status --watch
 ///   carebell status --json | jq .reminders
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
+    /// Show what was expected of the last 24 hours and what became of it, by programme and zone
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     form: Form,
 }
@@ -38,6 +45,10 @@ struct Status {
     clocks: Vec<String>,
     live_since: Option<When>,
     engine: &'static str,
+    /// The disk under the state folder.
+    disk: Option<Disk>,
+    /// When the newest copy was made; absent where this installation makes none.
+    newest_backup: Option<When>,
     schema: MigrationStatus,
     instances: Vec<InstanceRow>,
     patients: Counts,
@@ -60,6 +71,14 @@ struct Status {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     opened(context, async |app| {
+        if args.watch {
+            let lines = watched::last_day(app).await?;
+            if args.form.json {
+                return context.output.json(&lines);
+            }
+            let rows: Vec<_> = lines.iter().map(watched::Line::row).collect();
+            return context.output.table(&watched::HEAD, &rows);
+        }
         let status = status(app).await?;
         if args.form.json {
             return context.output.json(&status);
@@ -83,6 +102,8 @@ async fn status(app: &App) -> Stored<Status> {
         clocks: watch::troubles(tx).await?.iter().map(ToString::to_string).collect(),
         live_since: live_since.map(UtcMs).map(when),
         engine: app.store.engine().word(),
+        disk: Disk::of(&app.config.state_dir),
+        newest_backup: newest_backup(app).map(when),
         schema,
         instances: alive(tx).await?,
         patients: counted(patients::count(tx).await?),
@@ -102,6 +123,14 @@ async fn status(app: &App) -> Stored<Status> {
         next_settle: alarms::next(tx, AlarmKind::Settle).await?.map(when),
         watch: watch::look(tx, app.clock.now()).await?,
     })
+}
+
+/// A folder that cannot be read is `doctor`'s to tell of.
+fn newest_backup(app: &App) -> Option<UtcMs> {
+    let folder = app.config.backup.folder()?;
+    let sqlite = app.config.database.engine() == Engine::Sqlite;
+    let newest = copies(folder).ok()?.pop()?;
+    sqlite.then_some(newest.at)
 }
 
 async fn in_force(tx: &mut Tx, now: UtcMs) -> Stored<Vec<Hold>> {
@@ -148,6 +177,12 @@ fn rows(status: &Status) -> Vec<Vec<String>> {
     }
     let MigrationStatus { applied, known } = status.schema;
     rows.say("database", &format!("{}, schema {applied} of {known}", status.engine));
+    if let Some(disk) = &status.disk {
+        rows.say("disk", disk);
+    }
+    if let Some(newest) = &status.newest_backup {
+        rows.say("newest backup", newest);
+    }
     if status.instances.is_empty() {
         rows.say("daemons", &"none is running");
     }

@@ -8,6 +8,7 @@ pub mod backlog;
 pub mod breaker;
 pub mod clock;
 pub mod contact_choice;
+pub mod disk;
 pub mod fallback;
 pub mod grouping;
 pub mod held_back;

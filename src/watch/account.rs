@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use uuid::Uuid;
 
 /// The stretch of due times looked at together, in milliseconds.
-const QUARTER_MS: i64 = 15 * MINUTE_MS;
+pub(super) const QUARTER_MS: i64 = 15 * MINUTE_MS;
 /// Patients expanded by one look at most, some more where there are many strata: 15,000 an hour are looked at whole.
 const PATIENTS: i64 = 256;
 /// Strata of one look.

@@ -6,10 +6,12 @@
 
 mod account;
 mod clock;
+mod disk;
 mod expected;
 mod round;
 
 pub use clock::{ClockWatch, HostTrouble, troubles};
+pub use disk::Disk;
 
 use crate::care::time::{HOUR_MS, MINUTE_MS};
 use crate::care::{UtcMs, ZoneRules};
@@ -20,6 +22,7 @@ use crate::store::tasks::TaskKind;
 use crate::store::{Result, Store, Tx, alarms, patients, receipts, reminders, tasks, watch};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// A reminder still open this long after its validity is a fault, in milliseconds.
 const OVERDUE_MS: i64 = 5 * MINUTE_MS;
@@ -49,6 +52,15 @@ pub struct WatchDeps {
 #[derive(Clone)]
 pub struct Watch {
     deps: WatchDeps,
+    overdue: Arc<Overdue>,
+}
+
+/// How many reminders were overdue when they were counted last: the count reads two days of rows.
+#[derive(Debug)]
+struct Overdue {
+    /// The quarter of an hour in which that was.
+    quarter: AtomicI64,
+    reminders: AtomicI64,
 }
 
 /// What a look found.
@@ -78,8 +90,9 @@ pub struct Sighting {
 
 impl Watch {
     /// A watch.
-    pub const fn new(deps: WatchDeps) -> Self {
-        Self { deps }
+    pub fn new(deps: WatchDeps) -> Self {
+        let (quarter, reminders) = (AtomicI64::new(i64::MIN), AtomicI64::new(0));
+        Self { deps, overdue: Arc::new(Overdue { quarter, reminders }) }
     }
 
     /// Looks once before the first wake: what lies behind now is about to be taken and is no fault yet.
@@ -102,7 +115,9 @@ impl Watch {
         let found = self.account(now).await?;
         let mut tx = self.deps.store.read().await?;
         let hours = watch::hours(&mut tx, now.plus_ms(-GAUGE_MS)).await?;
-        let sighting = Sighting { rezoned_patients, ..look(&mut tx, now).await? };
+        let overdue_reminders = self.overdue(&mut tx, now).await?;
+        let sighting =
+            Sighting { overdue_reminders, rezoned_patients, ..glance(&mut tx, now).await? };
         drop(tx);
         gauge(&sighting, &hours, now);
         Ok(Sighting {
@@ -112,6 +127,17 @@ impl Watch {
             alarms_put_back: found.alarms_put_back,
             ..sighting
         })
+    }
+
+    /// Overdue reminders, counted once a quarter of an hour.
+    async fn overdue(&self, tx: &mut Tx, now: UtcMs) -> Result<i64> {
+        let quarter = now.0.div_euclid(account::QUARTER_MS);
+        if self.overdue.quarter.load(Ordering::SeqCst) != quarter {
+            let counted = overdue(tx, now).await?;
+            self.overdue.reminders.store(counted, Ordering::SeqCst);
+            self.overdue.quarter.store(quarter, Ordering::SeqCst);
+        }
+        Ok(self.overdue.reminders.load(Ordering::SeqCst))
     }
 
     /// Puts back alarms that their owners name and the table lacks.
@@ -160,13 +186,16 @@ impl Watch {
 /// # Errors
 /// When the database fails.
 pub async fn look(tx: &mut Tx, now: UtcMs) -> Result<Sighting> {
+    Ok(Sighting { overdue_reminders: overdue(tx, now).await?, ..glance(tx, now).await? })
+}
+
+async fn overdue(tx: &mut Tx, now: UtcMs) -> Result<i64> {
+    reminders::overdue(tx, now.plus_ms(-OVERDUE_SINCE_MS), now.plus_ms(-OVERDUE_MS)).await
+}
+
+/// What costs little to look at.
+async fn glance(tx: &mut Tx, now: UtcMs) -> Result<Sighting> {
     Ok(Sighting {
-        overdue_reminders: reminders::overdue(
-            tx,
-            now.plus_ms(-OVERDUE_SINCE_MS),
-            now.plus_ms(-OVERDUE_MS),
-        )
-        .await?,
         behind_ms: alarms::next(tx, alarms::AlarmKind::Patient)
             .await?
             .map_or(0, |at| now.since(at).max(0)),

@@ -27,3 +27,38 @@ async fn jobs_are_listed_with_their_next_ring_and_last_result() {
     let text = home.run(&["jobs", "list"]).answer;
     assert!(text.contains("reconcile-sweep"), "{text}");
 }
+
+#[tokio::test]
+async fn status_shows_the_disk_the_newest_copy_and_the_watchs_day() {
+    use carebell::clock::{Clock as _, SystemClock};
+    use carebell::store::watch::{self, Hour};
+    let home = Home::new();
+    home.patient("one").await;
+    let folder = home.folder().join("copies");
+    let variables = [("CAREBELL_BACKUP__FOLDER", folder.to_str().unwrap())];
+    let before = home.run_with(&variables, &["status", "--json"]).json();
+    assert!(before["disk"]["free_bytes"].as_u64().unwrap() > 0, "{before}");
+    assert!(before["newest_backup"].is_null());
+    assert_eq!(home.run_with(&variables, &["jobs", "run", "backup"]).code, 0);
+    let after = home.run_with(&variables, &["status", "--json"]).json();
+    assert!(!after["newest_backup"].is_null(), "{after}");
+
+    let now = SystemClock.now();
+    let (app, _) = home.open(now).await;
+    let hour = |hours_ago: i64, expected, missing| Hour {
+        hour_ms: now.0 - hours_ago * 3_600_000,
+        programme: "general".to_owned(),
+        zone: "Europe/Lisbon".to_owned(),
+        expected,
+        missing,
+        ..Hour::default()
+    };
+    let mut tx = app.store.write().await.unwrap();
+    watch::add_hours(&mut tx, &[hour(1, 40, 2), hour(5, 2, 1), hour(30, 900, 900)]).await.unwrap();
+    tx.commit().await.unwrap();
+    app.store.close().await;
+    let day = home.run(&["status", "--watch", "--json"]).json();
+    assert_eq!((&day[0]["expected"], &day[0]["missing"]), (&42.into(), &3.into()), "{day}");
+    let text = home.run(&["status", "--watch"]).answer;
+    assert!(text.contains("Europe/Lisbon") && text.contains("42"), "{text}");
+}

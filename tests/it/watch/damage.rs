@@ -92,3 +92,17 @@ on_both!(f11_what_only_a_person_or_a_daemon_can_end_is_named_and_left, async |ho
     assert_eq!(named, [Damage::IntentsAbandoned, Damage::Parked, Damage::ReceiptsUnmatched]);
     assert_eq!(mend(&house).await, []);
 });
+
+on_both!(overdue_reminders_are_counted_once_a_quarter, async |house: House| {
+    let phone = "+351912345077";
+    let id = house.patient(person(phone, "Europe/Lisbon", &[(Sms, phone)])).await;
+    house.activity(id, medicine("a", &["08:00"])).await;
+    house.play_until(at(11, 1)).await;
+    let watch = house.app.watch();
+    assert_eq!(watch.tick().await.unwrap().overdue_reminders, 0);
+    assert_eq!(house.damage("UPDATE reminders SET state = 'sending'").await, 1);
+    house.clock.set(at(11, 14));
+    assert_eq!(watch.tick().await.unwrap().overdue_reminders, 0, "not counted again yet");
+    house.clock.set(at(11, 15));
+    assert_eq!(watch.tick().await.unwrap().overdue_reminders, 1);
+});

@@ -43,3 +43,10 @@ on_both!(f25_missing_reminders_are_a_detail_of_readiness, async |house: House| {
     let told = detail(&house.daemon, "watch").await.unwrap();
     assert_eq!(told, "reminders are missing: general in Europe/Lisbon");
 });
+
+#[test]
+fn the_machine_has_a_name() {
+    let name = carebell::cli::app::host_name();
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(name, kernel.trim(), "also where /proc does not show it");
+}
