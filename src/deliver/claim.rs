@@ -12,6 +12,7 @@ use crate::care::{
     AttemptState, ChannelKind, Class, MessageState, Reason, ReminderState, UtcMs, Zone,
 };
 use crate::channel::Channel;
+use crate::crash;
 use crate::message::{NotRenderable, Repeat as Saying};
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::grouping::{lane, sender_of};
@@ -61,7 +62,9 @@ pub(super) async fn claim_lane(
         Take::Held(classes) => alarms::held_due(&mut tx, lane_name, classes, now, limit).await?,
     };
     let claimed = claim_due(deps, &mut tx, lane_name, now, due).await?;
+    crash::point("intent-written").await;
     tx.commit().await?;
+    crash::point("intent-committed").await;
     Ok(claimed)
 }
 

@@ -10,6 +10,7 @@ use crate::care::{
     AttemptState, ChannelKind, ContactHealth, MessageState, Reason, ReminderState, UtcMs,
 };
 use crate::channel::{Action, Outcome};
+use crate::crash;
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::grouping::lane;
 use crate::policy::held_back::Held;
@@ -122,7 +123,10 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
     let mut rng = deps.rng.fork();
     effects.write(&mut tx, &mut rng, now).await?;
     evidence::apply(deps, &mut tx, &evidence, now).await?;
-    tx.commit().await
+    crash::point("outcome-written").await;
+    tx.commit().await?;
+    crash::point("outcome-committed").await;
+    Ok(())
 }
 
 /// The reminders that messages speak for.

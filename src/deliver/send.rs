@@ -9,6 +9,7 @@ use crate::care::time::DAY_MS;
 use crate::care::{Class, Reason, UtcMs, ZoneRules};
 use crate::channel::{Channel, Channels, Outbound, Outcome};
 use crate::clock::Clock;
+use crate::crash;
 use crate::message::{Catalogue, Programmes};
 use crate::policy::grouping::sender_of;
 use crate::policy::held_back::held_back;
@@ -162,7 +163,7 @@ impl Deliverer {
             holds: Holds::default(),
             deps,
         });
-        writers.spawn(write_outcomes(Arc::downgrade(&shared), received));
+        writers.spawn(crash::inherit(write_outcomes(Arc::downgrade(&shared), received)));
         Self { shared }
     }
 
@@ -287,8 +288,10 @@ impl Deliverer {
     fn hand_over(&self, intent: Intent, permit: OwnedSemaphorePermit, window: Window) {
         let shared = Arc::clone(&self.shared);
         shared.in_flight.fetch_add(1, Ordering::SeqCst);
-        self.shared.sends.spawn(async move {
+        self.shared.sends.spawn(crash::unheard(async move {
+            crash::point("before-send").await;
             let outcome = shared.carry_out(&intent, window).await;
+            crash::point("answered").await;
             let ended = Ended {
                 id: intent.id,
                 token: intent.token,
@@ -300,7 +303,7 @@ impl Deliverer {
             if shared.outcomes.send(ended).await.is_err() {
                 shared.in_flight.fetch_sub(1, Ordering::SeqCst);
             }
-        });
+        }));
     }
 
     /// Sends that have no committed outcome yet.

@@ -10,6 +10,7 @@ use crate::care::ids::{AttemptId, TaskId};
 use crate::care::time::{HOUR_MS, MINUTE_MS};
 use crate::care::{AttemptState, MessageState, Reason, ReceiptHabit, ReminderState, UtcMs};
 use crate::channel::{Action, Found, LookUp, Outbound};
+use crate::crash;
 use crate::policy::grouping::{lane, sender_of};
 use crate::policy::outcome::{Next, Settlement, after_silence, look_at, settle, settle_at};
 use crate::policy::silence::{Line, Silence, silence};
@@ -178,7 +179,10 @@ async fn settle_one(
         },
     }
     effects.write(&mut tx, &mut rng, now).await?;
-    tx.commit().await
+    crash::point("settle-written").await;
+    tx.commit().await?;
+    crash::point("settle-committed").await;
+    Ok(())
 }
 
 /// What the silence of an attempt's provider says.

@@ -4,6 +4,7 @@ use super::Inbound;
 use crate::care::ids::{AttemptId, ReceiptId};
 use crate::care::{ContactHealth, UtcMs};
 use crate::channel::{Callback, Event, ReceiptEvent};
+use crate::crash;
 use crate::deliver::evidence::{self, Evidence};
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::receipts::ReceiptRow;
@@ -40,7 +41,10 @@ impl Inbound {
             }
         };
         inbound::mark(&mut tx, row.id, state, &note).await?;
-        tx.commit().await
+        crash::point("callback-written").await;
+        tx.commit().await?;
+        crash::point("callback-committed").await;
+        Ok(())
     }
 
     async fn apply_event(

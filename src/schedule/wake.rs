@@ -7,6 +7,7 @@ use crate::care::programme::Programme;
 use crate::care::time::DAY_MS;
 use crate::care::{ChannelKind, Reason, ReminderState, UtcMs, ZoneRules};
 use crate::clock::Clock;
+use crate::crash;
 use crate::message::Programmes;
 use crate::policy::contact_choice::{Choice, choose};
 use crate::security::SharedRng;
@@ -122,7 +123,9 @@ impl Scheduler {
         let mut tx = self.deps.store.write().await?;
         let due = alarms::due(&mut tx, AlarmKind::Patient, "", now, limit).await?;
         let report = self.wake_claimed(&mut tx, now, due).await?;
+        crash::point("wake-written").await;
         tx.commit().await?;
+        crash::point("wake-committed").await;
         Ok(report)
     }
 

@@ -2,12 +2,13 @@
 //! database.
 
 use carebell::care::contact::ConsentDecision;
-use carebell::care::ids::{ActivityId, PatientId};
+use carebell::care::ids::{ActivityId, AttemptId, PatientId};
 use carebell::care::patient::Origin;
 use carebell::care::timing::{Repeat, Timing};
 use carebell::care::{
     Activity, ActivityKind, ActivityStatus, Address, ChannelKind, Confidence, ConsentBasis,
-    ContactPoint, Patient, PatientStatus, Phi, Routine, Schedule, TextStyle, UtcMs, ZoneRules as _,
+    ContactPoint, Patient, PatientStatus, Phi, ReceiptStatus, Routine, Schedule, TextStyle, UtcMs,
+    ZoneRules as _,
 };
 use carebell::channel::Channels;
 use carebell::cli::app::App;
@@ -25,7 +26,7 @@ use carebell::store::reminders::{self, ReminderRow};
 use carebell::store::{Store, connect_postgres, connect_sqlite, standing};
 use carebell::zones::Zones;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -87,8 +88,7 @@ impl House {
         };
         store.migrate().await.unwrap();
         let zones = Zones::built_in();
-        let catalogue = Catalogue::load(None).unwrap();
-        let programmes = Programmes::load(None, &zones, &catalogue).unwrap();
+        let (catalogue, programmes) = texts();
         let clock = Arc::new(ManualClock::new(MONDAY));
         let sandbox_config: SandboxConfig = stage::sandbox_config(&programmes);
         let sandbox =
@@ -107,8 +107,8 @@ impl House {
             clock: clock.clone(),
             rng: Arc::new(SharedRng::seeded(1)),
             zones: Arc::new(zones),
-            programmes: Arc::new(programmes),
-            catalogue: Arc::new(catalogue),
+            programmes,
+            catalogue,
             channels: Arc::new(channels),
             hold: None,
         };
@@ -254,7 +254,8 @@ impl House {
         let mut tx = self.app.store.write().await.unwrap();
         patients::lock(&mut tx, &[id]).await.unwrap();
         let row = patients::load(&mut tx, self.app.store.keys(), &[id]).await.unwrap().remove(0);
-        let mut patient = row.patient;
+        // The sealed record has the status of its import; an operator's is in the row.
+        let mut patient = Patient { status: row.status, ..row.patient };
         change(&mut patient);
         let put = PutPatient { id, programme: "general", patient: &patient, fingerprint: vec![2] };
         patients::update(&mut tx, &mut rng, &[(put, row.key)], now).await.unwrap();
@@ -319,6 +320,24 @@ impl House {
         done.rows_affected()
     }
 
+    /// What providers said of attempts that we know.
+    pub async fn receipts(&self) -> Vec<(AttemptId, ReceiptStatus)> {
+        use sqlx::Connection as _;
+        let statement = "SELECT attempt_id, status FROM receipts WHERE attempt_id IS NOT NULL";
+        let url = self.database_url();
+        let rows: Vec<(uuid::Uuid, String)> = if self.database.is_some() {
+            let mut c = sqlx::PgConnection::connect(&url).await.unwrap();
+            sqlx::query_as(statement).fetch_all(&mut c).await.unwrap()
+        } else {
+            let mut c = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            sqlx::query_as(statement).fetch_all(&mut c).await.unwrap()
+        };
+        let read = |(id, status): (uuid::Uuid, String)| {
+            (AttemptId(id), ReceiptStatus::parse(&status).unwrap())
+        };
+        rows.into_iter().map(read).collect()
+    }
+
     /// Every byte that SQLite has on disk; empty on PostgreSQL.
     pub fn bytes_on_disk(&self) -> Vec<u8> {
         if self.database.is_some() {
@@ -333,6 +352,16 @@ impl House {
         let mut tx = self.app.store.read().await.unwrap();
         carebell::store::reminders::count(&mut tx).await.unwrap().into_iter().collect()
     }
+}
+
+/// The texts and programmes of the binary, read once for all houses.
+fn texts() -> (Arc<Catalogue>, Arc<Programmes>) {
+    static TEXTS: LazyLock<(Arc<Catalogue>, Arc<Programmes>)> = LazyLock::new(|| {
+        let catalogue = Catalogue::load(None).unwrap();
+        let programmes = Programmes::load(None, &Zones::built_in(), &catalogue).unwrap();
+        (Arc::new(catalogue), Arc::new(programmes))
+    });
+    TEXTS.clone()
 }
 
 fn config(

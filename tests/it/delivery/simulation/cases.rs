@@ -1,0 +1,44 @@
+//! Lists that once failed, or that make sure of a rare road: each with its name, on both databases.
+
+use super::ops::Op::{self, Advance, Crash, EditDose, LoseAllTrace, Outage, Stall};
+use super::run;
+use crate::house::On;
+use carebell::crash::POINTS;
+
+fn named() -> Vec<(&'static str, Vec<Op>)> {
+    vec![
+        ("nothing happens", vec![Advance { minutes: 120 }]),
+        ("six hours without a daemon", vec![Outage { minutes: 360 }, Advance { minutes: 60 }]),
+        ("three days without a daemon", vec![Outage { minutes: 3 * 1_440 }]),
+        (
+            "a dose that left without a trace is moved later that day",
+            vec![LoseAllTrace, Advance { minutes: 40 }, EditDose { who: 0, time: 3 }],
+        ),
+        (
+            "an answer later than the lease, after the receipt",
+            vec![Advance { minutes: 1 }, Stall { minutes: 2 }, Advance { minutes: 60 }],
+        ),
+    ]
+}
+
+async fn all_hold(on: On) {
+    let mut lists = named();
+    for point in POINTS {
+        lists.push((point, vec![LoseAllTrace, Crash { point, nth: 1 }, Advance { minutes: 300 }]));
+        lists.push((point, vec![Crash { point, nth: 2 }, Advance { minutes: 90 }]));
+    }
+    for (name, list) in lists {
+        let broken = run(on, &list).await;
+        assert!(broken.is_empty(), "{name}: {list:?}\n{}", broken.join("\n"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn named_lists_hold_on_sqlite() {
+    all_hold(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p11_named_lists_hold_on_postgres() {
+    all_hold(On::Postgres).await;
+}

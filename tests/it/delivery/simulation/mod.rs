@@ -1,0 +1,87 @@
+//! All of it at random: operations on a small house with a manual clock, on both databases, and what must hold
+//! whatever they are. A failing list is shrunk and printed with its seed; put it into [`cases`] with a name.
+
+mod cases;
+mod ops;
+mod oracle;
+mod world;
+
+use crate::house::On;
+use ops::{Op, lists};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use world::World;
+
+/// How often a daemon died in all lists: none would say that the traps do not work.
+static TOTAL_CRASHES: AtomicUsize = AtomicUsize::new(0);
+
+/// Lists on each database, 100 where `CI` is set: `SIMULATION=5000` or `SIMULATION=5000,seed` asks for more.
+struct Size {
+    lists: u32,
+    seed: u64,
+}
+
+impl Size {
+    fn asked_for() -> Self {
+        let asked = std::env::var_os("SIMULATION").unwrap_or_default();
+        let asked = asked.to_string_lossy();
+        let mut numbers = asked.split(',').filter_map(|number| number.parse().ok());
+        let lists =
+            numbers.next().unwrap_or(if std::env::var_os("CI").is_some() { 100 } else { 25 });
+        let seed = numbers.next().unwrap_or_else(rand::random);
+        Self { lists: u32::try_from(lists).unwrap(), seed }
+    }
+}
+
+/// Applies a list, lets everything have its time, and asks the oracle.
+async fn run(on: On, list: &[Op]) -> Vec<String> {
+    let Some(mut world) = World::build(on).await else { return Vec::new() };
+    for op in list {
+        world.apply(op).await;
+    }
+    world.end().await;
+    TOTAL_CRASHES.fetch_add(world.crashes, Ordering::Relaxed);
+    oracle::broken(&world).await
+}
+
+fn simulate(on: On) {
+    let size = Size::asked_for();
+    println!("SIMULATION={},{} on {on:?}", size.lists, size.seed);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let config = Config {
+        cases: size.lists,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&size.seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let began = Instant::now();
+    let ran = runner.run(&lists(), |list| {
+        let broken = runtime.block_on(run(on, &list));
+        if broken.is_empty() { Ok(()) } else { Err(TestCaseError::fail(broken.join("\n"))) }
+    });
+    let crashes = TOTAL_CRASHES.load(Ordering::Relaxed);
+    println!("{} lists, {crashes} crashes in {:?}", size.lists, began.elapsed());
+    match ran {
+        Ok(()) => assert!(crashes > 0 || size.lists < 10, "no daemon ever died"),
+        Err(TestError::Fail(why, list)) => {
+            panic!("{on:?}, SIMULATION={},{}: {list:#?}\n{why}", size.lists, size.seed)
+        }
+        Err(fault) => panic!("{fault}"),
+    }
+}
+
+#[test]
+fn p1_p2_p3_p4_p5_p6_p8_p9_hold_whatever_happens_on_sqlite() {
+    simulate(On::Sqlite);
+}
+
+#[test]
+fn p1_p2_p3_p4_p5_p6_p8_p9_p11_hold_whatever_happens_on_postgres() {
+    simulate(On::Postgres);
+}
