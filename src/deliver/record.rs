@@ -280,11 +280,28 @@ pub(super) async fn follow_up(
             } else {
                 Reason::Refused { code }
             };
-            let end = (MessageState::Failed, ReminderState::Failed, reason);
-            effects.end_message(message, speaks_for, end, now);
+            effects.end_message(
+                message,
+                speaks_for,
+                given_up(&earlier, failed.row.id, reason),
+                now,
+            );
         }
     }
     Ok(())
+}
+
+/// How a message ends that is not tried again after this attempt: failed, unless another one may have left.
+pub(super) fn given_up(
+    attempts: &[AttemptRow],
+    this: AttemptId,
+    reason: Reason,
+) -> (MessageState, ReminderState, Reason) {
+    if attempts.iter().any(|a| a.id != this && a.state == AttemptState::Unknown) {
+        (MessageState::Unknown, ReminderState::Unknown, Reason::StaysUnknown)
+    } else {
+        (MessageState::Failed, ReminderState::Failed, reason)
+    }
 }
 
 /// Whether a hold caught it: no try of the provider.

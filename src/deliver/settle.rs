@@ -4,7 +4,7 @@
 use super::effects::{Effects, settle_alarm};
 use super::evidence::{self, Evidence};
 use super::lost::give_up;
-use super::record::{FailedAttempt, follow_up, reminders_by_message};
+use super::record::{FailedAttempt, follow_up, given_up, reminders_by_message};
 use super::send::{Deliverer, DelivererDeps};
 use crate::care::ids::{AttemptId, TaskId};
 use crate::care::time::{HOUR_MS, MINUTE_MS};
@@ -245,7 +245,7 @@ async fn go_again(
     match after_silence(proofs, now, message.valid_until) {
         Next::Again { at } => effects.requeue(&mut message, speaks_for, at, reason, now),
         Next::Elsewhere | Next::Fail => {
-            let end = (MessageState::Failed, ReminderState::Failed, reason);
+            let end = given_up(&all, row.id, reason);
             effects.end_message(&mut message, speaks_for, end, now);
         }
     }
