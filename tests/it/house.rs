@@ -2,13 +2,12 @@
 //! database.
 
 use carebell::care::contact::ConsentDecision;
-use carebell::care::ids::{ActivityId, AttemptId, PatientId};
+use carebell::care::ids::{ActivityId, PatientId};
 use carebell::care::patient::Origin;
 use carebell::care::timing::{Repeat, Timing};
 use carebell::care::{
     Activity, ActivityKind, ActivityStatus, Address, ChannelKind, Confidence, ConsentBasis,
-    ContactPoint, Patient, PatientStatus, Phi, ReceiptStatus, Routine, Schedule, TextStyle, UtcMs,
-    ZoneRules as _,
+    ContactPoint, Patient, PatientStatus, Phi, Routine, Schedule, TextStyle, UtcMs, ZoneRules as _,
 };
 use carebell::channel::Channels;
 use carebell::cli::app::App;
@@ -72,6 +71,11 @@ pub(crate) use on_both;
 
 impl House {
     pub async fn build(on: On) -> Option<Self> {
+        Self::with_timeout(on, 5_000).await
+    }
+
+    /// The same with another time for a request to a provider, in real milliseconds.
+    pub async fn with_timeout(on: On, request_timeout_ms: i64) -> Option<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let keys = Keyring::new(&[7; 32]);
@@ -100,7 +104,8 @@ impl House {
         drop(listener);
         let public_url = format!("http://{address}");
         let channels =
-            Channels::build(&config.channels, Mode::Sandbox, &public_url, 5_000).unwrap();
+            Channels::build(&config.channels, Mode::Sandbox, &public_url, request_timeout_ms)
+                .unwrap();
         let app = App {
             config: Arc::new(config),
             store,
@@ -318,24 +323,6 @@ impl House {
         let done = sqlx::raw_sql(sql("x'00'")).execute(&mut c).await.unwrap();
         c.close().await.unwrap();
         done.rows_affected()
-    }
-
-    /// What providers said of attempts that we know.
-    pub async fn receipts(&self) -> Vec<(AttemptId, ReceiptStatus)> {
-        use sqlx::Connection as _;
-        let statement = "SELECT attempt_id, status FROM receipts WHERE attempt_id IS NOT NULL";
-        let url = self.database_url();
-        let rows: Vec<(uuid::Uuid, String)> = if self.database.is_some() {
-            let mut c = sqlx::PgConnection::connect(&url).await.unwrap();
-            sqlx::query_as(statement).fetch_all(&mut c).await.unwrap()
-        } else {
-            let mut c = sqlx::SqliteConnection::connect(&url).await.unwrap();
-            sqlx::query_as(statement).fetch_all(&mut c).await.unwrap()
-        };
-        let read = |(id, status): (uuid::Uuid, String)| {
-            (AttemptId(id), ReceiptStatus::parse(&status).unwrap())
-        };
-        rows.into_iter().map(read).collect()
     }
 
     /// Every byte that SQLite has on disk; empty on PostgreSQL.

@@ -1,9 +1,14 @@
 //! Lists that once failed, or that make sure of a rare road: each with its name, on both databases.
 
-use super::ops::Op::{self, Advance, Crash, EditDose, LoseAllTrace, Outage, Stall};
+use super::ops::Op::{
+    self, Advance, Crash, CutDatabase, EditDose, GoneBad, LoseAllTrace, Mended, Misbehave, Move,
+    Outage, Pause, PauseChannel, ResumeSending, Stall, Stop, StopSending, TimeOut,
+};
+use super::ops::refusal;
 use super::run;
 use crate::house::On;
 use carebell::crash::POINTS;
+use carebell::sandbox::Channel;
 
 fn named() -> Vec<(&'static str, Vec<Op>)> {
     vec![
@@ -17,6 +22,59 @@ fn named() -> Vec<(&'static str, Vec<Op>)> {
         (
             "an answer later than the lease, after the receipt",
             vec![Advance { minutes: 1 }, Stall { minutes: 2 }, Advance { minutes: 60 }],
+        ),
+        (
+            "a stopped daemon wakes when silence has settled what it sent",
+            vec![
+                Stall { minutes: 24 },
+                Advance { minutes: 344 },
+                Advance { minutes: 203 },
+                Stall { minutes: 15 },
+            ],
+        ),
+        (
+            "who is paused moves east",
+            vec![Pause { who: 2 }, Move { who: 2, zone: 1 }, Stop { who: 0 }, Mended { who: 0 }],
+        ),
+        (
+            "answers too late",
+            vec![
+                TimeOut { who: 1 },
+                Advance { minutes: 30 },
+                TimeOut { who: 2 },
+                Advance { minutes: 300 },
+            ],
+        ),
+        (
+            "the emergency stop outlives a dose",
+            vec![
+                StopSending,
+                Advance { minutes: 60 },
+                ResumeSending,
+                Advance { minutes: 60 },
+                StopSending,
+                Advance { minutes: 400 },
+                ResumeSending,
+            ],
+        ),
+        (
+            "a repeat is refused while the first try may have arrived",
+            vec![
+                Advance { minutes: 30 },
+                GoneBad { who: 0 },
+                LoseAllTrace,
+                Misbehave(refusal(Channel::Whatsapp, 400, "131026")),
+                Advance { minutes: 26 },
+                Advance { minutes: 104 },
+            ],
+        ),
+        (
+            "a paused channel",
+            vec![PauseChannel { channel: Channel::Whatsapp }, Advance { minutes: 200 }],
+        ),
+        (
+            "the database restarts while a dose leaves",
+            vec![CutDatabase, Advance { minutes: 130 }, CutDatabase, Advance { minutes: 60 }],
         ),
     ]
 }

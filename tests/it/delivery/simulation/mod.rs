@@ -9,6 +9,7 @@ mod world;
 use crate::house::On;
 use ops::{Op, lists};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use world::World;
@@ -16,19 +17,25 @@ use world::World;
 /// How often a daemon died in all lists: none would say that the traps do not work.
 static TOTAL_CRASHES: AtomicUsize = AtomicUsize::new(0);
 
-/// Lists on each database, 100 where `CI` is set: `SIMULATION=5000` or `SIMULATION=5000,seed` asks for more.
+/// Lists, 200 on both databases together where `CI` is set: `SIMULATION=5000` or `SIMULATION=5000,seed` asks for more (under
+/// `cargo test`, which sets no limit to a test's time).
 struct Size {
     lists: u32,
     seed: u64,
 }
 
 impl Size {
-    fn asked_for() -> Self {
+    fn asked_for(on: On) -> Self {
         let asked = std::env::var_os("SIMULATION").unwrap_or_default();
         let asked = asked.to_string_lossy();
         let mut numbers = asked.split(',').filter_map(|number| number.parse().ok());
-        let lists =
-            numbers.next().unwrap_or(if std::env::var_os("CI").is_some() { 100 } else { 25 });
+        let usual = match (std::env::var_os("CI"), on) {
+            (None, _) => 20,
+            (Some(_), On::Sqlite) => 140,
+            // What is the same on both is cheaper to find there.
+            (Some(_), On::Postgres) => 60,
+        };
+        let lists = numbers.next().unwrap_or(usual);
         let seed = numbers.next().unwrap_or_else(rand::random);
         Self { lists: u32::try_from(lists).unwrap(), seed }
     }
@@ -46,13 +53,14 @@ async fn run(on: On, list: &[Op]) -> Vec<String> {
 }
 
 fn simulate(on: On) {
-    let size = Size::asked_for();
+    let size = Size::asked_for(on);
     println!("SIMULATION={},{} on {on:?}", size.lists, size.seed);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let config = Config {
         cases: size.lists,
         max_shrink_iters: 200,
+        max_shrink_time: 60_000,
         failure_persistence: None,
         ..Config::default()
     };
@@ -60,17 +68,22 @@ fn simulate(on: On) {
     seed[..8].copy_from_slice(&size.seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let began = Instant::now();
+    let (began, said) = (Instant::now(), Once::new());
     let ran = runner.run(&lists(), |list| {
         let broken = runtime.block_on(run(on, &list));
-        if broken.is_empty() { Ok(()) } else { Err(TestCaseError::fail(broken.join("\n"))) }
+        if broken.is_empty() {
+            return Ok(());
+        }
+        // Said at once: shrinking takes its time, and may be cut short.
+        said.call_once(|| println!("broken by {list:?}\n{}", broken[0]));
+        Err(TestCaseError::fail(broken.join("\n")))
     });
     let crashes = TOTAL_CRASHES.load(Ordering::Relaxed);
     println!("{} lists, {crashes} crashes in {:?}", size.lists, began.elapsed());
     match ran {
         Ok(()) => assert!(crashes > 0 || size.lists < 10, "no daemon ever died"),
         Err(TestError::Fail(why, list)) => {
-            panic!("{on:?}, SIMULATION={},{}: {list:#?}\n{why}", size.lists, size.seed)
+            panic!("{on:?}, SIMULATION={},{}: {list:?}\n{why}", size.lists, size.seed)
         }
         Err(fault) => panic!("{fault}"),
     }

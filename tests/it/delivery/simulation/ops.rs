@@ -93,6 +93,19 @@ pub enum Op {
     Stall {
         minutes: i64,
     },
+    /// The next answer about a message to somebody comes too late.
+    TimeOut {
+        who: usize,
+    },
+    /// An operator's emergency stop.
+    StopSending,
+    ResumeSending,
+    PauseChannel {
+        channel: Channel,
+    },
+    ResumeChannel {
+        channel: Channel,
+    },
     /// A second daemon on the same database.
     Rival,
     /// Every connection to the database is cut in the middle of a step (PostgreSQL).
@@ -101,7 +114,7 @@ pub enum Op {
     Poison,
 }
 
-fn refusal(channel: Channel, status: u16, code: &str) -> Rule {
+pub fn refusal(channel: Channel, status: u16, code: &str) -> Rule {
     let refuse =
         AnswerFault::Refuse { status, code: Some(code.to_owned()), retry_after: Some("90".into()) };
     Rule::once(Fault::Answer(refuse)).on(channel)
@@ -128,6 +141,7 @@ fn rules() -> impl Strategy<Value = Rule> {
 /// Lists of operations.
 pub fn lists() -> impl Strategy<Value = Vec<Op>> {
     let who = || 0..RESIDENTS.len();
+    let channel = || prop::sample::select(vec![Channel::Whatsapp, Channel::Twilio, Channel::Email]);
     let point = prop::sample::select(crash::POINTS.to_vec());
     let op = prop_oneof![
         7 => (1_i64..200).prop_map(|minutes| Op::Advance { minutes }),
@@ -146,6 +160,11 @@ pub fn lists() -> impl Strategy<Value = Vec<Op>> {
         2 => Just(Op::LoseAllTrace),
         3 => (point, 1_u32..4).prop_map(|(point, nth)| Op::Crash { point, nth }),
         1 => (1_i64..30).prop_map(|minutes| Op::Stall { minutes }),
+        1 => who().prop_map(|who| Op::TimeOut { who }),
+        1 => Just(Op::StopSending),
+        2 => Just(Op::ResumeSending),
+        1 => channel().prop_map(|channel| Op::PauseChannel { channel }),
+        2 => channel().prop_map(|channel| Op::ResumeChannel { channel }),
         1 => Just(Op::Rival),
         1 => Just(Op::CutDatabase),
         1 => Just(Op::Poison),

@@ -3,12 +3,14 @@
 use super::ops::{DOSE_TIMES, RESIDENTS, ZONES, instant};
 use super::world::{Remembered, World};
 use carebell::care::ids::{ActivityId, AttemptId, MessageId};
-use carebell::care::{AttemptState, Class, ReminderState, UtcMs};
-use carebell::sandbox::Entry;
+use carebell::care::time::MINUTE_MS;
+use carebell::care::{AttemptState, Class, Reason, ReminderState, UtcMs};
+use carebell::sandbox::{Channel, Entry};
 use carebell::store::attempts::{self, AttemptRow, Repeat};
 use carebell::store::messages::{self, MessageRow};
+use carebell::store::receipts;
 use carebell::store::reminders::{self, GapRow, ReminderRow};
-use carebell::store::tasks;
+use carebell::store::{story, tasks};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything on both sides of the wire.
@@ -23,7 +25,12 @@ pub struct Books<'a> {
     accepted: BTreeMap<MessageId, Vec<Entry>>,
     /// Accepted without anything in the store that could have sent it.
     unheard_of: Vec<Entry>,
-    receipts: Vec<(AttemptId, AttemptState)>,
+    /// What providers told of each attempt, and when it came in.
+    receipts: BTreeMap<AttemptId, Vec<(AttemptState, UtcMs)>>,
+    /// When the silence of its provider was taken as the proof that an attempt was not accepted.
+    silences: BTreeMap<AttemptId, UtcMs>,
+    /// Messages of which the story tells that they left twice.
+    told_doubled: BTreeSet<MessageId>,
     open_tasks: BTreeSet<(String, String)>,
 }
 
@@ -31,6 +38,7 @@ pub struct Books<'a> {
 pub async fn broken(world: &World) -> Vec<String> {
     let books = Books::read(world).await;
     [
+        world.restless.clone(),
         books.p1_never_twice(),
         books.p2_never_silent(),
         books.p3_no_intent_no_send(),
@@ -84,7 +92,24 @@ impl<'a> Books<'a> {
         }
         let gaps = reminders::gaps_of(&mut tx, &activities).await.unwrap();
         let open = tasks::list(&mut tx).await.unwrap().into_iter().filter(|t| t.state == "open");
-        let receipts = world.house.receipts().await;
+        let known: Vec<AttemptId> = by_message.values().flatten().map(|a| a.id).collect();
+        let mut receipts: BTreeMap<AttemptId, Vec<(AttemptState, UtcMs)>> = BTreeMap::new();
+        for row in receipts::of_attempts(&mut tx, &known).await.unwrap() {
+            let told = (row.status.proves(), row.received_at);
+            receipts.entry(row.attempt.unwrap()).or_default().push(told);
+        }
+        let subjects: Vec<_> =
+            known.iter().map(|id| id.0).chain(list.iter().map(|id| id.0)).collect();
+        let (mut silences, mut told_doubled) = (BTreeMap::new(), BTreeSet::new());
+        for turn in story::of(&mut tx, &subjects).await.unwrap() {
+            if turn.state == "doubled" {
+                told_doubled.insert(MessageId(turn.subject_id));
+            }
+            let settled = turn.state == AttemptState::SettledNotAccepted.word();
+            if settled && matches!(serde_json::from_str(&turn.reason), Ok(Reason::Silence { .. })) {
+                silences.insert(AttemptId(turn.subject_id), UtcMs(turn.at_ms));
+            }
+        }
         Self {
             world,
             reminders: all,
@@ -93,7 +118,9 @@ impl<'a> Books<'a> {
             attempts: by_message,
             accepted,
             unheard_of,
-            receipts: receipts.into_iter().map(|(id, status)| (id, status.proves())).collect(),
+            receipts,
+            silences,
+            told_doubled,
             open_tasks: open.map(|t| (t.kind, t.subject)).collect(),
         }
     }
@@ -108,6 +135,23 @@ impl<'a> Books<'a> {
 
     fn entries(&self, message: MessageId) -> &[Entry] {
         self.accepted.get(&message).map_or(&[], Vec::as_slice)
+    }
+
+    /// Of these, what does not count as twice: accepted, but its provider broke the premise of silence as proof
+    /// (design.md section 6, step 3) by telling nothing of it until silence had settled it.
+    fn without_trace(&self, message: MessageId) -> impl Iterator<Item = &AttemptRow> {
+        self.tries(message).iter().filter(|attempt| {
+            let settled = self.silences.get(&attempt.id);
+            let told = self.receipts.get(&attempt.id).into_iter().flatten();
+            let entry = self.entry_of(attempt);
+            entry.is_some_and(|entry| entry.message.channel == Channel::Whatsapp)
+                && settled.is_some_and(|at| told.clone().all(|(_, received)| received > at))
+        })
+    }
+
+    /// How often a message was accepted, as far as its provider let us know.
+    fn times(&self, message: MessageId) -> usize {
+        self.entries(message).len() - self.without_trace(message).count()
     }
 
     fn tries(&self, message: MessageId) -> &[AttemptRow] {
@@ -142,7 +186,7 @@ impl<'a> Books<'a> {
                 if !self.announced_by(message).any(|r| r.id == row.id) {
                     continue;
                 }
-                let times = self.entries(message).len();
+                let times = self.times(message);
                 if row.activity == person.dose {
                     *days.entry(row.slot.planned.to_string()[..10].to_owned()).or_default() +=
                         times;
@@ -153,7 +197,7 @@ impl<'a> Books<'a> {
                 }
             }
             for (day, times) in days.into_iter().filter(|(_, times)| *times > 1) {
-                broken.push(format!("P1: the dose of {day} {times} times: {rows:#?}"));
+                broken.push(format!("P1: the dose of {day} {times} times: {rows:?}"));
             }
         }
         broken
@@ -173,7 +217,7 @@ impl<'a> Books<'a> {
                 broken.push(format!("P2: sent, says the store alone: {row:?}"));
             }
         }
-        for message in self.accepted.keys() {
+        for message in self.accepted.keys().filter(|message| self.times(**message) > 0) {
             if self.messages.get(message).is_some_and(|m| m.class == Class::Answer) {
                 continue;
             }
@@ -239,7 +283,8 @@ impl<'a> Books<'a> {
                     broken.push(format!("P4: an intent without an end: {attempt:?}"));
                 }
                 let denied = matches!(attempt.state, NotSent | Refused | SettledNotAccepted);
-                if let Some(entry) = self.entry_of(attempt).filter(|_| denied) {
+                let traceless = self.without_trace(*message).any(|lost| lost.id == attempt.id);
+                if let Some(entry) = self.entry_of(attempt).filter(|_| denied && !traceless) {
                     broken.push(format!("P4: denied, but accepted: {attempt:?} {entry:?}"));
                 }
             }
@@ -251,6 +296,9 @@ impl<'a> Books<'a> {
                 }
             }
         }
+        for (id, at) in &self.silences {
+            broken.extend(self.why_no_proof(*id, *at));
+        }
         for row in self.all().filter(|r| r.class.is_dose() && r.state == ReminderState::Unknown) {
             let subject = row.message.map(|message| message.to_string()).unwrap_or_default();
             let unknown =
@@ -260,6 +308,35 @@ impl<'a> Books<'a> {
             }
         }
         broken
+    }
+
+    /// What was lacking when silence was taken as proof (design.md section 6, step 3).
+    fn why_no_proof(&self, id: AttemptId, at: UtcMs) -> Option<String> {
+        let all = || self.attempts.values().flatten();
+        let attempt = all().find(|attempt| attempt.id == id)?;
+        let told = |other: &AttemptRow| {
+            self.receipts.get(&other.id).into_iter().flatten().any(|(_, received)| *received <= at)
+        };
+        let later = all()
+            .filter(|other| other.channel == attempt.channel)
+            .any(|other| other.intent_at > attempt.intent_at && told(other));
+        let proofs =
+            self.tries(attempt.message).iter().filter(|a| self.silences.contains_key(&a.id));
+        let why = if attempt.channel != "whatsapp" {
+            "on a line that does not tell of all it takes"
+        } else if at.since(attempt.intent_at) < 2 * MINUTE_MS {
+            "too early"
+        } else if told(attempt) {
+            "although it was told of"
+        } else if !later {
+            // The neighbours' attempts are not in these books, but none of them is on this line.
+            "on a line that told of nothing later"
+        } else if proofs.count() > 2 {
+            "again and again"
+        } else {
+            return None;
+        };
+        Some(format!("P4: silence as proof {why}, at {}: {attempt:?}", at.rfc3339()))
     }
 
     fn p5_never_late(&self) -> Vec<String> {
@@ -287,6 +364,9 @@ impl<'a> Books<'a> {
             };
             let person = &self.world.people[who];
             for entry in entries {
+                for held in self.world.holds.iter().filter(|held| held.covers(entry)) {
+                    broken.push(format!("P6: while {} was held: {entry:?}", held.name()));
+                }
                 let silence = person.silences.iter().find(|s| s.covers(entry.seq));
                 if let Some(silence) = silence.filter(|_| row.class != Class::Answer) {
                     broken.push(format!("P6: {}: {entry:?}", silence.why));
@@ -311,9 +391,19 @@ impl<'a> Books<'a> {
         let mut broken = Vec::new();
         let rows: BTreeMap<AttemptId, &AttemptRow> =
             self.attempts.values().flatten().map(|row| (row.id, row)).collect();
-        for (id, proves) in &self.receipts {
+        let told = self
+            .receipts
+            .iter()
+            .flat_map(|(id, all)| all.iter().map(move |(state, _)| (id, state)));
+        for (id, proves) in told {
             if let Some(row) = rows.get(id).filter(|row| row.state < *proves) {
                 broken.push(format!("P8: {proves:?} by receipt, yet {row:?}"));
+            }
+        }
+        for (message, tries) in &self.attempts {
+            let left = tries.iter().filter(|a| a.state.has_left()).count();
+            if left > 1 && !self.told_doubled.contains(message) {
+                broken.push(format!("P8: it left twice, and nobody is told: {tries:?}"));
             }
         }
         for row in rows.values().filter(|row| row.state.has_left()) {
