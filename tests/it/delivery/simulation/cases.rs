@@ -4,8 +4,8 @@ use super::ops::Op::{
     self, Advance, Crash, CutDatabase, EditDose, GoneBad, LoseAllTrace, Mended, Misbehave, Move,
     Outage, Pause, PauseChannel, ResumeSending, Stall, Stop, StopSending, TimeOut,
 };
-use super::ops::refusal;
-use super::run;
+use super::ops::{never_taken, refusal};
+use super::{Seen, run};
 use crate::house::On;
 use carebell::crash::POINTS;
 use carebell::sandbox::Channel;
@@ -30,6 +30,16 @@ fn named() -> Vec<(&'static str, Vec<Op>)> {
                 Advance { minutes: 344 },
                 Advance { minutes: 203 },
                 Stall { minutes: 15 },
+            ],
+        ),
+        (
+            "silence is taken as proof, wrongly and rightly",
+            vec![
+                LoseAllTrace,
+                Advance { minutes: 90 },
+                Advance { minutes: 22 * 60 },
+                Misbehave(never_taken()),
+                Advance { minutes: 90 },
             ],
         ),
         (
@@ -85,10 +95,13 @@ async fn all_hold(on: On) {
         lists.push((point, vec![LoseAllTrace, Crash { point, nth: 1 }, Advance { minutes: 300 }]));
         lists.push((point, vec![Crash { point, nth: 2 }, Advance { minutes: 90 }]));
     }
+    let seen = Seen::default();
     for (name, list) in lists {
-        let broken = run(on, &list).await;
+        let broken = run(on, &list, &seen).await;
         assert!(broken.is_empty(), "{name}: {list:?}\n{}", broken.join("\n"));
     }
+    println!("{seen:?}");
+    assert!(seen.never().is_empty(), "{:?}", seen.never());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

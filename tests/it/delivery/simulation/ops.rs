@@ -10,6 +10,8 @@ pub struct Resident {
     pub contacts: &'static [(ChannelKind, &'static str)],
     /// Over which stand-in they speak.
     pub speaks: Channel,
+    /// Index of the dose's time. Those of one line are apart: the later one's receipt shows that the line speaks.
+    pub dose: usize,
 }
 
 impl Resident {
@@ -25,14 +27,19 @@ pub const RESIDENTS: [Resident; 3] = [
             (ChannelKind::Email, "one@example.org"),
         ],
         speaks: Channel::Whatsapp,
+        dose: 0,
     },
-    Resident { contacts: &[(ChannelKind::Sms, "+351912345002")], speaks: Channel::Twilio },
-    Resident { contacts: &[(ChannelKind::Whatsapp, "+351912345003")], speaks: Channel::Whatsapp },
+    Resident { contacts: &[(ChannelKind::Sms, "+351912345002")], speaks: Channel::Twilio, dose: 0 },
+    Resident {
+        contacts: &[(ChannelKind::Whatsapp, "+351912345003")],
+        speaks: Channel::Whatsapp,
+        dose: 1,
+    },
 ];
 /// The neighbour whose rows are damaged (P9); its language marks it.
 pub const NEIGHBOUR: &str = "+351912345009";
 
-pub const DOSE_TIMES: [&str; 4] = ["08:00", "08:15", "09:00", "12:00"];
+pub const DOSE_TIMES: [&str; 4] = ["08:00", "08:05", "09:00", "12:00"];
 /// Zones, and how far each is from UTC in November 2026, in minutes (IANA: none of them changes in that time).
 pub const ZONES: [(&str, i64); 3] =
     [("Europe/Lisbon", 0), ("Asia/Kolkata", 330), ("America/New_York", -300)];
@@ -120,9 +127,16 @@ pub fn refusal(channel: Channel, status: u16, code: &str) -> Rule {
     Rule::once(Fault::Answer(refuse)).on(channel)
 }
 
+/// The provider's front door breaks: nothing is taken, and we cannot know.
+pub fn never_taken() -> Rule {
+    let answer = AnswerFault::Refuse { status: 500, code: None, retry_after: None };
+    Rule::once(Fault::Answer(answer)).on(Channel::Whatsapp)
+}
+
 fn rules() -> impl Strategy<Value = Rule> {
     prop_oneof![
         Just(Rule::once(Fault::DropBeforeReading)),
+        Just(never_taken()),
         Just(Rule::once(Fault::Answer(AnswerFault::Drop))),
         Just(Rule::once(Fault::Answer(AnswerFault::Fail { status: 500 }))),
         Just(Rule::once(Fault::Answer(AnswerFault::Garbage))),

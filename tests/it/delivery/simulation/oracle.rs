@@ -1,5 +1,6 @@
 //! The oracle: the stand-in's ledger joined with the store. One function a promise; what it returns is broken.
 
+use super::Seen;
 use super::ops::{DOSE_TIMES, RESIDENTS, ZONES, instant};
 use super::world::{Remembered, World};
 use carebell::care::ids::{ActivityId, AttemptId, MessageId};
@@ -35,8 +36,10 @@ pub struct Books<'a> {
 }
 
 /// Every broken promise, by its number; empty when all hold.
-pub async fn broken(world: &World) -> Vec<String> {
+pub async fn broken(world: &World, seen: &Seen) -> Vec<String> {
     let books = Books::read(world).await;
+    let traceless: usize = books.attempts.keys().map(|id| books.without_trace(*id).count()).sum();
+    seen.count(world, books.silences.len(), traceless);
     [
         world.restless.clone(),
         books.p1_never_twice(),
@@ -98,16 +101,20 @@ impl<'a> Books<'a> {
             let told = (row.status.proves(), row.received_at);
             receipts.entry(row.attempt.unwrap()).or_default().push(told);
         }
-        let subjects: Vec<_> =
-            known.iter().map(|id| id.0).chain(list.iter().map(|id| id.0)).collect();
-        let (mut silences, mut told_doubled) = (BTreeMap::new(), BTreeSet::new());
-        for turn in story::of(&mut tx, &subjects).await.unwrap() {
-            if turn.state == "doubled" {
-                told_doubled.insert(MessageId(turn.subject_id));
-            }
-            let settled = turn.state == AttemptState::SettledNotAccepted.word();
-            if settled && matches!(serde_json::from_str(&turn.reason), Ok(Reason::Silence { .. })) {
-                silences.insert(AttemptId(turn.subject_id), UtcMs(turn.at_ms));
+        let subjects: Vec<_> = list.iter().map(|id| id.0).collect();
+        let turns = story::of(&mut tx, &subjects).await.unwrap();
+        let doubled = turns.iter().filter(|turn| turn.state == "doubled");
+        let told_doubled = doubled.map(|turn| MessageId(turn.subject_id)).collect();
+        let mut silences = BTreeMap::new();
+        for turn in turns.iter().filter(|turn| is_silence(&turn.reason)) {
+            let tries = by_message.get(&MessageId(turn.subject_id)).into_iter().flatten();
+            let settled = tries.rev().find(|attempt| attempt.intent_at.0 < turn.at_ms);
+            silences.extend(settled.map(|attempt| (attempt.id, UtcMs(turn.at_ms))));
+        }
+        for attempt in by_message.values().flatten() {
+            if matches!(attempt.reason, Reason::Silence { .. }) {
+                // The message did not go again: it tells of the time.
+                silences.entry(attempt.id).or_insert(messages[&attempt.message].updated_at);
             }
         }
         Self {
@@ -424,6 +431,10 @@ impl<'a> Books<'a> {
             _ => Vec::new(),
         }
     }
+}
+
+fn is_silence(reason: &str) -> bool {
+    matches!(serde_json::from_str(reason), Ok(Reason::Silence { .. }))
 }
 
 /// What was due since the patient was changed last, by a clock and a table of this test's own.

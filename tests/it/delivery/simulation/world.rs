@@ -11,8 +11,9 @@ use carebell::cli::daemon::Daemon;
 use carebell::clock::Clock as _;
 use carebell::crash::Trap;
 use carebell::sandbox::{AnswerFault, CallbackFault, Channel, Entry, Fault, Reply, Rule};
-use carebell::store::holds;
+use carebell::store::alarms::{self, AlarmKind};
 use carebell::store::patients::{self, HealthMove};
+use carebell::store::{Tx, holds};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -121,6 +122,10 @@ pub struct World {
     /// Why it never came to rest (P2); nothing goes on then.
     pub restless: Vec<String>,
     pub crashes: usize,
+    /// How often a daemon stood still past its lease.
+    pub stalled: usize,
+    /// How often nobody waited for an answer any more.
+    pub timed_out: usize,
     /// The zone in which the addressee of each entry of the ledger lived then.
     pub zones_then: BTreeMap<u64, usize>,
 }
@@ -131,7 +136,7 @@ impl World {
         let mut people = Vec::new();
         for resident in &RESIDENTS {
             let id = house.patient(person(resident.phone(), ZONES[0].0, resident.contacts)).await;
-            let dose = house.activity(id, medicine("dose", &[DOSE_TIMES[0]])).await;
+            let dose = house.activity(id, medicine("dose", &[DOSE_TIMES[resident.dose]])).await;
             let mut others = Vec::new();
             for (kind, key, times) in [
                 (ActivityKind::Measurement, "m", &["10:00", "16:00"][..]),
@@ -143,7 +148,7 @@ impl World {
                 patient: id,
                 dose,
                 others,
-                doses: vec![Some(0)],
+                doses: vec![Some(resident.dose)],
                 zone: 0,
                 changed_at: MONDAY,
                 paused: false,
@@ -166,6 +171,8 @@ impl World {
             holds: Vec::new(),
             restless: Vec::new(),
             crashes: 0,
+            stalled: 0,
+            timed_out: 0,
             zones_then: BTreeMap::new(),
         };
         world.begin_life().await;
@@ -248,6 +255,20 @@ impl World {
         self.house.damage("UPDATE attempts SET lease_until_ms = 0 WHERE state = 'intent'").await;
     }
 
+    /// Leases run on the database's real clock: those of unknown outcomes are over when these are looked at.
+    async fn end_leases_of_unknown(&self) {
+        let mut tx = self.house.app.store.write().await.unwrap();
+        let next = alarms::next(&mut tx, AlarmKind::Settle).await.unwrap();
+        if next.is_some_and(|at| at <= self.now()) {
+            const OVER: &str = "UPDATE attempts SET lease_until_ms = 0 WHERE state = 'unknown'";
+            match &mut tx {
+                Tx::Sqlite(tx) => drop(sqlx::query(OVER).execute(&mut **tx).await.unwrap()),
+                Tx::Postgres(tx) => drop(sqlx::query(OVER).execute(&mut **tx).await.unwrap()),
+            }
+        }
+        tx.commit().await.unwrap();
+    }
+
     /// Moves the clock from alarm to alarm up to `until`, settling at each.
     pub async fn play_until(&mut self, until: UtcMs) {
         self.settle().await;
@@ -263,6 +284,7 @@ impl World {
                 Some(at) if at > now && at <= until => self.house.clock.set(at),
                 _ => break,
             }
+            self.end_leases_of_unknown().await;
             self.settle().await;
         }
         self.house.clock.set(until);
@@ -458,26 +480,44 @@ impl World {
     /// The next answer about a message to somebody comes later than anybody waits for it.
     async fn time_out(&mut self, who: usize) {
         let hold = Rule::once(Fault::Answer(AnswerFault::Hold)).to(RESIDENTS[who].phone());
+        if self.reach_held(&hold).await {
+            let life = &self.lives[0];
+            while !life.trap.has_fallen() && !life.daemon.is_quiet().await.unwrap_or(false) {
+                let _ = life.trap.run(life.daemon.step()).await;
+                self.house.sandbox.tick().await;
+                tokio::time::sleep(LOOK).await;
+            }
+            self.timed_out += 1;
+        }
+        self.forget(&hold);
+        self.settle().await;
+    }
+
+    /// Goes on from alarm to alarm until the first daemon waits for an answer that is held back; gives up after
+    /// some alarms, and when the daemon dies.
+    async fn reach_held(&mut self, hold: &Rule) -> bool {
         self.house.sandbox.faults().add(hold.clone());
-        let life = &self.lives[0];
-        for _ in 0..4 {
-            let Some(next) = life.daemon.next_alarm().await.unwrap() else { break };
+        for _ in 0..8 {
+            let life = &self.lives[0];
+            let Some(next) = life.daemon.next_alarm().await.unwrap() else { return false };
             self.house.clock.set(next.max(self.now()));
             loop {
                 let stepped = life.trap.run(life.daemon.step()).await;
                 self.house.sandbox.tick().await;
+                if life.trap.has_fallen() {
+                    return false;
+                }
+                if self.house.sandbox.held() > 0 {
+                    return true;
+                }
                 let quiet = life.daemon.is_quiet().await.unwrap_or(false);
-                if life.trap.has_fallen() || (!matches!(stepped, Some(Ok(true))) && quiet) {
+                if quiet && !matches!(stepped, Some(Ok(true))) {
                     break;
                 }
                 tokio::time::sleep(LOOK).await;
             }
-            if self.house.sandbox.held() > 0 || life.trap.has_fallen() {
-                break;
-            }
         }
-        self.forget(&hold);
-        self.settle().await;
+        false
     }
 
     /// Takes a rule that nothing met off the script.
@@ -517,21 +557,8 @@ impl World {
     /// stopped one gets its answer.
     async fn stall(&mut self, minutes: i64) {
         let hold = Rule::once(Fault::Answer(AnswerFault::Hold));
-        self.house.sandbox.faults().add(hold.clone());
-        let life = &self.lives[0];
-        let Some(next) = life.daemon.next_alarm().await.unwrap() else { return };
-        self.house.clock.set(next.max(self.now()));
-        loop {
-            let stepped = life.trap.run(life.daemon.step()).await;
-            self.house.sandbox.tick().await;
-            let quiet = life.daemon.is_quiet().await.unwrap_or(false);
-            let over = !matches!(stepped, Some(Ok(true))) && quiet;
-            if self.house.sandbox.held() > 0 || over || life.trap.has_fallen() {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-        if self.house.sandbox.held() > 0 {
+        if self.reach_held(&hold).await {
+            self.stalled += 1;
             self.end_leases().await;
             let other = self.house.daemon();
             other.deliverer().find_lost(&[]).await.unwrap();
