@@ -48,8 +48,8 @@ impl Seen {
     }
 }
 
-/// Lists, with the named ones about 200 on both databases together where `CI` is set: `SIMULATION=5000` or `SIMULATION=5000,seed` asks for more (under
-/// `cargo test`, which sets no limit to a test's time).
+/// Lists; with the named ones about 200 on both databases together where `CI` is set. `SIMULATION=5000` or
+/// `SIMULATION=5000,seed` asks for more (under `cargo test`, which sets no limit to a test's time).
 struct Size {
     lists: u32,
     seed: u64,
