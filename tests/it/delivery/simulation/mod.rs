@@ -1,6 +1,7 @@
 //! All of it at random: operations on a small house with a manual clock, on both databases, and what must hold
 //! whatever they are. A failing list is shrunk and printed with its seed; put it into [`cases`] with a name.
 
+mod acts;
 mod cases;
 mod ops;
 mod oracle;
