@@ -8,6 +8,7 @@ pub mod channel;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crash;
 pub mod deliver;
 pub mod home;
 pub mod http;

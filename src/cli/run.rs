@@ -35,6 +35,7 @@ pub(super) fn run(_args: &Args, context: &Context) -> Result<(), Failure> {
     let loaded = context.load()?;
     let _flush = super::logging::init(&loaded.config.log, &context.environment)?;
     let metrics = super::metrics::install()?;
+    crate::crash::arm_process(context.environment.variable("CRASH_AT"));
     context.block_on(async {
         let _lock = match loaded.config.database.engine() {
             Engine::Sqlite => Some(DaemonLock::take(&loaded.config.state_dir)?),

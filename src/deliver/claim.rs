@@ -8,6 +8,7 @@ use crate::care::hold::Hold;
 use crate::care::ids::{MessageId, PatientId};
 use crate::care::{AttemptState, ChannelKind, MessageState, Reason, ReminderState, UtcMs};
 use crate::channel::Channel;
+use crate::crash;
 use crate::home;
 use crate::policy::backlog::has_piled_up;
 use crate::policy::held_back::{Held, held_back};
@@ -88,7 +89,9 @@ async fn commit(
             return Ok(Claimed { regressed: true, ..Claimed::default() });
         }
     }
+    crash::point("intent-written").await;
     tx.commit().await?;
+    crash::point("intent-committed").await;
     Ok(claimed)
 }
 

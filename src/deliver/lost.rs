@@ -6,6 +6,7 @@ use super::record::reminders_by_message;
 use super::send::{Deliverer, DelivererDeps, park};
 use crate::care::ids::{AttemptId, InstanceId, MessageId};
 use crate::care::{AttemptState, MessageState, Reason, ReminderState};
+use crate::crash;
 use crate::policy::outcome::{look_at, settle_at};
 use crate::store::attempts::AttemptMove;
 use crate::store::{Result, StoreError, attempts, database_clock_ms, messages};
@@ -105,7 +106,9 @@ async fn lose(deps: &DelivererDeps, ids: &[AttemptId]) -> Result<usize> {
     let ended = attempts::end(&mut tx, &moves, now).await?;
     let mut rng = deps.rng.fork();
     effects.write(&mut tx, &mut rng, now).await?;
+    crash::point("lost-written").await;
     tx.commit().await?;
+    crash::point("lost-committed").await;
     tracing::warn!(attempts = ended.len(), "attempts lost their daemon: their outcome is unknown");
     metrics::counter!("carebell_leases_expired_total").increment(ended.len() as u64);
     Ok(ended.len())

@@ -7,9 +7,10 @@ use crate::care::contact::KnownContact;
 use crate::care::ids::{AttemptId, MessageId, TaskId};
 use crate::care::time::DAY_MS;
 use crate::care::{
-    AttemptState, ChannelKind, ContactHealth, MessageState, Reason, ReminderState, UtcMs,
+    AttemptState, ChannelKind, Class, ContactHealth, MessageState, Reason, ReminderState, UtcMs,
 };
 use crate::channel::{Action, Outcome};
+use crate::crash;
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::fallback::receipt_due;
 use crate::policy::grouping::lane;
@@ -128,7 +129,10 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
     let mut rng = deps.rng.fork();
     effects.write(&mut tx, &mut rng, now).await?;
     evidence::apply(deps, &mut tx, &evidence, now).await?;
-    tx.commit().await
+    crash::point("outcome-written").await;
+    tx.commit().await?;
+    crash::point("outcome-committed").await;
+    Ok(())
 }
 
 /// The reminders that messages speak for.
@@ -222,7 +226,6 @@ pub(super) async fn follow_up(
     let contact_point = failed.row.contact_point;
     let earlier = attempts::of_messages(tx, &[message.id]).await?;
     let left = |a: &&AttemptRow| a.id != failed.row.id && a.state.has_left();
-    let unknown = |a: &AttemptRow| a.id != failed.row.id && a.state == AttemptState::Unknown;
     if let Some(other) = earlier.iter().filter(left).find(|a| !evidence::gave_way(a, failed.row)) {
         let end = (MessageState::Sent, ReminderState::Sent, other.reason.clone());
         effects.end_message(message, speaks_for, end, now);
@@ -237,6 +240,7 @@ pub(super) async fn follow_up(
     let next_kind =
         next_contact(deps, tx, message, &tried, now).await?.map(|contact| contact.channel);
     let failure = match failed.action {
+        Action::Retry if is_unreached(failed.code) => Failure::Unreached,
         Action::Retry | Action::Unknown => {
             Failure::Passing { retry_after_ms: failed.retry_after_ms }
         }
@@ -268,23 +272,40 @@ pub(super) async fn follow_up(
             effects.requeue(message, speaks_for, now, Reason::NextChannel { code }, now);
         }
         Next::Fail => {
+            let reason = match failed.action {
+                Action::OptedOut => Reason::OptedOut,
+                _ => Reason::Refused { code },
+            };
             let end = match earlier.iter().find(left) {
                 // The provider before this one took it, without a receipt.
                 Some(other) => (MessageState::Sent, ReminderState::Sent, other.reason.clone()),
-                // One before it may have been accepted: nobody knows that nothing was said.
-                None if earlier.iter().any(unknown) => {
-                    let reason = still_unknown(message.class);
-                    (MessageState::Unknown, ReminderState::Unknown, reason)
-                }
-                None if failed.action == Action::OptedOut => {
-                    (MessageState::Failed, ReminderState::Failed, Reason::OptedOut)
-                }
-                None => (MessageState::Failed, ReminderState::Failed, Reason::Refused { code }),
+                None => given_up(&earlier, failed.row.id, message.class, reason),
             };
             effects.end_message(message, speaks_for, end, now);
         }
     }
     Ok(())
+}
+
+/// How a message ends that is not tried again after this attempt: failed, unless another one may have been accepted:
+/// then nobody knows that nothing was said.
+pub(super) fn given_up(
+    attempts: &[AttemptRow],
+    this: AttemptId,
+    class: Class,
+    reason: Reason,
+) -> (MessageState, ReminderState, Reason) {
+    if attempts.iter().any(|a| a.id != this && a.state == AttemptState::Unknown) {
+        (MessageState::Unknown, ReminderState::Unknown, still_unknown(class))
+    } else {
+        (MessageState::Failed, ReminderState::Failed, reason)
+    }
+}
+
+/// Whether a stage of `not sent` says that the provider was not reached: the message is as good as never tried, and
+/// the sender's breaker keeps it from being tried too often.
+fn is_unreached(stage: &str) -> bool {
+    matches!(stage, "queue" | "lease" | "resolve" | "connect" | "tls" | "login")
 }
 
 /// Whether a hold caught it: no try of the provider.

@@ -9,6 +9,7 @@ use crate::care::time::{DAY_MS, HOUR_MS};
 use crate::care::{Class, Reason, UtcMs, ZoneRules};
 use crate::channel::{Channel, Channels, Outbound, Outcome};
 use crate::clock::Clock;
+use crate::crash;
 use crate::home::{Home, HomeError, Step, Suspect};
 use crate::message::{Catalogue, Programmes};
 use crate::policy::breaker::Change;
@@ -174,7 +175,7 @@ impl Deliverer {
             holds: Holds::default(),
             deps,
         });
-        writers.spawn(write_outcomes(Arc::downgrade(&shared), received));
+        writers.spawn(crash::inherit(write_outcomes(Arc::downgrade(&shared), received)));
         Self { shared }
     }
 
@@ -384,8 +385,10 @@ impl Deliverer {
     fn hand_over(&self, intent: Intent, permit: OwnedSemaphorePermit, window: Window) {
         let shared = Arc::clone(&self.shared);
         shared.in_flight.fetch_add(1, Ordering::SeqCst);
-        self.shared.sends.spawn(async move {
+        self.shared.sends.spawn(crash::unheard(async move {
+            crash::point("before-send").await;
             let outcome = shared.carry_out(&intent, window).await;
+            crash::point("answered").await;
             let ended = Ended {
                 id: intent.id,
                 token: intent.token,
@@ -397,7 +400,7 @@ impl Deliverer {
             if shared.outcomes.send(ended).await.is_err() {
                 shared.in_flight.fetch_sub(1, Ordering::SeqCst);
             }
-        });
+        }));
     }
 
     /// So many live instances share each sender's rate from now on, this one included.

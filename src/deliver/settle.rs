@@ -6,12 +6,13 @@ use super::evidence::{self, Evidence};
 use super::fallback::fall_back;
 use super::lost::give_up;
 use super::outage;
-use super::record::{FailedAttempt, follow_up, reminders_by_message};
+use super::record::{FailedAttempt, follow_up, given_up, reminders_by_message};
 use super::send::{Deliverer, DelivererDeps, TRIES};
 use crate::care::ids::{AttemptId, TaskId};
 use crate::care::time::{HOUR_MS, MINUTE_MS};
 use crate::care::{AttemptState, MessageState, Reason, ReceiptHabit, ReminderState, UtcMs};
 use crate::channel::{Action, Channels, Found, LookUp, Outbound};
+use crate::crash;
 use crate::home::{Step, Suspect};
 use crate::policy::grouping::{lane, sender_of};
 use crate::policy::outcome::{Next, Settlement, after_silence, look_at, settle, settle_at};
@@ -219,7 +220,10 @@ async fn settle_one(
         },
     }
     effects.write(&mut tx, &mut rng, now).await?;
-    tx.commit().await
+    crash::point("settle-written").await;
+    tx.commit().await?;
+    crash::point("settle-committed").await;
+    Ok(())
 }
 
 /// What the silence of an attempt's provider says.
@@ -285,7 +289,7 @@ async fn go_again(
     match after_silence(proofs, now, message.valid_until) {
         Next::Again { at } => effects.requeue(&mut message, speaks_for, at, reason, now),
         Next::Elsewhere | Next::Fail => {
-            let end = (MessageState::Failed, ReminderState::Failed, reason);
+            let end = given_up(&all, row.id, message.class, reason);
             effects.end_message(&mut message, speaks_for, end, now);
         }
     }

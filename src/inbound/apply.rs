@@ -4,6 +4,7 @@ use super::Inbound;
 use crate::care::ids::{AttemptId, InboundId, ReceiptId};
 use crate::care::{ContactHealth, UtcMs};
 use crate::channel::{Callback, Event, ReceiptEvent, Unreadable};
+use crate::crash;
 use crate::deliver::evidence::{self, Evidence};
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::receipts::ReceiptRow;
@@ -47,7 +48,10 @@ impl Inbound {
                 "a callback is not readable; it is kept");
             inbound::mark(&mut tx, row.id, InboundState::Failed, &fault.kind).await?;
         }
-        tx.commit().await
+        crash::point("callback-written").await;
+        tx.commit().await?;
+        crash::point("callback-committed").await;
+        Ok(())
     }
 
     fn events(&self, row: &InboundRow) -> Result<std::result::Result<Vec<Event>, Unreadable>> {

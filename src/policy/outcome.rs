@@ -49,6 +49,8 @@ pub enum Failure {
         /// How long the provider asks to wait, in milliseconds.
         retry_after_ms: Option<i64>,
     },
+    /// The provider was not reached, and surely nothing left.
+    Unreached,
     /// This contact point will not work for this message.
     Lasting,
     /// The channel itself is in trouble: others first, else again later, however often.
@@ -60,26 +62,23 @@ const RETRY_AFTER_BOUNDS_MS: (i64, i64) = (SECOND_MS, HOUR_MS);
 
 /// What follows from a failure. A retry that would come at or after the end of validity is none.
 pub fn after_failure(failure: Failure, past: &Past<'_>) -> Next {
-    let again = |retry_after_ms: Option<i64>| {
-        let planned = past.tries.checked_sub(1).and_then(|done| past.waits_ms.get(done));
-        // What the channel refuses is not the message's fault: it waits for the channel as long as it is of use.
-        let last = past.waits_ms.last().filter(|_| failure == Failure::Channel);
-        let planned = planned.or(last);
-        let (least, most) = RETRY_AFTER_BOUNDS_MS;
-        let wait = match (planned, retry_after_ms) {
-            (None, _) => return None,
-            (Some(planned), None) => *planned,
-            (Some(planned), Some(asked)) => asked.clamp(least, most).max(*planned),
-        };
-        let at = past.now.plus_ms(wait);
+    let planned = past.tries.checked_sub(1).and_then(|done| past.waits_ms.get(done));
+    let last = past.waits_ms.last();
+    let (least, most) = RETRY_AFTER_BOUNDS_MS;
+    let again = |wait_ms: Option<&i64>, asked_ms: Option<i64>| {
+        let wait_ms = *wait_ms?;
+        let asked_ms = asked_ms.map_or(wait_ms, |asked| asked.clamp(least, most));
+        let at = past.now.plus_ms(wait_ms.max(asked_ms));
         (at < past.valid_until).then_some(Next::Again { at })
     };
     let elsewhere =
         (past.others == Others::Left && past.now < past.valid_until).then_some(Next::Elsewhere);
     match failure {
-        Failure::Passing { retry_after_ms } => again(retry_after_ms).or(elsewhere),
+        Failure::Passing { retry_after_ms } => again(planned, retry_after_ms).or(elsewhere),
         Failure::Lasting => elsewhere,
-        Failure::Channel => elsewhere.or_else(|| again(None)),
+        // What the channel refuses, or nobody answers to, is not the message's fault: it waits as long as it is of use.
+        Failure::Channel => elsewhere.or_else(|| again(planned.or(last), None)),
+        Failure::Unreached => again(planned, None).or(elsewhere).or_else(|| again(last, None)),
     }
     .unwrap_or(Next::Fail)
 }
@@ -189,6 +188,13 @@ mod tests {
             after_failure(Failure::Channel, &past(9, Others::None)),
             Next::Again { at: UtcMs(300_000) }
         );
+        for (tries, others, next) in [
+            (1, Others::Left, Next::Again { at: UtcMs(60_000) }),
+            (9, Others::Left, Next::Elsewhere),
+            (9, Others::None, Next::Again { at: UtcMs(300_000) }),
+        ] {
+            assert_eq!(after_failure(Failure::Unreached, &past(tries, others)), next, "{tries}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::care::programme::Programme;
 use crate::care::time::{DAY_MS, MINUTE_MS};
 use crate::care::{ChannelKind, Reason, ReminderState, UtcMs, ZoneRules};
 use crate::clock::Clock;
+use crate::crash;
 use crate::home::{Home, Step, Suspect};
 use crate::message::Programmes;
 use crate::policy::backlog::is_behind;
@@ -174,7 +175,9 @@ impl Scheduler {
         let ids: Vec<_> = due.iter().map(|alarm| alarm.id).collect();
         let _in_hand = self.deps.home.in_hand(Step::Wake, &ids);
         let report = self.wake_claimed(&mut tx, now, due).await?;
+        crash::point("wake-written").await;
         tx.commit().await?;
+        crash::point("wake-committed").await;
         Ok(report)
     }
 

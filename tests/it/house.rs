@@ -28,7 +28,7 @@ use carebell::store::reminders::{self, ReminderRow};
 use carebell::store::{Store, connect_postgres, connect_sqlite, standing};
 use carebell::zones::Zones;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -75,6 +75,11 @@ pub(crate) use on_both;
 
 impl House {
     pub async fn build(on: On) -> Option<Self> {
+        Self::with_timeout(on, 5_000).await
+    }
+
+    /// The same with another time for a request to a provider, in real milliseconds.
+    pub async fn with_timeout(on: On, request_timeout_ms: i64) -> Option<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let database = match on {
@@ -87,8 +92,7 @@ impl House {
         meta::set_once(&mut tx, fact::DATABASE_ID, "first").await.unwrap();
         tx.commit().await.unwrap();
         let zones = Zones::built_in();
-        let catalogue = Catalogue::load(None).unwrap();
-        let programmes = Programmes::load(None, &zones, &catalogue).unwrap();
+        let (catalogue, programmes) = texts();
         let clock = Arc::new(ManualClock::new(MONDAY));
         let sandbox_config: SandboxConfig = stage::sandbox_config(&programmes);
         let sandbox =
@@ -100,15 +104,16 @@ impl House {
         drop(listener);
         let public_url = format!("http://{address}");
         let channels =
-            Channels::build(&config.channels, Mode::Sandbox, &public_url, 5_000).unwrap();
+            Channels::build(&config.channels, Mode::Sandbox, &public_url, request_timeout_ms)
+                .unwrap();
         let app = App {
             config: Arc::new(config),
             store,
             clock: Arc::new(GuardedClock::new(clock.clone(), FOLLOWED_MS)),
             rng: Arc::new(SharedRng::seeded(1)),
             zones: Arc::new(zones),
-            programmes: Arc::new(programmes),
-            catalogue: Arc::new(catalogue),
+            programmes,
+            catalogue,
             channels: Arc::new(channels),
             hold: None,
         };
@@ -255,7 +260,8 @@ impl House {
         let mut tx = self.app.store.write().await.unwrap();
         patients::lock(&mut tx, &[id]).await.unwrap();
         let row = patients::load(&mut tx, self.app.store.keys(), &[id]).await.unwrap().remove(0);
-        let mut patient = row.patient;
+        // The sealed record has the status of its import; an operator's is in the row.
+        let mut patient = Patient { status: row.status, ..row.patient };
         change(&mut patient);
         let put = PutPatient { id, programme: "general", patient: &patient, fingerprint: vec![2] };
         patients::update(&mut tx, &mut rng, &[(put, row.key)], now).await.unwrap();
@@ -381,6 +387,16 @@ async fn connect(dir: &tempfile::TempDir, database: Option<&crate::postgres::Dat
             connect_postgres([options], 8, keys).await.unwrap()
         }
     }
+}
+
+/// The texts and programmes of the binary, read once for all houses.
+fn texts() -> (Arc<Catalogue>, Arc<Programmes>) {
+    static TEXTS: LazyLock<(Arc<Catalogue>, Arc<Programmes>)> = LazyLock::new(|| {
+        let catalogue = Catalogue::load(None).unwrap();
+        let programmes = Programmes::load(None, &Zones::built_in(), &catalogue).unwrap();
+        (Arc::new(catalogue), Arc::new(programmes))
+    });
+    TEXTS.clone()
 }
 
 fn config(

@@ -175,7 +175,7 @@ on_both!(p8_the_sweep_matches_parked_receipts, async |house: House| {
         at: None,
         received_at: now,
     };
-    receipts::insert(&mut tx, &parked).await.unwrap();
+    receipts::insert(&mut tx, &[parked]).await.unwrap();
     tx.commit().await.unwrap();
     let said = done(&house, Job::ReconcileSweep).await;
     assert!(said.contains(r#""receipts_matched":1"#), "{said}");

@@ -6,6 +6,7 @@ use carebell::care::ids::{AttemptId, MessageId, PatientId};
 use carebell::care::{
     Activity, ActivityKind, AttemptState, ChannelKind, Patient, Reason, ReminderState, UtcMs,
 };
+use carebell::crash::POINTS;
 use carebell::sandbox::{AnswerFault, Entry, Fault, Rule};
 use carebell::store::alarms::{Alarm, AlarmKind};
 use carebell::store::attempts::{AttemptMove, AttemptRow, Repeat};
@@ -14,6 +15,8 @@ use carebell::store::{alarms, attempts, messages, patients, reminders, tasks};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 
 /// Open intents of a daemon at most: what one kill may leave unknown.
 const PERMITS: u32 = 8;
@@ -34,7 +37,7 @@ impl Size {
             [patients, kills, seed] => {
                 Self { patients: patients as usize, kills: kills as usize, seed }
             }
-            _ => Self { patients: 60, kills: 7, seed: 20_261_123 },
+            _ => Self { patients: 60, kills: 3, seed: 20_261_123 },
         }
     }
 }
@@ -98,6 +101,158 @@ async fn kills(on: On) {
     for secret in ["Canary", "canary-drug", "+1202555", "@example.org"] {
         assert!(!installation.log().contains(secret), "p10: {secret} in the log");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p1_p2_p3_p4_a_lone_daemon_dies_at_every_place_on_sqlite() {
+    places(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p1_p2_p3_p4_p11_one_daemon_of_three_dies_at_every_place_on_postgres() {
+    places(On::Postgres).await;
+}
+
+/// The third of three instances, where there are three.
+const VICTIM: u32 = 3;
+
+/// A daemon ends itself at each named place in turn, without a destructor run; where there are three, the first
+/// keeps the webhooks open.
+async fn places(on: On) {
+    let wishes = Wishes { permits: PERMITS, messages_per_second: 20.0, ..Wishes::default() };
+    let Some(installation) = Installation::make(on, wishes).await else { return };
+    let mut others = Vec::new();
+    if on == On::Postgres {
+        others.push(installation.spawn_untold(&[]));
+        others.push(installation.spawn_other(2, &[]));
+    }
+    let spawn = |environment: &[(&str, &str)]| match on {
+        On::Sqlite => installation.spawn_untold(environment),
+        On::Postgres => installation.spawn_other(VICTIM, environment),
+    };
+    let rounds = Size::asked_for().kills.div_ceil(POINTS.len());
+    let (mut patients, mut kills) = (0, 0);
+    for round in 0..rounds {
+        for point in POINTS {
+            let mut victim = spawn(&[("CRASH_AT", &format!("{point}:{}", round % 3 + 1))]);
+            if on == On::Postgres && point.starts_with("callback") {
+                installation.sandbox.call_back(&installation.url_of(VICTIM)).unwrap();
+            }
+            let ended = lure(&installation, point, &mut victim, &mut patients).await;
+            assert_eq!(ended.signal(), Some(SIGABRT), "{point}: {}", installation.log());
+            installation.sandbox.call_back(&installation.url).unwrap();
+            installation.sandbox.faults().clear();
+            installation.sandbox.release();
+            kills += 1;
+        }
+    }
+    others.push(spawn(&[]));
+    // What is sent last has a receipt: it shows that the line speaks.
+    installation.enrol(&two(&mut patients)).await;
+    come_to_rest(&installation, on).await;
+    for running in others {
+        assert_eq!(running.stop().await, Some(0), "{}", installation.log());
+    }
+    let story = Story::read(&installation).await;
+    story.check(patients, kills * PERMITS as usize);
+    story.check_once(on);
+    eprintln!("{kills} daemons died at {} places on {on:?}", POINTS.len());
+}
+
+/// `abort(3)` ends a process by it.
+const SIGABRT: i32 = 6;
+
+/// Gives a daemon what leads it to a place, again and again until it dies there: another instance may be quicker.
+async fn lure(
+    installation: &Installation,
+    point: &str,
+    victim: &mut Running,
+    patients: &mut usize,
+) -> ExitStatus {
+    let sandbox = &installation.sandbox;
+    let mut ended = None;
+    let mut looks = 0_u32;
+    until(point, async || {
+        if looks.is_multiple_of(200) {
+            sandbox.faults().clear();
+            sandbox.release();
+            let rule = |fault| Rule::always(Fault::Answer(fault));
+            match point.split('-').next() {
+                Some("lost") => sandbox.faults().add(rule(AnswerFault::Hold)),
+                Some("settle") => sandbox.faults().add(rule(AnswerFault::Drop)),
+                _ => {}
+            }
+            installation.enrol(&two(patients)).await;
+        }
+        looks += 1;
+        if point.starts_with("lost") && sandbox.held() > 0 {
+            change(installation, "UPDATE attempts SET lease_until_ms = 0 WHERE state = 'intent'")
+                .await;
+        }
+        if point.starts_with("settle") {
+            ring(installation, |_| true).await;
+        }
+        ended = victim.end();
+        ended.is_some()
+    })
+    .await;
+    ended.unwrap()
+}
+
+/// Two patients with a dose each, one on a line with receipts, one on a line that can be asked.
+fn two(patients: &mut usize) -> Vec<(Patient, Vec<Activity>)> {
+    let due = now().plus_ms(-60_000);
+    [ChannelKind::Whatsapp, ChannelKind::Sms]
+        .map(|channel| {
+            let address = format!("+1202556{patients:04}");
+            let patient = person(&format!("q{patients}"), &noon_zone(), &[(channel, &address)]);
+            *patients += 1;
+            (patient, vec![once(ActivityKind::Medication, "dose", due)])
+        })
+        .into()
+}
+
+async fn change(installation: &Installation, statement: &'static str) {
+    use carebell::store::Tx::{Postgres, Sqlite};
+    let mut tx = installation.store.write().await.unwrap();
+    match &mut tx {
+        Sqlite(tx) => drop(sqlx::query(statement).execute(&mut **tx).await.unwrap()),
+        Postgres(tx) => drop(sqlx::query(statement).execute(&mut **tx).await.unwrap()),
+    }
+    tx.commit().await.unwrap();
+}
+
+/// Lets the living finish. Where the webhooks stayed open all the while, minutes of silence pass at once.
+async fn come_to_rest(installation: &Installation, on: On) {
+    let store = &installation.store;
+    let open = async || {
+        let mut tx = store.read().await.unwrap();
+        let states = reminders::count(&mut tx).await.unwrap();
+        let open = states.iter().any(|(state, _)| state == "queued" || state == "sending");
+        open || states.is_empty()
+    };
+    until("every slot has left or is unknown", async || !open().await).await;
+    if on == On::Postgres {
+        // As if all that is unknown, and the open line, were four minutes older.
+        change(installation, "UPDATE listening SET since_ms = since_ms - 240000").await;
+        change(
+            installation,
+            "UPDATE attempts SET intent_at_ms = intent_at_ms - 240000, \
+             lease_until_ms = lease_until_ms - 240000 WHERE state = 'unknown'",
+        )
+        .await;
+    }
+    until("silence has settled what it can", async || {
+        on == On::Sqlite || ring(installation, |row| row.channel == "whatsapp").await.is_empty()
+    })
+    .await;
+    until("every unknown outcome is settled", async || {
+        settle_now(installation).await;
+        let mut tx = store.read().await.unwrap();
+        let unsettled = alarms::next(&mut tx, AlarmKind::Settle).await.unwrap();
+        unsettled.is_none() && !open().await
+    })
+    .await;
 }
 
 /// Patients of all channels and classes, with everything due a little while ago.
@@ -166,19 +321,35 @@ async fn drain(installation: &Installation) -> Running {
     running
 }
 
-/// Moves the alarms of unknown outcomes whose leases are long over to now.
+/// Settles at once what has been unknown for longer than any lease.
 async fn settle_now(installation: &Installation) {
+    let rung = ring(installation, lease_over).await;
+    if rung.is_empty() {
+        return;
+    }
+    let mut tx = installation.store.write().await.unwrap();
+    for id in rung {
+        long_unknown(&mut tx, id).await;
+    }
+    tx.commit().await.unwrap();
+}
+
+/// Whether the lease of an attempt is over, by a third of it more than settling itself asks for.
+fn lease_over(row: &AttemptRow) -> bool {
+    now() > row.lease_until.plus_ms(12_000)
+}
+
+/// Moves the alarms of unknown outcomes to now; returns whose.
+async fn ring(installation: &Installation, which: impl Fn(&AttemptRow) -> bool) -> Vec<AttemptId> {
     let now = now();
     let mut tx = installation.store.write().await.unwrap();
     let due = alarms::due_unlocked(&mut tx, AlarmKind::Settle, "", UtcMs::MAX, 256).await.unwrap();
-    let later: Vec<_> = due.into_iter().filter(|alarm| alarm.wake_at_ms > now.0).collect();
-    let ids: Vec<_> = later.iter().map(|alarm| AttemptId(alarm.id)).collect();
+    let ids: Vec<_> = due.iter().map(|alarm| AttemptId(alarm.id)).collect();
     let unknown = attempts::lock(&mut tx, &ids).await.unwrap();
-    // A third of a lease more than settling itself asks for.
-    let over = |row: &&AttemptRow| {
-        row.state == AttemptState::Unknown && now > row.lease_until.plus_ms(12_000)
-    };
-    for row in unknown.iter().filter(over) {
+    let mut rung = Vec::new();
+    for row in unknown.iter().filter(|row| row.state == AttemptState::Unknown && which(row)) {
+        rung.push(row.id);
+        let Some(wake_at) = row.wake_at.filter(|at| *at > now) else { continue };
         let moved = AttemptMove {
             id: row.id,
             token: row.token,
@@ -189,12 +360,12 @@ async fn settle_now(installation: &Installation) {
             wake_at: Some(now),
         };
         attempts::move_to(&mut tx, &[moved], now).await.unwrap();
-        long_unknown(&mut tx, row.id).await;
         let alarm = |at| Alarm::new(AlarmKind::Settle, "", at, row.id.0);
-        alarms::drop_all(&mut tx, &[alarm(row.wake_at.unwrap())]).await.unwrap();
+        alarms::drop_all(&mut tx, &[alarm(wake_at)]).await.unwrap();
         alarms::put(&mut tx, &[alarm(now)]).await.unwrap();
     }
     tx.commit().await.unwrap();
+    rung
 }
 
 /// As if the ten minutes in which evidence is looked for were over.
@@ -248,6 +419,26 @@ impl Story {
         let rows = attempts::read(tx, &[id]).await.unwrap();
         assert_eq!(rows.len(), 1, "p3: accepted without an intent: {entry:?}");
         rows[0].message
+    }
+
+    /// What a provider took is known wherever it can be: on a line that can be asked, and on one whose receipts
+    /// somebody always heard. There, what was never taken goes again, so that every slot has left exactly once.
+    fn check_once(&self, on: On) {
+        for reminder in &self.reminders {
+            let message = reminder.message.unwrap();
+            let attempts = &self.attempts[&message];
+            let times = self.accepted.get(&message).map_or(0, Vec::len);
+            let asked = attempts.iter().all(|a| a.channel == "twilio");
+            let known = match (asked, on) {
+                // The look-up never says that a message is surely absent.
+                (true, _) => times == usize::from(reminder.state == ReminderState::Sent),
+                (false, On::Postgres) => times == 1 && reminder.state == ReminderState::Sent,
+                (false, On::Sqlite) => times <= 1,
+            };
+            let states: Vec<_> =
+                attempts.iter().map(|a| (&a.channel, a.state, &a.reason)).collect();
+            assert!(known, "p1, p2: {times} times: {reminder:?} {states:?}");
+        }
     }
 
     fn check(&self, slots: usize, unknown_at_most: usize) {

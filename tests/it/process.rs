@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -161,7 +161,47 @@ email = {{ url = "{smtp}", from = "{sender}", messages_per_second = {pace:.1}, c
         self.spawn_with(&[])
     }
 
+    /// Starts another instance on the same database, with a folder and a port of its own; it tells nobody either.
+    pub fn spawn_other(&self, n: u32, environment: &[(&str, &str)]) -> Running {
+        let config = self.dir.path().join(format!("other-{n}.toml"));
+        if !config.exists() {
+            let folder = self.dir.path().join(format!("other-{n}"));
+            app::make_state_dir(&folder).unwrap();
+            write_key(&folder.join(app::MASTER_KEY_FILE), MASTER_KEY);
+            let listen = self.url.trim_start_matches("http://");
+            let text = std::fs::read_to_string(self.config_file()).unwrap();
+            let text = text
+                .replace(&self.state_dir().display().to_string(), &folder.display().to_string())
+                .replace(
+                    &format!("listen = \"{listen}\""),
+                    &format!("listen = \"127.0.0.1:{}\"", free_port_after(3_000 * n)),
+                );
+            std::fs::write(&config, text).unwrap();
+        }
+        self.spawn_on(&config, environment)
+    }
+
+    /// Where another instance that was started once listens.
+    pub fn url_of(&self, n: u32) -> String {
+        let text =
+            std::fs::read_to_string(self.dir.path().join(format!("other-{n}.toml"))).unwrap();
+        let (_, after) = text.split_once("listen = \"").unwrap();
+        format!("http://{}", after.split('"').next().unwrap())
+    }
+
     fn spawn_with(&self, environment: &[(&str, &str)]) -> Running {
+        let notify = self.dir.path().join("notify");
+        let told = [("NOTIFY_SOCKET", notify.to_str().unwrap())];
+        self.spawn_on(&self.config_file(), &[&told, environment].concat())
+    }
+
+    /// Starts the daemon; it tells nobody when it is ready: a socket for notices that is not read would fill up and
+    /// hold it.
+    pub fn spawn_untold(&self, environment: &[(&str, &str)]) -> Running {
+        self.spawn_on(&self.config_file(), environment)
+    }
+
+    fn spawn_on(&self, config: &Path, environment: &[(&str, &str)]) -> Running {
         let log = std::fs::OpenOptions::new()
             .append(true)
             .create(true)
@@ -171,9 +211,8 @@ email = {{ url = "{smtp}", from = "{sender}", messages_per_second = {pace:.1}, c
         let child = Command::new("/bin/sh")
             .args(["-c", "WATCHDOG_PID=$$ exec \"$0\" run --config \"$1\""])
             .arg(env!("CARGO_BIN_EXE_carebell"))
-            .arg(self.config_file())
+            .arg(config)
             .env_clear()
-            .env("NOTIFY_SOCKET", self.dir.path().join("notify"))
             .envs(environment.iter().copied())
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
@@ -245,7 +284,11 @@ pub fn write_key(path: &Path, key: [u8; 32]) {
 
 /// A port below those that the system hands out: nobody else gets it while the daemon is down.
 fn free_port() -> u16 {
-    let start = std::process::id() % 10_000;
+    free_port_after(0)
+}
+
+fn free_port_after(offset: u32) -> u16 {
+    let start = (std::process::id() + offset) % 10_000;
     let ports = (start..start + 10_000).map(|n| 20_000 + u16::try_from(n % 10_000).unwrap());
     ports
         .into_iter()
@@ -271,6 +314,11 @@ impl Running {
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.id().to_string()]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// How it ended, if it has.
+    pub fn end(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().unwrap()
     }
 
     /// Waits for its end: the exit code.

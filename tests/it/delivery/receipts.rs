@@ -11,6 +11,7 @@ use carebell::sandbox::{AnswerFault, CallbackFault, Fault, Rule};
 use carebell::store::receipts::ReceiptRow;
 use carebell::store::{attempts, messages, receipts, story};
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 
 on_both!(p8_bent_receipts_end_in_one_state, async |house: House| {
     let bends = [
@@ -157,8 +158,8 @@ on_both!(p8_a_receipt_for_an_id_not_known_yet_waits_for_it, async |house: House|
                 received_at: at(8, 0),
             };
             let mut tx = house.app.store.write().await.unwrap();
-            assert!(receipts::insert(&mut tx, &receipt).await.unwrap());
-            assert!(!receipts::insert(&mut tx, &receipt).await.unwrap(), "twice");
+            assert_eq!(receipts::insert(&mut tx, from_ref(&receipt)).await.unwrap(), [receipt.id]);
+            assert_eq!(receipts::insert(&mut tx, from_ref(&receipt)).await.unwrap(), [], "twice");
             tx.commit().await.unwrap();
         }
     }
