@@ -197,7 +197,8 @@ fn p10_every_fault_names_place_key_and_fix_and_no_value() {
             "[database]\nurl = \"mysql://u:S3CRET@db.example/c\"",
             "/here/carebell.toml: database.url",
             "is no PostgreSQL URL",
-            "write postgres://user@host/database, or leave it empty for SQLite",
+            "write postgres://user@host/database (host1,host2 for a primary and its standby), \
+             or leave it empty for SQLite",
         ),
         (
             "mode = \"sandbox\"\n[http]\nlisten = \"S3CRET",

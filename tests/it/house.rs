@@ -137,12 +137,16 @@ impl House {
 
     /// Steps until nothing is due, in flight or to be read at the clock's time.
     pub async fn settle(&self) {
+        // What came in while a step was under way is for another step.
+        let mut was_quiet = false;
         loop {
             let stepped = self.daemon.step().await.unwrap();
             self.sandbox.tick().await;
-            if !stepped && self.daemon.is_quiet().await.unwrap() && self.sandbox.is_idle() {
+            let quiet = !stepped && self.daemon.is_quiet().await.unwrap() && self.sandbox.is_idle();
+            if quiet && was_quiet {
                 return;
             }
+            was_quiet = quiet;
             tokio::task::yield_now().await;
         }
     }

@@ -298,6 +298,9 @@ impl<'a> Books<'a> {
             for (earlier, later) in tries.iter().zip(tries.iter().skip(1)) {
                 let sure = matches!(earlier.state, NotSent | Refused | SettledNotAccepted | Failed);
                 let marked = later.repeat == Repeat::Again;
+                if fell_back(class, earlier, later) {
+                    continue;
+                }
                 if !sure && (matches!(class, Class::Dose | Class::TimeCriticalDose) || !marked) {
                     broken.push(format!("P4: sent again without evidence: {earlier:?} {later:?}"));
                 }
@@ -453,4 +456,11 @@ fn expected(person: &Remembered, now: UtcMs) -> Vec<(ActivityId, String, UtcMs)>
         }
     }
     due
+}
+
+/// Whether a later try is the next channel's, for want of a receipt of the earlier one (design.md section 6).
+fn fell_back(class: Class, earlier: &AttemptRow, later: &AttemptRow) -> bool {
+    let may = matches!(class, Class::Appointment | Class::Measurement);
+    let over = earlier.hop_until.is_some_and(|until| until.plus_ms(60_000) <= later.intent_at);
+    may && over && earlier.contact_point != later.contact_point
 }
