@@ -28,6 +28,8 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 const API: &str = "2010-04-01";
+/// Messages of one look.
+const LISTED: u32 = 200;
 
 /// Twilio's bounds of `ValidityPeriod`, in seconds.
 const VALIDITY_SECONDS: std::ops::RangeInclusive<u32> = 1..=36_000;
@@ -164,31 +166,51 @@ impl Twilio {
     }
 
     /// Finds an attempt among the newest messages to its address. Without the filter `DateSent`, because that
-    /// date is null while a message is queued. That it is not found proves nothing: Twilio promises no time
-    /// after which the list is complete. Nor do two that fit, for one may be another attempt's.
+    /// date is null while a message is queued.
+    ///
+    /// Two that fit prove nothing, for one may be another attempt's. Absence is proved only by a list that reaches
+    /// back behind the intent and has nothing in its time that could be it, a text that was redacted included; the
+    /// caller sees to it that Twilio has had time to list it.
     async fn find(&self, attempt: &LookUp) -> Option<Found> {
         let Content::Text { body } = &attempt.content else { return None };
         let mut url = self.resource();
-        url.query_pairs_mut().append_pair("To", attempt.to.expose()).append_pair("PageSize", "200");
+        url.query_pairs_mut()
+            .append_pair("To", attempt.to.expose())
+            .append_pair("PageSize", &LISTED.to_string());
         if let Sender::Number(number) = &self.from {
             url.query_pairs_mut().append_pair("From", number);
         }
         let answer = self.http.call(self.signed_in(self.http.get(url))).await.ok()?;
+        if !(200..300).contains(&answer.status) {
+            return None;
+        }
         let earliest = attempt.intent_at.plus_ms(-CLOCK_SLACK_MS);
         let latest =
             attempt.intent_at.plus_ms(2 * self.capabilities.request_timeout_ms + MINUTE_MS);
         let list = answer.body?;
-        let mut fits = list["messages"].as_array()?.iter().filter(|message| {
-            let created = message["date_created"]
-                .as_str()
-                .and_then(|text| DateTime::parse_from_rfc2822(text).ok())
-                .map(|at| UtcMs(at.timestamp_millis()));
-            message["body"].as_str() == Some(body.0.expose())
-                && message["to"].as_str() == Some(attempt.to.expose())
-                && created.is_some_and(|at| (earliest..=latest).contains(&at))
-        });
-        let (only, None) = (fits.next()?, fits.next()) else { return None };
-        Some(Found::Accepted { id: only["sid"].as_str()?.to_owned() })
+        let messages = list["messages"].as_array()?;
+        let in_time: Vec<_> = messages
+            .iter()
+            .filter(|message| {
+                // One whose time cannot be read may be of any.
+                created(message).is_none_or(|at| (earliest..=latest).contains(&at))
+                    && message["to"].as_str() == Some(attempt.to.expose())
+            })
+            .collect();
+        let said = |message: &&&Value| message["body"].as_str() == Some(body.0.expose());
+        let mut fits = in_time.iter().filter(said);
+        match (fits.next(), fits.next()) {
+            (Some(only), None) if created(only).is_some() => {
+                Some(Found::Accepted { id: only["sid"].as_str()?.to_owned() })
+            }
+            (None, None) => {
+                let another = |m: &&Value| m["body"].as_str().is_some_and(|text| !text.is_empty());
+                let reaches_back = list["next_page_uri"].is_null()
+                    || messages.iter().filter_map(created).min().is_some_and(|at| at < earliest);
+                (reaches_back && in_time.iter().all(another)).then_some(Found::Absent)
+            }
+            _ => None,
+        }
     }
 
     /// The URLs that Twilio may have signed: as configured, without its port, with its scheme's port. The
@@ -204,6 +226,13 @@ impl Twilio {
             .map(|authority| format!("{}://{authority}{prefix}{path_and_query}", base.scheme()))
             .collect()
     }
+}
+
+/// When a listed message was made.
+fn created(message: &Value) -> Option<UtcMs> {
+    let text = message["date_created"].as_str()?;
+    let at = DateTime::parse_from_rfc2822(text).ok()?;
+    Some(UtcMs(at.timestamp_millis()))
 }
 
 impl Channel for Twilio {

@@ -26,6 +26,9 @@ use crate::store::{
     patients,
 };
 
+/// A provider lists what it took by then at the latest, in milliseconds: it is not missed earlier
+///.
+const LISTED_AFTER_MS: i64 = 2 * MINUTE_MS;
 /// Attempts of one round.
 const BATCH: usize = 64;
 
@@ -186,7 +189,7 @@ async fn settle_one(
             };
             evidence::apply(deps, &mut tx, &[fact], now).await?;
         }
-        Some(Found::Absent) if lease_over => {
+        Some(Found::Absent) if lease_over && now.since(row.intent_at) >= LISTED_AFTER_MS => {
             moved.state = AttemptState::SettledNotAccepted;
             moved.reason = Reason::LookedUp;
             effects.attempts.push(moved);
@@ -205,9 +208,9 @@ async fn settle_one(
                     .await?;
             }
         }
+        // It is too early to miss it.
         Some(Found::Absent) => {
-            moved.wake_at = Some(now.plus_ms(MINUTE_MS));
-            effects.attempts.push(moved);
+            wait_or_decide(deps, &mut tx, &row, moved, &mut effects, now).await?
         }
         None => match listen(deps, &mut tx, &row, now).await? {
             Silence::NotAccepted { silent_ms } if lease_over => {

@@ -221,23 +221,40 @@ async fn p4_a_look_up_finds_the_one_message_that_fits() {
         (vec![row("SM1", "Hello", just_then)], found.clone()),
         (vec![row("SM0", "Hello", day_before), row("SM1", "Hello", just_then)], found),
         (vec![row("SM1", "Hello", just_then), row("SM2", "Hello", just_then)], None),
-        (vec![row("SM1", "Other", just_then)], None),
-        (vec![row("SM1", "Hello", day_before)], None),
-        (vec![], None),
+        (vec![row("SM1", "Other", just_then)], Some(Found::Absent)),
+        (vec![row("SM1", "Hello", day_before)], Some(Found::Absent)),
+        (vec![], Some(Found::Absent)),
+        // Redacted, or of no known time: it may be the one.
+        (vec![row("SM1", "", just_then)], None),
+        (vec![row("SM1", "Hello", "")], None),
     ] {
-        let body = format!(r#"{{"messages":[{}]}}"#, rows.join(","));
-        let stub = stub::http(answer("200 OK", "", &body)).await;
-        let channels = channels(&stub.url(), NO_MAIL, TIMEOUT_MS);
-        let asked = LookUp {
-            correlation: attempt(1),
-            to: Address::new("+15555550123"),
-            content: Content::Text { body: text("Hello") },
-            intent_at: UtcMs(1_764_000_000_000),
-        };
-        let answer = channels.by_name("twilio").unwrap().look_up(&asked).await;
-        assert_eq!(answer, expected, "{body}");
-        assert!(stub.heard()[0].starts_with(
-            "GET /2010-04-01/Accounts/AC1/Messages.json?To=%2B15555550123&PageSize=200&From="
-        ));
+        let body = format!(r#"{{"messages":[{}],"next_page_uri":null}}"#, rows.join(","));
+        looked_up(("200 OK", &body), expected).await;
     }
+    // A further page: absence is proved only where this one reaches back behind the intent.
+    for (status, rows, expected) in [
+        ("200 OK", row("SM1", "Other", just_then), None),
+        ("200 OK", row("SM1", "Other", day_before), Some(Found::Absent)),
+        ("500 Internal Server Error", row("SM1", "Other", day_before), None),
+    ] {
+        let body = format!(r#"{{"messages":[{rows}],"next_page_uri":"/next"}}"#);
+        looked_up((status, &body), expected).await;
+    }
+}
+
+/// What Twilio's channel makes of a list.
+async fn looked_up((status, body): (&str, &str), expected: Option<Found>) {
+    let stub = stub::http(answer(status, "", body)).await;
+    let channels = channels(&stub.url(), NO_MAIL, TIMEOUT_MS);
+    let asked = LookUp {
+        correlation: attempt(1),
+        to: Address::new("+15555550123"),
+        content: Content::Text { body: text("Hello") },
+        intent_at: UtcMs(1_764_000_000_000),
+    };
+    let answer = channels.by_name("twilio").unwrap().look_up(&asked).await;
+    assert_eq!(answer, expected, "{body}");
+    assert!(stub.heard()[0].starts_with(
+        "GET /2010-04-01/Accounts/AC1/Messages.json?To=%2B15555550123&PageSize=200&From="
+    ));
 }

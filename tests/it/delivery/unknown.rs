@@ -92,6 +92,25 @@ on_both!(p4_the_providers_list_settles_where_it_has_one, async |house: House| {
     assert_eq!(house.accepted(PHONE), [480]);
 });
 
+on_both!(
+    p4_what_the_providers_list_lacks_goes_again_once_it_must_be_there,
+    async |house: House| {
+        let id = house.patient(lisbon(Sms)).await;
+        house.activity(id, medicine("a", &["08:00"])).await;
+        house.sandbox.faults().add(Rule::once(Fault::DropBeforeReading));
+        house.play_until(at(8, 1)).await;
+        assert_eq!(house.story_of(id).await[0].0, "unknown");
+        // The lease runs on the database's clock, which the test does not drive.
+        house.damage("UPDATE attempts SET lease_until_ms = 0").await;
+        house.play_until(at(8, 1).plus_ms(59_000)).await;
+        assert!(house.accepted(PHONE).is_empty(), "missed too early");
+        house.play_until(at(8, 10)).await;
+        assert_eq!(house.accepted(PHONE).len(), 1);
+        assert_eq!(house.story_of(id).await[0].0, "sent");
+        assert_eq!(house.tasks().await, [].into());
+    }
+);
+
 on_both!(p4_an_appointment_is_repeated_once_and_says_so, async |house: House| {
     let id = house.patient(lisbon(Whatsapp)).await;
     house.activity(id, visit(14)).await;
