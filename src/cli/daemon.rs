@@ -31,6 +31,8 @@ use tokio_util::task::TaskTracker;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// The shortest wait of a loop that has something due it cannot take yet (pace, permits).
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+/// How long a callback waits for others to be applied with.
+const GATHER_CALLBACKS: Duration = Duration::from_millis(20);
 /// How often lost intents are looked for and the heartbeat is written.
 const BEAT: Duration = Duration::from_secs(5);
 /// An instance that has not been heard of for so long shares no rate any more, in milliseconds: three beats.
@@ -308,7 +310,8 @@ impl Daemon {
             };
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.inbound.kept() => {}
+                // Where one is, more may follow: they are applied together.
+                () = self.inbound.kept() => tokio::time::sleep(GATHER_CALLBACKS).await,
                 () = tokio::time::sleep(wait) => {}
             }
         }

@@ -13,7 +13,7 @@ use crate::crash;
 use crate::home::{Home, HomeError, Step, Suspect};
 use crate::message::{Catalogue, Programmes};
 use crate::policy::breaker::Change;
-use crate::policy::grouping::sender_of;
+use crate::policy::grouping::{is_urgent, sender_of};
 use crate::policy::held_back::held_back;
 use crate::security::SharedRng;
 use crate::store::alarms::AlarmKind;
@@ -30,6 +30,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+/// How long a claim waits for more permits, and a first outcome for others, while sends are in flight.
+const GATHER: Duration = Duration::from_millis(20);
+const GATHER_OUTCOMES: Duration = Duration::from_millis(3);
 /// Outcomes of one commit.
 const GROUP: usize = 256;
 /// A step that broke so often in a row is taken away from a message (P9).
@@ -146,6 +149,8 @@ pub(super) struct Shared {
     /// The count of connections when the database was last compared with what this home remembers.
     compared: AtomicU64,
     stopped_at: Mutex<BTreeMap<PatientId, Instant>>,
+    /// When messages were last claimed.
+    claimed_at: Mutex<Option<Instant>>,
     recorded: Notify,
 }
 
@@ -171,6 +176,7 @@ impl Deliverer {
             stopped: AtomicBool::new(false),
             compared: AtomicU64::new(NEVER),
             stopped_at: Mutex::new(BTreeMap::new()),
+            claimed_at: Mutex::default(),
             recorded: Notify::new(),
             holds: Holds::default(),
             deps,
@@ -212,6 +218,9 @@ impl Deliverer {
                 continue;
             }
             let mut permits = self.permits(Self::BATCH);
+            if self.gathers(permits.len(), &lane.lane) {
+                continue;
+            }
             let tokens = shared.pace.take(&sender, permits.len(), Instant::now(), now);
             permits.truncate(tokens);
             if permits.is_empty() {
@@ -223,6 +232,18 @@ impl Deliverer {
             self.send_off(claimed, permits, window, now, &mut sent);
         }
         Ok(sent)
+    }
+
+    /// Whether a claim waits a moment for more permits: each costs a commit, and a herd that goes by twos and threes
+    /// spends its time on commits. What is most urgent never waits.
+    fn gathers(&self, permits: usize, lane: &str) -> bool {
+        let few = permits < Self::BATCH / 2 && self.in_flight() > 0;
+        let mut claimed = self.shared.claimed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if few && !is_urgent(lane) && claimed.is_some_and(|at| at.elapsed() < GATHER) {
+            return true;
+        }
+        *claimed = Some(Instant::now());
+        false
     }
 
     /// The window of a claim that begins now. Its lease runs on the database's clock from the claim's commit on; this
@@ -542,6 +563,13 @@ async fn write_outcomes(shared: std::sync::Weak<Shared>, mut received: mpsc::Rec
     let mut group = Vec::with_capacity(GROUP);
     while received.recv_many(&mut group, GROUP).await > 0 {
         let Some(shared) = shared.upgrade() else { return };
+        if group.len() < shared.in_flight.load(Ordering::SeqCst) {
+            // A commit for several costs as much as for one (design.md section 3: 5 ms at most).
+            tokio::time::sleep(GATHER_OUTCOMES).await;
+            while let (true, Ok(ended)) = (group.len() < GROUP, received.try_recv()) {
+                group.push(ended);
+            }
+        }
         let outcomes = std::mem::take(&mut group);
         let mut pause = Duration::from_millis(50);
         // The outcome of a send that happened is not given up: without it the attempt would be unknown.

@@ -35,6 +35,11 @@ pub fn lane(class: Class, answering: Answering, sender: Option<&str>) -> String 
     format!("{priority}-{}", sender.unwrap_or(NO_SENDER))
 }
 
+/// Whether a lane is for STOP confirmations and time-critical doses.
+pub fn is_urgent(lane: &str) -> bool {
+    lane.starts_with("0-")
+}
+
 /// The sender of lanes whose messages no configured channel carries: they are claimed all the same, and end
 /// with their reason.
 pub const NO_SENDER: &str = "none";
