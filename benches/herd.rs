@@ -3,7 +3,8 @@
 //! the bare limit: requests of the same kind by reqwest alone, as many at a time as the daemon has permits.
 //!
 //! `cargo bench --bench herd -- [--patients N] [--permits N] [--rate PER_SECOND] [--database sqlite|postgresql]
-//! [--channel whatsapp|sms|email|mixed]`; 2000 patients, 64 permits, no pace and both databases unless told.
+//! [--channel whatsapp|sms|email|mixed] [--instances N]`; 2000 patients, 64 permits, no pace, both databases and one
+//! daemon unless told (SQLite has one in any case).
 //! Prints one JSON line a figure.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench ends at the first fault")]
@@ -49,6 +50,9 @@ struct Options {
     database: Option<Database>,
     #[arg(long, default_value = "mixed")]
     channel: Over,
+    /// Daemons on one PostgreSQL.
+    #[arg(long, default_value_t = 1)]
+    instances: u32,
     /// What cargo adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -117,17 +121,25 @@ async fn herd(on: On, options: &Options) {
     let began = now();
     let running = installation.start().await;
     tell("start_to_ready_ms", now().since(began) as f64);
+    let others: Vec<_> = match on {
+        On::Sqlite => Vec::new(),
+        On::Postgres => (1..options.instances).map(|n| installation.spawn_other(n, &[])).collect(),
+    };
+    let cpu_of_all = || -> f64 {
+        cpu_seconds(running.id()) + others.iter().map(|other| cpu_seconds(other.id())).sum::<f64>()
+    };
+    tell("instances", others.len() as f64 + 1.0);
     while queued(&installation).await < i64::from(patients) && now() < due {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     tell("woken_before_due_ms", due.since(now()) as f64);
     tokio::time::sleep(Duration::from_millis(due.since(now()).max(0).unsigned_abs())).await;
-    let cpu_before = cpu_seconds(running.id());
+    let cpu_before = cpu_of_all();
     let own_before = cpu_seconds(std::process::id());
     while sent(&installation).await < i64::from(patients) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let cpu = cpu_seconds(running.id()) - cpu_before;
+    let cpu = cpu_of_all() - cpu_before;
     let own = cpu_seconds(std::process::id()) - own_before;
     let late = lateness_ms(&installation, due).await;
     let seconds = late[late.len() - 1] as f64 / 1_000.0;
@@ -142,7 +154,9 @@ async fn herd(on: On, options: &Options) {
     tell("sandbox_cpu_seconds", own);
     tell("peak_rss_kib", status_kib(running.id(), "VmHWM"));
     assert_eq!(installation.sandbox.ledger().len() - before, patients as usize);
-    assert_eq!(running.stop().await, Some(0));
+    for one in others.into_iter().chain([running]) {
+        assert_eq!(one.stop().await, Some(0));
+    }
 }
 
 /// Messages that wait for the minute.

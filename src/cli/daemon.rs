@@ -284,6 +284,8 @@ impl Daemon {
             self.pulse.beat(0, self.app.clock.now());
             let wait = match step {
                 Ok(true) => continue,
+                // The next outcome decides; it is waited for below.
+                Ok(false) if self.deliverer.in_flight() > 0 => SHORTEST_WAIT,
                 Ok(false) => self.until_next_alarm().await,
                 Err(fault) => {
                     self.deliverer.doubt();
