@@ -86,6 +86,11 @@ postgres || unable postgresql essential "no server binaries: the tests ran on SQ
 group doctests cargo test --locked --doc
 group docs env RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --no-deps --document-private-items
 group directives unit_directives
+if cargo build --locked; then
+    group chaos env SHORT=1 tests/chaos/all.sh
+else
+    unable chaos optional "the binary does not build"
+fi
 if have systemd-analyze; then
     group outside tests/outside.sh
 else

@@ -14,6 +14,7 @@ use crate::import::{Importer, Intake};
 use crate::inbound::Inbound;
 use crate::jobs::Jobs;
 use crate::policy::disk::Room;
+use crate::policy::pulse::{self, SLOW};
 use crate::schedule::{Scheduler, SchedulerDeps};
 use crate::store::alarms::AlarmKind;
 use crate::store::meta::{self, InstanceRow, fact};
@@ -41,8 +42,6 @@ const LIVES_MS: i64 = 15_000;
 const OUTAGE_MS: i64 = 5 * 60 * 1_000;
 /// An instance that has not been heard of for so long is off the list, in milliseconds.
 const SILENT_MS: i64 = 24 * 60 * 60 * 1_000;
-/// A loop that has not stepped for so long is stuck, in milliseconds of its own clock ticks.
-const STUCK: Duration = Duration::from_secs(15);
 
 /// A daemon's parts.
 #[derive(Clone)]
@@ -445,12 +444,17 @@ impl Daemon {
 
     /// Loops that have not stepped for too long, by name: what the watchdog goes by.
     pub fn stuck(&self) -> Vec<&'static str> {
-        LOOPS
-            .into_iter()
-            .enumerate()
-            .filter(|(which, _)| self.pulse.silent(*which) > STUCK)
-            .map(|(_, name)| name)
-            .collect()
+        self.loops(|silent| silent > SLOW)
+    }
+
+    /// Loops that will not step any more, by name, where nobody looked for `unwatched`: what the process ends by.
+    pub fn gone(&self, unwatched: Duration) -> Vec<&'static str> {
+        self.loops(|silent| pulse::judge(silent, unwatched) == pulse::Pulse::Gone)
+    }
+
+    fn loops(&self, which: impl Fn(Duration) -> bool) -> Vec<&'static str> {
+        let named = LOOPS.into_iter().enumerate();
+        named.filter(|(n, _)| which(self.pulse.silent(*n))).map(|(_, name)| name).collect()
     }
 
     /// One line for operators: `systemctl status` shows it.
@@ -572,7 +576,7 @@ impl Readiness for Daemon {
                 Component::new("database", database.map(|fault| fault.to_string())),
                 Component::new("hold", hold),
             ];
-            let seconds = STUCK.as_secs();
+            let seconds = SLOW.as_secs();
             components.extend(LOOPS.into_iter().map(|name| {
                 let fault = format!("has not stepped for more than {seconds} s");
                 Component::new(name, stuck.contains(&name).then_some(fault))

@@ -6,10 +6,11 @@ use crate::store::StoreError;
 use std::io::ErrorKind;
 
 /// Shown under `--help`.
-pub(super) const HELP: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 75 already running, \
-                               78 bad configuration, 130 interrupted";
+pub(super) const HELP: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 70 stood still, \
+                               75 already running, 78 bad configuration, 130 interrupted";
 
-/// The exit codes. 75 and 78 are EX_TEMPFAIL and EX_CONFIG of sysexits.h; the unit does not restart on them.
+/// The exit codes. 70, 75 and 78 are EX_SOFTWARE, EX_TEMPFAIL and EX_CONFIG of sysexits.h; the unit does not restart
+/// on the last two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
@@ -20,6 +21,8 @@ pub enum Exit {
     Usage = 2,
     /// What was asked for does not exist.
     NotFound = 3,
+    /// The daemon stood still and ended itself; the unit starts it again.
+    StoodStill = 70,
     /// Another daemon holds the state folder.
     AlreadyRunning = 75,
     /// The configuration is wrong; trying again changes nothing.

@@ -43,6 +43,9 @@ use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// Threads that block get so long to end with the process.
+const LAST_THREADS: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Keeps chronic-care patients on their plan, over WhatsApp, SMS and email.
 #[derive(Debug, Parser)]
 #[command(name = "carebell", version, after_help = exit::HELP, arg_required_else_help = true)]
@@ -140,11 +143,14 @@ impl Context {
         &self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        tokio::runtime::Builder::new_multi_thread()
+        let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
-            .context("failed to start the runtime")?
-            .block_on(work)
+            .context("failed to start the runtime")?;
+        let done = runtime.block_on(work);
+        // A thread that waits for what never comes must not keep a process that has ended.
+        runtime.shutdown_timeout(LAST_THREADS);
+        done
     }
 }
 

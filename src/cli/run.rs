@@ -18,8 +18,9 @@ use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +29,12 @@ pub(super) struct Args {}
 
 /// A drain that takes longer is given up; what is open then is found unknown at the next start.
 const DRAIN: Duration = Duration::from_secs(40);
+/// Loops and connections that take longer to end, after the drain, stand still.
+const CLOSE: Duration = Duration::from_secs(10);
+/// How often it is looked whether the loops step.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A database that does not answer a status line for so long does not feed the watchdog.
+const SUMMARY_WITHIN: Duration = Duration::from_secs(5);
 /// How often STATUS= and the watchdog are fed when systemd sets no interval.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 
@@ -169,15 +176,48 @@ async fn serve(
     tracing::info!(%address, mode = daemon.app().config.mode.word(),
         database = daemon.app().store.engine().word(), "carebell is ready");
     notify(&[NotifyState::Ready, NotifyState::Status("ready")]);
-    let end = until_ended(&daemon, signals, context, house).await;
+    let end = tokio::select! {
+        end = until_ended(&daemon, signals, context, house) => end,
+        // Crash only: nothing is drained over a line that says nothing, and open intents are found at the next start.
+        loops = stand_still(&daemon) => return Err(stood_still(&loops)),
+    };
     // Callbacks are kept until every outcome is in: a receipt must not find the door shut.
     let end = drain(&daemon, end, signals).await?;
     signals.stop = daemon.deliverer().unwritten_stop();
     shutdown.cancel();
     tracker.close();
-    tracker.wait().await;
-    daemon.app().store.close().await;
+    let closed = async {
+        tracker.wait().await;
+        daemon.app().store.close().await;
+    };
+    tokio::time::timeout(CLOSE, closed).await.map_err(|_| stood_still(&daemon.stuck()))?;
     Ok(end)
+}
+
+/// Ends when loops have stood still for too long, with their names.
+async fn stand_still(daemon: &Daemon) -> Vec<&'static str> {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    // After a stop of the whole process the loops get their turn before the next look.
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = Instant::now();
+    loop {
+        looks.tick().await;
+        let gone = daemon.gone(last.elapsed());
+        if !gone.is_empty() {
+            return gone;
+        }
+        last = Instant::now();
+    }
+}
+
+fn stood_still(loops: &[&str]) -> Failure {
+    let which = if loops.is_empty() { "the end".to_owned() } else { loops.join(", ") };
+    tracing::error!(loops = which, "the daemon stands still and ends itself");
+    Failure::new(
+        Exit::StoodStill,
+        format!("the daemon stood still ({which}): something it waits for never comes"),
+        "start it again, as systemd does; look at the way to the database if it comes back",
+    )
 }
 
 async fn until_ended(
@@ -225,15 +265,19 @@ fn stop_sending(daemon: &Daemon) {
 /// The watchdog is fed by progress: every loop stepped, and the database answered.
 async fn feed(daemon: &Daemon) {
     let stuck = daemon.stuck();
-    match daemon.summary().await {
-        Ok(summary) if stuck.is_empty() => {
+    match tokio::time::timeout(SUMMARY_WITHIN, daemon.summary()).await {
+        Ok(Ok(summary)) if stuck.is_empty() => {
             notify(&[NotifyState::Watchdog, NotifyState::Status(&summary)]);
         }
-        Ok(_) => {
+        Ok(Ok(_)) => {
             tracing::error!(loops = stuck.join(", "), "loops do not step: the watchdog is not fed");
         }
-        Err(fault) => {
+        Ok(Err(fault)) => {
             tracing::error!(%fault, "the database does not answer: the watchdog is not fed");
+        }
+        Err(_) => {
+            let fault = format!("no answer within {} s", SUMMARY_WITHIN.as_secs());
+            tracing::error!(fault, "the database does not answer: the watchdog is not fed");
         }
     }
 }

@@ -4,6 +4,7 @@ use super::{Pools, Result, Store, primary};
 use crate::security::Keyring;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, SqliteConnection};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,6 +73,7 @@ pub async fn connect_sqlite(file: &Path, keys: Keyring) -> std::result::Result<S
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(async { Ok(is_at_rest(connection)) }))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options.clone())
         .await
@@ -83,6 +85,12 @@ pub async fn connect_sqlite(file: &Path, keys: Keyring) -> std::result::Result<S
         .connect_lazy_with(options.pragma("query_only", "1"));
     // A file that is open stays the file it was.
     Ok(Store::new(Pools::Sqlite { writer, readers }, keys, Arc::default()))
+}
+
+/// Whether no transaction is open. After a commit that failed for want of disk space one stays open for sqlx that
+/// SQLite has rolled back (sqlite.org/lang_transaction.html, section 3), and this connection begins no other.
+fn is_at_rest(connection: &SqliteConnection) -> bool {
+    !connection.is_in_transaction()
 }
 
 /// Connects to the first of these servers that takes writes. The options are those that the TLS policy let

@@ -256,7 +256,7 @@ async fn come_to_rest(installation: &Installation, on: On) {
 }
 
 /// Patients of all channels and classes, with everything due a little while ago.
-fn ward(patients: usize) -> Vec<(Patient, Vec<Activity>)> {
+pub fn ward(patients: usize) -> Vec<(Patient, Vec<Activity>)> {
     let (zone, due) = (noon_zone(), now().plus_ms(-60_000));
     let kinds = [
         [ActivityKind::Medication, ActivityKind::Medication],
@@ -297,10 +297,16 @@ async fn reach(installation: &Installation, moment: Moment) {
     }
 }
 
-/// Lets the last daemon finish: everything sent, every lease over; then what no receipt has settled is settled
-/// at once instead of in ten minutes.
+/// Starts the last daemon and lets it finish.
 async fn drain(installation: &Installation) -> Running {
     let running = installation.start().await;
+    finish(installation).await;
+    running
+}
+
+/// Lets who runs finish: everything sent, every lease over; then what no receipt has settled is settled at once
+/// instead of in ten minutes.
+pub async fn finish(installation: &Installation) {
     let store = &installation.store;
     until("every slot has left or is unknown", async || {
         let mut tx = store.read().await.unwrap();
@@ -318,7 +324,6 @@ async fn drain(installation: &Installation) -> Running {
         !open && unsettled.is_none()
     })
     .await;
-    running
 }
 
 /// Settles at once what has been unknown for longer than any lease.
@@ -379,7 +384,7 @@ async fn long_unknown(tx: &mut carebell::store::Tx, id: AttemptId) {
 }
 
 /// What is left when all is over: the house's books, and what the providers accepted.
-struct Story {
+pub struct Story {
     reminders: Vec<ReminderRow>,
     attempts: BTreeMap<MessageId, Vec<AttemptRow>>,
     accepted: BTreeMap<MessageId, Vec<Entry>>,
@@ -387,7 +392,7 @@ struct Story {
 }
 
 impl Story {
-    async fn read(installation: &Installation) -> Self {
+    pub async fn read(installation: &Installation) -> Self {
         let mut tx = installation.store.read().await.unwrap();
         let owners: Vec<PatientId> = patients::page(&mut tx, None, 100_000).await.unwrap();
         let reminders =
@@ -441,7 +446,17 @@ impl Story {
         }
     }
 
-    fn check(&self, slots: usize, unknown_at_most: usize) {
+    /// How many messages speak for the slots.
+    pub fn messages(&self) -> usize {
+        self.reminders.iter().filter_map(|reminder| reminder.message).collect::<BTreeSet<_>>().len()
+    }
+
+    /// How many messages the providers accepted, every repetition counted.
+    pub fn times_accepted(&self) -> usize {
+        self.accepted.values().map(Vec::len).sum()
+    }
+
+    pub fn check(&self, slots: usize, unknown_at_most: usize) {
         assert_eq!(self.reminders.len(), slots, "p2: every slot has its row, once");
         let mut unknown = BTreeSet::new();
         let mut repeats = 0;

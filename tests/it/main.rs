@@ -9,6 +9,7 @@ mod config;
 mod daemon;
 mod delivery;
 mod demo;
+mod failover;
 mod house;
 mod import;
 mod jobs;
