@@ -6,7 +6,7 @@ use super::send::{Deliverer, Shared, Take};
 use crate::care::UtcMs;
 use crate::care::hold::{Hold, Scope};
 use crate::policy::grouping::sender_of;
-use crate::policy::held_back::{FALLS_BACK, Held, held_back};
+use crate::policy::held_back::{GOES_ROUND, Held, held_back};
 use crate::store::story::{Act, audit};
 use crate::store::{Result, alarms, holds};
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ impl Deliverer {
         }
         let classes: &[_] = match held {
             Held::Stopped | Held::Restored => &[],
-            Held::Paused { .. } | Held::Resting { .. } => &FALLS_BACK,
+            Held::Paused { .. } | Held::Resting { .. } => &GOES_ROUND,
         };
         let claimed = self.claim(lane, Take::Held(classes), Self::BATCH, now).await?;
         if claimed.alarms < Self::BATCH {

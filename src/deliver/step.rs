@@ -8,14 +8,14 @@ use super::send::{DelivererDeps, Intent};
 use crate::care::contact::KnownContact;
 use crate::care::ids::{ActivityId, AttemptId, TaskId};
 use crate::care::programme::Programme;
-use crate::care::time::{DAY_MS, MINUTE_MS, SECOND_MS};
+use crate::care::time::{DAY_MS, SECOND_MS};
 use crate::care::{AttemptState, Class, MessageState, Reason, ReminderState, UtcMs, Zone};
 use crate::channel::Channel;
 use crate::message::{NotRenderable, Repeat as Saying};
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::fallback::{self, would_fall_back};
 use crate::policy::grouping::{lane, sender_of};
-use crate::policy::held_back::{Held, falls_back, held_back};
+use crate::policy::held_back::{Earlier, Held, goes_round, held_back};
 use crate::policy::outcome::{Others, still_unknown};
 use crate::policy::send::{Due, Review, SlotStanding, Verdict, may_send, stop};
 use crate::policy::went_back::may_have_gone;
@@ -169,10 +169,10 @@ impl Step<'_> {
                 configured: &self.facts.configured,
                 tried: &tried,
             };
-            // A paused channel is passed over only where the class lets it, and where there is another.
+            // A channel that is held is passed over only where the class lets it, and where there is another.
             let open = Choice { configured: &self.facts.open, ..every };
-            let choice =
-                if falls_back(message.class) && choose(&open).is_ok() { open } else { every };
+            let goes_round = goes_round(message.class, self.earlier(&message));
+            let choice = if goes_round && choose(&open).is_ok() { open } else { every };
             let answer_to = message
                 .contact_point
                 .and_then(|id| standing.contacts.iter().find(|contact| contact.id == id))
@@ -247,6 +247,15 @@ impl Step<'_> {
                     first_fault.get_or_insert(fault);
                 }
             }
+        }
+    }
+
+    fn earlier(&self, message: &MessageRow) -> Earlier {
+        let (left, unknown) = (&self.facts.left, &self.facts.unknown);
+        if left.contains_key(&message.id) || unknown.contains_key(&message.id) {
+            Earlier::MayHaveLeft
+        } else {
+            Earlier::NothingLeft
         }
     }
 
@@ -337,19 +346,12 @@ impl Step<'_> {
         self.effects.messages.push(message);
     }
 
-    /// A hold keeps it: it stays due. What might go over another channel is looked at again in a minute.
+    /// A hold keeps it: it stays due, in its place. What might go over another channel is looked at again later.
     fn hold_back(&mut self, mut message: MessageRow, held: Held) {
         let because = held.reason();
         if message.reason != because {
             self.tell(message.id.0, MessageState::Queued.word(), &because);
         }
-        let again = match held {
-            Held::Paused { .. } | Held::Resting { .. } if falls_back(message.class) => {
-                self.now.plus_ms(MINUTE_MS)
-            }
-            _ => self.now,
-        };
-        message.wake_at = Some(again.min(message.valid_until));
         message.reason = because;
         message.updated_at = self.now;
         self.effects.messages.push(message);

@@ -9,7 +9,7 @@ use crate::deliver::evidence::{self, Evidence};
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::receipts::ReceiptRow;
 use crate::store::{Result, StoreError, Tx, attempts, inbound, patients, receipts};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Inbound {
     /// Applies callbacks in one transaction: receipts first, all at once, since they may come in any order (P8).
@@ -25,6 +25,7 @@ impl Inbound {
             }
         }
         let mut tx = deps.store.write().await?;
+        self.lock_writers(&mut tx, &read).await?;
         let told: Vec<(&str, &ReceiptEvent)> = read
             .iter()
             .flat_map(|(row, events)| events.iter().map(|event| (row.channel.as_str(), event)))
@@ -51,6 +52,24 @@ impl Inbound {
         crash::point("callback-written").await;
         tx.commit().await?;
         crash::point("callback-committed").await;
+        Ok(())
+    }
+
+    /// The rows of the patients who wrote, before any message of theirs: a wake takes them in this order, and two
+    /// that take them in different orders wait for each other.
+    async fn lock_writers(&self, tx: &mut Tx, read: &[(&InboundRow, Vec<Event>)]) -> Result<()> {
+        let keys = self.deliverer.deps().store.keys();
+        let mut writers = BTreeSet::new();
+        for event in read.iter().flat_map(|(_, events)| events) {
+            if let Event::Reply(reply) = event {
+                let owners = patients::with_address(tx, keys, &reply.from).await?;
+                writers.extend(owners.into_iter().map(|(_, patient)| patient));
+            }
+        }
+        let writers: Vec<_> = writers.into_iter().collect();
+        if !writers.is_empty() {
+            patients::lock(tx, &writers).await?;
+        }
         Ok(())
     }
 

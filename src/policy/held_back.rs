@@ -2,6 +2,7 @@
 //! channel. Nothing here ends a message; its validity does (P5).
 
 use crate::care::hold::{Hold, Scope};
+use crate::care::time::MINUTE_MS;
 use crate::care::{Class, Reason, UtcMs};
 
 /// Why a send is held back.
@@ -70,13 +71,34 @@ pub fn held_back(now: UtcMs, channel: &str, holds: &[Hold]) -> Option<Held> {
     in_force(&Scope::Rest(channel.to_owned())).map(|rest| Held::Resting { until: rest.until })
 }
 
-/// Classes that may go over the next consented channel while theirs is paused: those that design.md section 6 lets
-/// fall back. The others wait within their validity.
-pub const FALLS_BACK: [Class; 2] = [Class::Appointment, Class::Measurement];
+/// Classes that go over the next consented channel while theirs is held: those whose silence hurts. The others wait
+/// within their validity.
+pub const GOES_ROUND: [Class; 4] =
+    [Class::TimeCriticalDose, Class::Dose, Class::Appointment, Class::Measurement];
 
-/// Whether a class goes over the next channel when the first does not carry it (design.md section 6).
-pub fn falls_back(class: Class) -> bool {
-    FALLS_BACK.contains(&class)
+/// What a held channel keeps is looked at again so often: another one may have opened, in milliseconds.
+pub const LOOK_AGAIN_MS: i64 = 5 * MINUTE_MS;
+
+/// What is known of a message's earlier attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// Surely nothing left.
+    NothingLeft,
+    /// One left, or may have.
+    MayHaveLeft,
+}
+
+/// Whether a message goes over the next channel when the first does not carry it, even if an earlier attempt may have
+/// arrived: what may be said again at all (design.md section 6).
+const fn falls_back(class: Class) -> bool {
+    matches!(class, Class::Appointment | Class::Measurement)
+}
+
+/// Whether a message goes over the patient's next consented channel while its own is paused or rests.
+///
+/// A dose only when surely nothing of it left: another channel than the first is then no second time (P1).
+pub fn goes_round(class: Class, earlier: Earlier) -> bool {
+    GOES_ROUND.contains(&class) && (earlier == Earlier::NothingLeft || falls_back(class))
 }
 
 #[cfg(test)]
@@ -114,6 +136,23 @@ mod tests {
             ),
         ] {
             assert_eq!(held_back(UtcMs(now), channel, &holds), held, "{holds:?} at {now}");
+        }
+    }
+
+    #[test]
+    fn p1_a_dose_goes_round_only_when_surely_nothing_left() {
+        use Earlier::{MayHaveLeft, NothingLeft};
+        for (class, after_nothing, after_something) in [
+            (Class::TimeCriticalDose, true, false),
+            (Class::Dose, true, false),
+            (Class::Appointment, true, true),
+            (Class::Measurement, true, true),
+            (Class::Education, false, false),
+            (Class::Notice, false, false),
+            (Class::Answer, false, false),
+        ] {
+            assert_eq!(goes_round(class, NothingLeft), after_nothing, "{class:?}");
+            assert_eq!(goes_round(class, MayHaveLeft), after_something, "{class:?}");
         }
     }
 

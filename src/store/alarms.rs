@@ -3,6 +3,7 @@
 use super::dialect::{Sql, insert_rows, on, sql, statements};
 use super::{Result, Tx};
 use crate::care::{Class, UtcMs};
+use crate::policy::held_back::LOOK_AGAIN_MS;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -77,8 +78,9 @@ statements! {
     DUE_UNLOCKED = Sql::both("-- alarms::due_unlocked\nSELECT wake_at_ms, id FROM alarms WHERE kind = $1 AND lane = $2 \
         AND wake_at_ms <= $3 ORDER BY wake_at_ms, id LIMIT $4");
     HELD_DUE = sql!(("-- alarms::held_due\nSELECT alarms.wake_at_ms, alarms.id FROM alarms JOIN messages ON messages.id = alarms.id \
-        WHERE alarms.kind = $1 AND alarms.lane = $2 AND alarms.wake_at_ms <= $3 AND (messages.valid_until_ms <= $3 OR messages.class IN "),
-        (texts "$5"), (") ORDER BY alarms.wake_at_ms, alarms.id LIMIT $4"));
+        WHERE alarms.kind = $1 AND alarms.lane = $2 AND alarms.wake_at_ms <= $3 AND (messages.valid_until_ms <= $3 OR \
+        ((messages.updated_at_ms <= messages.wake_at_ms OR messages.updated_at_ms <= $6) AND messages.class IN "),
+        (texts "$5"), (")) ORDER BY alarms.wake_at_ms, alarms.id LIMIT $4"));
     NEXT = Sql::both("-- alarms::next\nSELECT min(wake_at_ms) FROM alarms WHERE kind = $1 AND lane = $2");
     // From one lane to the next by the key: a herd's alarms are not walked.
     LANES = Sql::both("-- alarms::lanes\nWITH RECURSIVE lanes (lane) AS (SELECT min(lane) FROM alarms WHERE kind = $1 \
@@ -126,7 +128,7 @@ pub async fn due_unlocked(
 }
 
 /// Of a lane that is held back: alarms that are due of messages whose validity has ended, or whose class is one of
-/// `classes`. Not locked: their owners are.
+/// `classes` and that were not looked at since they came due, or not for [`LOOK_AGAIN_MS`]. Not locked: their owners are.
 pub async fn held_due(
     tx: &mut Tx,
     lane: &str,
@@ -143,6 +145,7 @@ pub async fn held_due(
         .bind(now.0)
         .bind(limit)
         .bind(words)
+        .bind(now.plus_ms(-LOOK_AGAIN_MS).0)
         .fetch_all(c)
         .await?))
 }

@@ -3,6 +3,7 @@
 
 mod breaker;
 mod broken_rows;
+mod failures;
 mod fallback;
 mod holds;
 mod outage;

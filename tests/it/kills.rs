@@ -69,12 +69,12 @@ impl Moment {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p1_p2_p3_p4_kills_never_double_and_never_lose_on_sqlite() {
+async fn p1_p2_p3_p4_f08_kills_never_double_and_never_lose_on_sqlite() {
     kills(On::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p1_p2_p3_p4_p11_kills_never_double_and_never_lose_on_postgres() {
+async fn p1_p2_p3_p4_p11_f08_kills_never_double_and_never_lose_on_postgres() {
     kills(On::Postgres).await;
 }
 

@@ -37,7 +37,7 @@ on_both!(one_minute_is_one_message_and_another_class_another, async |house: Hous
     assert_eq!(house.reminders().await, [("sent".to_owned(), 3)].into());
 });
 
-on_both!(a_reminder_after_the_intent_is_a_further_part, async |house: House| {
+on_both!(f07_a_reminder_after_the_intent_is_a_further_part, async |house: House| {
     let id = house.patient(lisbon(PHONE)).await;
     house.activity(id, medicine("a", &["08:00"])).await;
     house.play_until(at(8, 0)).await;
@@ -201,7 +201,7 @@ on_both!(p1_slots_that_a_gap_merges_are_announced_once, async |house: House| {
     assert_eq!(house.sandbox.ledger().len(), sent.len());
 });
 
-on_both!(p1_two_daemons_on_one_database_double_nothing, async |house: House| {
+on_both!(p1_f04_two_daemons_on_one_database_double_nothing, async |house: House| {
     let phones: Vec<String> = (0..40).map(|n| format!("+3519123460{n:02}")).collect();
     for phone in &phones {
         let id = house.patient(lisbon(phone)).await;
@@ -226,7 +226,7 @@ on_both!(p1_two_daemons_on_one_database_double_nothing, async |house: House| {
     assert_eq!(house.reminders().await, [("sent".to_owned(), 80)].into());
 });
 
-on_both!(p2_every_slot_ends_with_its_reason, async |house: House| {
+on_both!(p2_f72_every_slot_ends_with_its_reason, async |house: House| {
     use PatientStatus::{Admitted, Deceased, Paused};
     let mut expected = Vec::new();
     let mut number = 0;
@@ -393,7 +393,7 @@ on_both!(p5_quiet_hours_move_no_dose, async |house: House| {
     assert!(house.accepted(PHONE).contains(&(32 * 60)));
 });
 
-on_both!(p6_what_changes_before_the_claim_is_heeded, async |house: House| {
+on_both!(p6_f60_what_changes_before_the_claim_is_heeded, async |house: House| {
     let id = house.patient(person("w", "Europe/Lisbon", &[(Whatsapp, PHONE)])).await;
     house.activity(id, medicine("a", &["08:00"])).await;
     house.play_until(planned()).await;

@@ -110,6 +110,7 @@ on_both!(
         };
         let dose = house.patient(both(PHONE, "dose@example.org")).await;
         house.activity(dose, medicine("a", &["08:00"])).await;
+        house.activity(dose, doing(ActivityKind::Education, "lesson", &["08:01"])).await;
         let visitor = house.patient(both("+351912345002", "visit@example.org")).await;
         let mut visit = doing(ActivityKind::Appointment, "v", &[]);
         visit.schedule = Schedule::Appointment { start: at(10, 0) };
@@ -122,13 +123,68 @@ on_both!(
         house.play_until(at(8, 19)).await;
         assert_eq!(house.accepted("visit@example.org").len(), 1, "an appointment falls back");
         assert_eq!(house.accepted("+351912345003"), [480], "another channel is not held up");
-        assert!(house.accepted(PHONE).is_empty() && house.accepted("dose@example.org").is_empty());
-        assert_eq!(house.story_of(dose).await[0].0, "queued");
+        assert_eq!(
+            house.accepted("dose@example.org"),
+            [480],
+            "so does a dose that surely did not leave"
+        );
+        assert!(house.accepted(PHONE).is_empty());
+        let told: Vec<_> = house.story_of(dose).await.into_iter().map(|(state, _)| state).collect();
+        assert_eq!(told, ["sent", "queued"], "a lesson can wait");
         house.play_until(at(8, 21)).await;
         assert_eq!(house.accepted(PHONE), [500], "the pause ends by itself");
         assert!(house.accepted("+351912345002").is_empty());
     }
 );
+
+on_both!(p1_a_dose_that_may_have_left_does_not_go_round_a_pause, async |house: House| {
+    let contacts = [(Sms, PHONE), (Email, "dose@example.org")];
+    let unknown = house.patient(person("p", "Europe/Lisbon", &contacts)).await;
+    house.activity(unknown, medicine("a", &["08:00"])).await;
+    let code = Some("20429".to_owned());
+    let refused = AnswerFault::Refuse { status: 429, code, retry_after: None };
+    house.sandbox.faults().add(Rule::once(Fault::Answer(refused)));
+    house.play_until(at(8, 0)).await;
+    assert_eq!(house.story_of(unknown).await[0], ("queued", "retry".to_owned()));
+    // An earlier attempt of it turns out to be unknown, as after a crash.
+    house.damage("UPDATE attempts SET state = 'unknown'").await;
+    set(&house, &hold(Scope::Channel("twilio".to_owned()))).await;
+    house.play_until(at(11, 0)).await;
+    assert!(house.sandbox.ledger().is_empty(), "said twice, perhaps");
+    assert_eq!(house.story_of(unknown).await[0], ("unknown", "stays-unknown".to_owned()));
+});
+
+on_both!(p2_a_dose_goes_round_a_pause_as_soon_as_another_channel_opens, async |house: House| {
+    let contacts = [(Sms, PHONE), (Email, "dose@example.org")];
+    let id = house.patient(person("p", "Europe/Lisbon", &contacts)).await;
+    house.activity(id, medicine("a", &["08:00"])).await;
+    house.play_until(planned()).await;
+    set(&house, &hold(Scope::Channel("twilio".to_owned()))).await;
+    let until = Some(at(8, 7));
+    set(&house, &Hold { until, ..hold(Scope::Channel("email".to_owned())) }).await;
+    house.play_until(at(8, 6)).await;
+    assert!(house.sandbox.ledger().is_empty());
+    for minute in 7..30 {
+        house.play_until(at(8, minute)).await;
+    }
+    let sent = house.accepted("dose@example.org");
+    assert!(matches!(sent[..], [487..=492]), "looked at again every five minutes: {sent:?}");
+    assert!(house.accepted(PHONE).is_empty());
+});
+
+on_both!(p2_a_dose_that_could_not_leave_goes_round_a_channel_that_rests, async |house: House| {
+    let contacts = [(Sms, PHONE), (Email, "dose@example.org")];
+    let id = house.patient(person("p", "Europe/Lisbon", &contacts)).await;
+    house.activity(id, medicine("a", &["08:00"])).await;
+    let later = house.patient(person("q", "Europe/Lisbon", &[(Sms, "+351912345002")])).await;
+    house.activity(later, medicine("a", &["08:00"])).await;
+    let refused =
+        AnswerFault::Refuse { status: 401, code: Some("20003".into()), retry_after: None };
+    house.sandbox.faults().add(Rule::always(Fault::Answer(refused)).on(Channel::Twilio));
+    house.play_until(at(8, 20)).await;
+    assert_eq!(house.accepted("dose@example.org"), [480]);
+    assert_eq!(house.story_of(later).await[0].0, "queued", "who has no other channel waits");
+});
 
 on_both!(
     p5_on_a_paused_channel_alone_everything_waits_within_its_validity,

@@ -66,7 +66,7 @@ on_both!(p6_a_bad_address_is_left_for_the_next_channel, async |house: House| {
     assert_eq!(house.accepted(MAIL), [480, 24 * 60 + 480]);
 });
 
-on_both!(p6_opted_out_at_the_provider_is_opted_out, async |house: House| {
+on_both!(p6_f70_opted_out_at_the_provider_is_opted_out, async |house: House| {
     let id = house.patient(person("p", "Europe/Lisbon", &[(Sms, PHONE)])).await;
     house.activity(id, medicine("a", &["08:00"])).await;
     house.sandbox.faults().add(Rule::once(refuse(400, "21610", None)));
@@ -76,7 +76,7 @@ on_both!(p6_opted_out_at_the_provider_is_opted_out, async |house: House| {
     assert_eq!(told, [("failed", "opted-out".to_owned()), ("blocked", "opted-out".to_owned())]);
 });
 
-on_both!(p6_stop_beats_what_is_queued_and_start_brings_it_back, async |house: House| {
+on_both!(p6_f71_stop_beats_what_is_queued_and_start_brings_it_back, async |house: House| {
     let id = house.patient(person("p", "Europe/Lisbon", &[(Whatsapp, PHONE)])).await;
     house.activity(id, medicine("a", &["08:00"])).await;
     house.play_until(planned()).await;

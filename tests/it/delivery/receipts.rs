@@ -46,7 +46,7 @@ on_both!(p8_bent_receipts_end_in_one_state, async |house: House| {
 });
 
 // Every order of every set of receipts, each with its first one said twice: the end depends on the set alone.
-on_both!(p8_every_order_of_every_set_of_receipts_ends_alike, async |house: House| {
+on_both!(p8_f80_every_order_of_every_set_of_receipts_ends_alike, async |house: House| {
     let mut cases = Vec::new();
     for set in 1_u8..16 {
         let all = [Accepted, Failed, Delivered, Read];
@@ -130,7 +130,7 @@ on_both!(p5_what_arrives_after_its_validity_is_told_of_whatever_the_order, async
 });
 
 // Without our correlation id, before we know the provider's: as a provider tells that forgets what we gave it.
-on_both!(p8_a_receipt_for_an_id_not_known_yet_waits_for_it, async |house: House| {
+on_both!(p8_f81_a_receipt_for_an_id_not_known_yet_waits_for_it, async |house: House| {
     let phones = ["+351912345001", "+351912345002"];
     house.sandbox.faults().add(Rule::always(Fault::Callbacks(CallbackFault::Off)));
     house.sandbox.faults().add(Rule::always(Fault::Answer(AnswerFault::Hold)));

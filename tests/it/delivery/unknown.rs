@@ -42,7 +42,7 @@ on_both!(p4_a_receipt_settles_a_lost_answer, async |house: House| {
     }
 });
 
-on_both!(p4_a_dose_stays_unknown_with_a_task_and_is_never_resent, async |house: House| {
+on_both!(p4_f05_a_dose_stays_unknown_with_a_task_and_is_never_resent, async |house: House| {
     let id = house.patient(lisbon(Whatsapp)).await;
     house.activity(id, medicine("a", &["08:00"])).await;
     house.sandbox.faults().add(Rule::always(Fault::Callbacks(CallbackFault::Off)));
@@ -152,7 +152,7 @@ on_both!(p4_an_answer_that_never_ends_is_unknown, async |house: House| {
     assert_eq!(house.story_of(id).await[0].0, "unknown");
 });
 
-on_both!(p3_a_late_writer_is_evidence_and_no_more, async |house: House| {
+on_both!(p3_f06_a_late_writer_is_evidence_and_no_more, async |house: House| {
     let id = house.patient(lisbon(Whatsapp)).await;
     house.activity(id, medicine("a", &["08:00"])).await;
     house.sandbox.faults().add(Rule::always(Fault::Callbacks(CallbackFault::Off)));

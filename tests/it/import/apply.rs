@@ -132,20 +132,23 @@ async fn state(house: &House) -> String {
 const TABLE: &str =
     "patient_id,phone,timezone,consent,consent_at,order_id,type,title,times,start,status\n";
 
-on_both!(a_second_import_writes_nothing_and_an_edit_updates_what_it_edits, async |house: House| {
-    let table = format!(
-        "{TABLE}1,+12025550101,UTC,yes,,a,medication,Drug,08:00,2026-11-01,active\n\
+on_both!(
+    f10_a_second_import_writes_nothing_and_an_edit_updates_what_it_edits,
+    async |house: House| {
+        let table = format!(
+            "{TABLE}1,+12025550101,UTC,yes,,a,medication,Drug,08:00,2026-11-01,active\n\
          1,,,,,b,appointment,,,2026-11-25T10:00,active\n"
-    );
-    let first = csv(&house, &table).await;
-    assert_eq!(outcomes(&first), ["created"; 3], "{}", reasons(&first));
-    let before = state(&house).await;
-    house.clock.advance_ms(HOUR_MS);
-    assert_eq!(outcomes(&csv(&house, &table).await), ["unchanged"; 3]);
-    assert_eq!(state(&house).await, before);
-    let edited = csv(&house, &table.replace("08:00,", "09:00,")).await;
-    assert_eq!(outcomes(&edited), ["unchanged", "updated", "unchanged"]);
-});
+        );
+        let first = csv(&house, &table).await;
+        assert_eq!(outcomes(&first), ["created"; 3], "{}", reasons(&first));
+        let before = state(&house).await;
+        house.clock.advance_ms(HOUR_MS);
+        assert_eq!(outcomes(&csv(&house, &table).await), ["unchanged"; 3]);
+        assert_eq!(state(&house).await, before);
+        let edited = csv(&house, &table.replace("08:00,", "09:00,")).await;
+        assert_eq!(outcomes(&edited), ["unchanged", "updated", "unchanged"]);
+    }
+);
 
 on_both!(p1_an_edited_time_moves_what_comes_and_repeats_nothing, async |house: House| {
     let bundle =
