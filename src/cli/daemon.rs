@@ -5,23 +5,18 @@ use super::app::App;
 use crate::care::UtcMs;
 use crate::care::hold::{Hold, Scope};
 use crate::care::ids::{InstanceId, new_uuid};
-use crate::channel::Callback;
-use crate::config::{Engine, Mode};
+use crate::config::Engine;
 use crate::deliver::Deliverer;
 use crate::home::Home;
-use crate::http::{Component, NotKept, Readiness, Sink};
 use crate::import::{Importer, Intake};
 use crate::inbound::Inbound;
 use crate::jobs::Jobs;
-use crate::policy::disk::Room;
 use crate::policy::pulse::{self, SLOW};
 use crate::schedule::{Scheduler, SchedulerDeps};
 use crate::store::alarms::AlarmKind;
-use crate::store::meta::{self, InstanceRow, fact};
-use crate::store::tasks::{self, TaskKind};
+use crate::store::meta::{self, InstanceRow};
 use crate::store::{Result, alarms, attempts, database_clock_ms, homes};
-use crate::watch::{ClockWatch, Disk, Watch};
-use futures::future::BoxFuture;
+use crate::watch::{ClockWatch, Watch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -46,23 +41,23 @@ const SILENT_MS: i64 = 24 * 60 * 60 * 1_000;
 /// A daemon's parts.
 #[derive(Clone)]
 pub struct Daemon {
-    app: App,
+    pub(super) app: App,
     instance: InstanceId,
     home: Arc<Home>,
     scheduler: Scheduler,
-    deliverer: Deliverer,
-    inbound: Inbound,
+    pub(super) deliverer: Deliverer,
+    pub(super) inbound: Inbound,
     intake: Intake,
-    jobs: Jobs,
+    pub(super) jobs: Jobs,
     watch: Watch,
-    clock_watch: ClockWatch,
+    pub(super) clock_watch: ClockWatch,
     /// What lies behind an earlier run waits for a clock that is believed.
     owes_recovery: Arc<AtomicBool>,
     /// Told once, until it has room again.
     disk_is_low: Arc<AtomicBool>,
     pulse: Arc<Pulse>,
     /// When it was made.
-    started: UtcMs,
+    pub(super) started: UtcMs,
 }
 
 /// When each loop stepped last, in milliseconds since the daemon was made.
@@ -80,7 +75,7 @@ enum Turn {
 }
 
 /// The loops, by the names that readiness shows.
-const LOOPS: [&str; 3] = ["send", "inbound", "settle"];
+pub(super) const LOOPS: [&str; 3] = ["send", "inbound", "settle"];
 
 impl Pulse {
     /// A loop has turned, at `now`: what alarms outside go by when this process says nothing any more.
@@ -492,106 +487,4 @@ fn pause_after(fault: &crate::store::StoreError) -> Duration {
     tracing::error!(%fault, "a step failed; it is tried again");
     metrics::counter!("carebell_steps_failed_total").increment(1);
     LONGEST_WAIT
-}
-
-impl Sink for Daemon {
-    fn keep<'a>(
-        &'a self,
-        channel: &'a str,
-        callback: Callback,
-        dedupe_key: String,
-    ) -> BoxFuture<'a, std::result::Result<(), NotKept>> {
-        Box::pin(async move {
-            self.inbound.keep(channel, &callback, &dedupe_key).await.map_err(|_| NotKept)?;
-            self.heard(channel).await.map_err(|fault| {
-                tracing::error!(%fault, channel, "that a webhook works could not be recorded");
-                NotKept
-            })
-        })
-    }
-}
-
-impl Daemon {
-    /// Remembers, once a minute at most, that a channel's webhook works: going live asks for it. What the
-    /// sandbox calls back shows nothing of the kind.
-    async fn heard(&self, channel: &str) -> Result<()> {
-        if self.app.config.mode != Mode::Live {
-            return Ok(());
-        }
-        let key = format!("{}{channel}", fact::WEBHOOK_VERIFIED_MS);
-        let now = self.app.clock.now();
-        let mut tx = self.app.store.read().await?;
-        let last = meta::get(&mut tx, &key).await?.and_then(|ms| ms.parse().ok()).map(UtcMs);
-        drop(tx);
-        if last.is_some_and(|at| now.since(at) < 60_000) {
-            return Ok(());
-        }
-        let mut tx = self.app.store.write().await?;
-        meta::set(&mut tx, &key, &now.0.to_string()).await?;
-        meta::set_once(&mut tx, fact::HEARD_LIVE_SINCE_MS, &now.0.to_string()).await?;
-        tx.commit().await
-    }
-}
-
-impl Daemon {
-    /// Where reminders are missing and nobody has dealt with it, for the readiness report.
-    async fn missing_reminders(&self) -> Option<String> {
-        let look = async {
-            let mut tx = self.app.store.read().await?;
-            tasks::open_subjects(&mut tx, TaskKind::Watch).await
-        };
-        // A database that does not answer has its own line.
-        let places: Vec<String> = look.await.unwrap_or_default();
-        (!places.is_empty()).then(|| format!("reminders are missing: {}", places.join(", ")))
-    }
-
-    /// A disk that runs full, for the readiness report.
-    fn disk(&self) -> Option<String> {
-        let disk = Disk::of(&self.app.config.state_dir)?;
-        metrics::gauge!("carebell_disk_free_bytes").set(disk.free_bytes as f64);
-        let place = self.app.config.state_dir.display();
-        (disk.room() != Room::Enough).then(|| format!("{place} runs full: {disk}"))
-    }
-
-    /// Jobs that no longer run, for the readiness report.
-    async fn overdue_jobs(&self) -> Option<String> {
-        let overdue = self.jobs.overdue(self.started, self.app.clock.now()).await;
-        let names = overdue.unwrap_or_default();
-        (!names.is_empty()).then(|| format!("rang twice without success: {}", names.join(", ")))
-    }
-}
-
-impl Readiness for Daemon {
-    fn components(&self) -> BoxFuture<'_, Vec<Component>> {
-        Box::pin(async move {
-            let database = match self.app.store.read().await {
-                Ok(mut tx) => database_clock_ms(&mut tx).await.err(),
-                Err(fault) => Some(fault),
-            };
-            let stuck = self.stuck();
-            let holds = self.deliverer.holds();
-            let restored = holds.iter().find(|hold| hold.scope == Scope::Restored);
-            let hold = self.app.hold.clone().or_else(|| restored.map(Hold::to_string));
-            let mut components = vec![
-                Component::new("database", database.map(|fault| fault.to_string())),
-                Component::new("hold", hold),
-            ];
-            let seconds = SLOW.as_secs();
-            components.extend(LOOPS.into_iter().map(|name| {
-                let fault = format!("has not stepped for more than {seconds} s");
-                Component::new(name, stuck.contains(&name).then_some(fault))
-            }));
-            // What an operator holds back is no fault: callbacks, and a STOP among them, must still come in.
-            let said = holds.iter().filter(|hold| hold.scope != Scope::Restored);
-            components
-                .extend(said.map(|hold| Component::detailed("sending", Some(hold.to_string()))));
-            let clock = self.clock_watch.trouble();
-            let clock = clock.map(|trouble| format!("{trouble}: {}", trouble.fix()));
-            components.push(Component::detailed("clock", clock));
-            components.push(Component::detailed("disk", self.disk()));
-            components.push(Component::detailed("watch", self.missing_reminders().await));
-            components.push(Component::detailed("jobs", self.overdue_jobs().await));
-            components
-        })
-    }
 }

@@ -24,6 +24,7 @@ pub mod metrics;
 mod output;
 mod patients;
 mod preview;
+mod readiness;
 mod reconcile;
 mod review;
 mod run;

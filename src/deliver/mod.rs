@@ -15,6 +15,7 @@ mod fallback;
 mod holds;
 mod lost;
 mod outage;
+mod outcomes;
 mod pace;
 mod progress;
 mod record;

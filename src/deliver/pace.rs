@@ -114,13 +114,11 @@ impl Pace {
     pub(super) fn hear(&self, sender: &str, outcome: &Outcome, now: UtcMs) -> Option<Change> {
         let mut known = self.lock();
         let breaker = &mut known.senders.get_mut(sender)?.breaker;
-        match signal(outcome) {
-            Some(signal) => breaker.hear(signal, now),
-            None => {
-                breaker.no_probe(now);
-                None
-            }
-        }
+        let Some(signal) = signal(outcome) else {
+            breaker.no_probe(now);
+            return None;
+        };
+        breaker.hear(signal, now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

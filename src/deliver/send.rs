@@ -2,23 +2,22 @@
 
 use super::claim::{Claimed, claim_lane, claim_one};
 use super::holds::Holds;
+use super::outcomes::write_outcomes;
 use super::pace::Pace;
-use super::record::record;
 use crate::care::ids::{AttemptId, InstanceId, MessageId, PatientId, TaskId};
-use crate::care::time::{DAY_MS, HOUR_MS};
+use crate::care::time::DAY_MS;
 use crate::care::{Class, Reason, UtcMs, ZoneRules};
 use crate::channel::{Channel, Channels, Outbound, Outcome};
 use crate::clock::Clock;
 use crate::crash;
 use crate::home::{Home, HomeError, Step, Suspect};
 use crate::message::{Catalogue, Programmes};
-use crate::policy::breaker::Change;
 use crate::policy::grouping::{is_urgent, sender_of};
 use crate::policy::held_back::held_back;
 use crate::security::SharedRng;
 use crate::store::alarms::AlarmKind;
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Store, StoreError, Tx, alarms, holds, messages, reminders, tasks};
+use crate::store::{Result, Store, StoreError, Tx, alarms, messages, reminders, tasks};
 use futures::FutureExt;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
@@ -30,11 +29,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// How long a claim waits for more permits, and a first outcome for others, while sends are in flight.
+/// How long a claim waits for more permits while sends are in flight.
 const GATHER: Duration = Duration::from_millis(20);
-const GATHER_OUTCOMES: Duration = Duration::from_millis(3);
-/// Outcomes of one commit.
-const GROUP: usize = 256;
 /// A step that broke so often in a row is taken away from a message (P9).
 pub(super) const TRIES: i64 = 3;
 /// The database is to be compared with what this home remembers before anything is claimed.
@@ -144,14 +140,14 @@ pub(super) struct Shared {
     pub(super) pace: Pace,
     sends: TaskTracker,
     outcomes: mpsc::Sender<Ended>,
-    in_flight: AtomicUsize,
+    pub(super) in_flight: AtomicUsize,
     stopped: AtomicBool,
     /// The count of connections when the database was last compared with what this home remembers.
     compared: AtomicU64,
     stopped_at: Mutex<BTreeMap<PatientId, Instant>>,
     /// When messages were last claimed.
     claimed_at: Mutex<Option<Instant>>,
-    recorded: Notify,
+    pub(super) recorded: Notify,
 }
 
 impl Deliverer {
@@ -498,105 +494,6 @@ impl Shared {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => Outcome::Unknown { stage: "panic" },
             Err(_elapsed) => Outcome::Unknown { stage: "time-out" },
-        }
-    }
-
-    /// Heeds what an outcome says of its sender; a rest is told where claims and operators see it.
-    async fn heed(&self, ended: &Ended) {
-        let now = self.deps.clock.now();
-        let Some(change) = self.pace.hear(&ended.channel, &ended.outcome, now) else { return };
-        let told = match change {
-            Change::Rests { until } => self.tell_rest(ended, now, until).await,
-            Change::PicksUp => self.tell_recovery(&ended.channel).await,
-        };
-        if let Err(fault) = told {
-            tracing::warn!(%fault, channel = ended.channel, "a rest of a channel is not told");
-        }
-    }
-
-    async fn tell_rest(&self, ended: &Ended, now: UtcMs, until: UtcMs) -> Result<()> {
-        let because = match &ended.outcome {
-            Outcome::Refused { code, .. } => code.clone(),
-            Outcome::NotSent { stage } | Outcome::Unknown { stage } => (*stage).to_owned(),
-            Outcome::Accepted { .. } => String::new(),
-        };
-        tracing::error!(
-            channel = ended.channel,
-            because,
-            until = until.rfc3339(),
-            "a channel rests: its provider is in trouble, or refuses us"
-        );
-        metrics::gauge!("carebell_channel_resting", "channel" => ended.channel.clone()).set(1.0);
-        let channel = ended.channel.clone();
-        let task = NewTask {
-            id: TaskId::new(now, &mut self.deps.rng.fork()),
-            patient: None,
-            kind: TaskKind::Channel,
-            subject: resting(&channel),
-            reason: Reason::ChannelResting { until: Some(until) },
-            due_at: now.plus_ms(HOUR_MS),
-        };
-        let rest = holds::Rest { channel, until, since: now, because };
-        let mut tx = self.deps.store.write().await?;
-        holds::rest(&mut tx, self.deps.instance, &rest).await?;
-        tasks::open(&mut tx, &task, now).await?;
-        tx.commit().await?;
-        self.look_at_holds().await.map(|_| ())
-    }
-
-    async fn tell_recovery(&self, channel: &str) -> Result<()> {
-        tracing::info!(channel, "a channel works again, slowly at first");
-        metrics::gauge!("carebell_channel_resting", "channel" => channel.to_owned()).set(0.0);
-        let mut tx = self.deps.store.write().await?;
-        tasks::close(&mut tx, TaskKind::Channel, &resting(channel)).await?;
-        tx.commit().await
-    }
-}
-
-/// What the task about a resting channel is about.
-fn resting(channel: &str) -> String {
-    format!("{channel} resting")
-}
-
-/// Commits outcomes in groups: at once when the writer is free, so a group is what came in meanwhile.
-async fn write_outcomes(shared: std::sync::Weak<Shared>, mut received: mpsc::Receiver<Ended>) {
-    let mut group = Vec::with_capacity(GROUP);
-    while received.recv_many(&mut group, GROUP).await > 0 {
-        let Some(shared) = shared.upgrade() else { return };
-        if group.len() < shared.in_flight.load(Ordering::SeqCst) {
-            // A commit for several costs as much as for one (design.md section 3: 5 ms at most).
-            tokio::time::sleep(GATHER_OUTCOMES).await;
-            while let (true, Ok(ended)) = (group.len() < GROUP, received.try_recv()) {
-                group.push(ended);
-            }
-        }
-        let outcomes = std::mem::take(&mut group);
-        let mut pause = Duration::from_millis(50);
-        // The outcome of a send that happened is not given up: without it the attempt would be unknown.
-        while let Err(fault) = record(&shared.deps, &outcomes).await {
-            tracing::error!(%fault, outcomes = outcomes.len(), "outcomes cannot be recorded: trying again");
-            if !matches!(fault, StoreError::Driver(_)) {
-                one_by_one(&shared.deps, &outcomes).await;
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(5));
-        }
-        for ended in &outcomes {
-            shared.heed(ended).await;
-        }
-        shared.in_flight.fetch_sub(outcomes.len(), Ordering::SeqCst);
-        drop(outcomes);
-        shared.recorded.notify_waiters();
-    }
-}
-
-/// A group failed on a row: outcomes are recorded alone, and the one that fails leaves its attempt to be found
-/// lost.
-async fn one_by_one(deps: &DelivererDeps, outcomes: &[Ended]) {
-    for ended in outcomes {
-        if let Err(fault) = record(deps, std::slice::from_ref(ended)).await {
-            tracing::error!(attempt_id = %ended.id, %fault, "an outcome cannot be recorded");
         }
     }
 }

@@ -210,7 +210,7 @@ async fn settle_one(
         }
         // It is too early to miss it.
         Some(Found::Absent) => {
-            wait_or_decide(deps, &mut tx, &row, moved, &mut effects, now).await?
+            wait_or_decide(deps, &mut tx, &row, moved, &mut effects, now).await?;
         }
         None => match listen(deps, &mut tx, &row, now).await? {
             Silence::NotAccepted { silent_ms } if lease_over => {

@@ -135,6 +135,10 @@ pub async fn connect_postgres(
         .await
         .map_err(OpenError::Connect)?;
     if servers.len() > 1 {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it ends with the pool, which the shutdown closes"
+        )]
         tokio::spawn(primary::follow(pool.clone(), servers, found));
     }
     Ok(Store::new(Pools::Postgres(pool), keys, connected))

@@ -106,10 +106,10 @@ async fn all_hold(on: On) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn named_lists_hold_on_sqlite() {
-    all_hold(On::Sqlite).await;
+    Box::pin(all_hold(On::Sqlite)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p11_named_lists_hold_on_postgres() {
-    all_hold(On::Postgres).await;
+    Box::pin(all_hold(On::Postgres)).await;
 }
