@@ -47,6 +47,7 @@ pub(super) async fn write_outcomes(
         }
         for ended in &outcomes {
             shared.heed(ended).await;
+            shared.landed(&ended.channel);
         }
         shared.in_flight.fetch_sub(outcomes.len(), Ordering::SeqCst);
         drop(outcomes);

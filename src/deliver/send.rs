@@ -20,10 +20,10 @@ use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{Result, Store, StoreError, Tx, alarms, messages, reminders, tasks};
 use futures::FutureExt;
 use rand::rngs::StdRng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
@@ -141,6 +141,8 @@ pub(super) struct Shared {
     sends: TaskTracker,
     outcomes: mpsc::Sender<Ended>,
     pub(super) in_flight: AtomicUsize,
+    /// The same by sender.
+    by_sender: Mutex<BTreeMap<String, usize>>,
     stopped: AtomicBool,
     /// The count of connections when the database was last compared with what this home remembers.
     compared: AtomicU64,
@@ -169,6 +171,7 @@ impl Deliverer {
             sends: TaskTracker::new(),
             outcomes,
             in_flight: AtomicUsize::new(0),
+            by_sender: Mutex::default(),
             stopped: AtomicBool::new(false),
             compared: AtomicU64::new(NEVER),
             stopped_at: Mutex::new(BTreeMap::new()),
@@ -204,7 +207,10 @@ impl Deliverer {
         let mut tx = shared.deps.store.read().await?;
         let lanes = alarms::lanes(&mut tx).await?;
         drop(tx);
-        for lane in lanes.into_iter().filter(|lane| UtcMs(lane.wake_at_ms) <= now) {
+        let due: Vec<_> = lanes.into_iter().filter(|lane| UtcMs(lane.wake_at_ms) <= now).collect();
+        let senders: BTreeSet<&str> = due.iter().map(|lane| sender_of(&lane.lane)).collect();
+        let senders = senders.len();
+        for lane in due {
             if shared.stopped.load(Ordering::SeqCst) {
                 break;
             }
@@ -213,8 +219,8 @@ impl Deliverer {
                 sent.alarms += self.sweep(&lane.lane, held, now).await?.alarms;
                 continue;
             }
-            let mut permits = self.permits(Self::BATCH);
-            if self.gathers(permits.len(), &lane.lane) {
+            let mut permits = self.permits(Self::BATCH.min(self.room(&lane.lane, senders)));
+            if permits.is_empty() || self.gathers(permits.len(), &lane.lane) {
                 continue;
             }
             let tokens = shared.pace.take(&sender, permits.len(), Instant::now(), now);
@@ -228,6 +234,16 @@ impl Deliverer {
             self.send_off(claimed, permits, window, now, &mut sent);
         }
         Ok(sent)
+    }
+
+    /// How many sends a lane may add to those of its sender: a provider that answers slowly must not hold every permit
+    /// while others are due. What is most urgent may take them all.
+    fn room(&self, lane: &str, senders: usize) -> usize {
+        if is_urgent(lane) {
+            return self.deps().permits;
+        }
+        let share = self.deps().permits.div_ceil(senders.max(1));
+        share.saturating_sub(self.shared.in_flight_of(sender_of(lane)))
     }
 
     /// Whether a claim waits a moment for more permits: each costs a commit, and a herd that goes by twos and threes
@@ -402,6 +418,7 @@ impl Deliverer {
     fn hand_over(&self, intent: Intent, permit: OwnedSemaphorePermit, window: Window) {
         let shared = Arc::clone(&self.shared);
         shared.in_flight.fetch_add(1, Ordering::SeqCst);
+        *shared.senders().entry(intent.channel.name().to_owned()).or_default() += 1;
         self.shared.sends.spawn(crash::unheard(async move {
             crash::point("before-send").await;
             let outcome = shared.carry_out(&intent, window).await;
@@ -414,8 +431,10 @@ impl Deliverer {
                 _permit: permit,
             };
             // The writer lives as long as this deliverer; without it the intent stays open and is found lost.
+            let name = intent.channel.name();
             if shared.outcomes.send(ended).await.is_err() {
                 shared.in_flight.fetch_sub(1, Ordering::SeqCst);
+                shared.landed(name);
             }
         }));
     }
@@ -471,6 +490,21 @@ impl Deliverer {
 }
 
 impl Shared {
+    fn senders(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        self.by_sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn in_flight_of(&self, sender: &str) -> usize {
+        self.senders().get(sender).copied().unwrap_or(0)
+    }
+
+    /// A send of this sender is no longer in flight.
+    pub(super) fn landed(&self, sender: &str) {
+        if let Some(count) = self.senders().get_mut(sender) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     pub(super) fn compared(&self, connected: u64) {
         self.compared.store(connected, Ordering::SeqCst);
     }

@@ -2,9 +2,9 @@
 //! stand-in's ledger.
 
 use crate::house::{House, On, at, medicine, on_both, person, planned};
-use carebell::care::ChannelKind::Sms;
+use carebell::care::ChannelKind::{Sms, Whatsapp};
 use carebell::care::hold::Scope;
-use carebell::sandbox::{Channel, Fault, Rule};
+use carebell::sandbox::{AnswerFault, Channel, Fault, Rule};
 
 /// A patient for each minute from eight on.
 const HERD: i64 = 40;
@@ -56,3 +56,27 @@ on_both!(
         assert_eq!(house.tasks().await.get("channel"), None, "it works again");
     }
 );
+
+on_both!(f03_a_slow_provider_does_not_hold_up_the_others, async |house: House| {
+    for n in 0..80 {
+        let number = format!("+35191234{n:04}");
+        let id = house.patient(person(&number, "Europe/Lisbon", &[(Sms, &number)])).await;
+        house.activity(id, medicine("a", &["08:00"])).await;
+    }
+    let number = "+351912349999";
+    let id = house.patient(person(number, "Europe/Lisbon", &[(Whatsapp, number)])).await;
+    house.activity(id, medicine("a", &["08:00"])).await;
+    house.play_until(planned()).await;
+    let slow = Rule::always(Fault::Answer(AnswerFault::Hold)).on(Channel::Twilio);
+    house.sandbox.faults().add(slow);
+    house.clock.set(at(8, 0));
+    while house.accepted(number).is_empty() {
+        house.daemon.step().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    // More text messages are due than there are permits, and none is answered.
+    assert!(house.daemon.deliverer().in_flight() >= 32, "it went only after them");
+    house.sandbox.release();
+    house.sandbox.faults().clear();
+    house.settle().await;
+});
