@@ -233,6 +233,12 @@ async fn come_to_rest(installation: &Installation, on: On) {
     };
     until("every slot has left or is unknown", async || !open().await).await;
     if on == On::Postgres {
+        // What is still on its way would be late by these minutes, which no receipt is.
+        let sandbox = &installation.sandbox;
+        until("the providers have told all", async || {
+            sandbox.is_idle() && sandbox.next_at().is_none()
+        })
+        .await;
         // As if all that is unknown, and the open line, were four minutes older.
         change(installation, "UPDATE listening SET since_ms = since_ms - 240000").await;
         change(

@@ -411,7 +411,16 @@ impl<'a> Books<'a> {
             }
         }
         for (message, tries) in &self.attempts {
-            let left = tries.iter().filter(|a| a.state.has_left()).count();
+            let class = self.messages[message].class;
+            // What gave way to the next channel, and never arrived, is taken for lapsed.
+            let lapsed = |n: usize| {
+                let arrived =
+                    matches!(tries[n].state, AttemptState::Delivered | AttemptState::Read);
+                let next = tries.get(n + 1);
+                !arrived && next.is_some_and(|later| fell_back(class, &tries[n], later))
+            };
+            let left =
+                (0..tries.len()).filter(|n| tries[*n].state.has_left() && !lapsed(*n)).count();
             if left > 1 && !self.told_doubled.contains(message) {
                 broken.push(format!("P8: it left twice, and nobody is told: {tries:?}"));
             }
