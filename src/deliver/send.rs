@@ -242,7 +242,10 @@ impl Deliverer {
         if is_urgent(lane) {
             return self.deps().permits;
         }
-        let share = self.deps().permits.div_ceil(senders.max(1));
+        let (permits, configured) = (self.deps().permits, self.deps().channels.iter().count());
+        // A quarter is kept for senders of which nothing is due yet.
+        let kept = if senders < configured { permits / 4 } else { 0 };
+        let share = (permits - kept).div_ceil(senders.max(1));
         share.saturating_sub(self.shared.in_flight_of(sender_of(lane)))
     }
 
