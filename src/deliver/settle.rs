@@ -26,8 +26,7 @@ use crate::store::{
     patients,
 };
 
-/// A provider lists what it took by then at the latest, in milliseconds: it is not missed earlier
-///.
+/// A provider lists what it took by then at the latest, in milliseconds: it is not missed earlier.
 const LISTED_AFTER_MS: i64 = 2 * MINUTE_MS;
 /// Attempts of one round.
 const BATCH: usize = 64;
@@ -168,6 +167,10 @@ async fn settle_one(
     // Nothing concludes "not accepted" earlier than a request's time after the lease's end.
     let database_now = database_clock_ms(&mut tx).await?;
     let lease_over = database_now > row.lease_until.plus_ms(deps.lease_ms / 2);
+    // What went out in a gap of the database's memory went at a time, and with a text, that it does not know; and its
+    // receipts came to a database that has forgotten them: there neither a list nor silence proves anything.
+    let gap_until = homes::gap_until(&mut tx).await?;
+    let provable = lease_over && gap_until.is_none_or(|until| row.intent_at > until);
     let mut moved = AttemptMove {
         id: row.id,
         token: row.token,
@@ -189,7 +192,7 @@ async fn settle_one(
             };
             evidence::apply(deps, &mut tx, &[fact], now).await?;
         }
-        Some(Found::Absent) if lease_over && now.since(row.intent_at) >= LISTED_AFTER_MS => {
+        Some(Found::Absent) if provable && now.since(row.intent_at) >= LISTED_AFTER_MS => {
             moved.state = AttemptState::SettledNotAccepted;
             moved.reason = Reason::LookedUp;
             effects.attempts.push(moved);
@@ -208,12 +211,8 @@ async fn settle_one(
                     .await?;
             }
         }
-        // It is too early to miss it.
-        Some(Found::Absent) => {
-            wait_or_decide(deps, &mut tx, &row, moved, &mut effects, now).await?;
-        }
-        None => match listen(deps, &mut tx, &row, now).await? {
-            Silence::NotAccepted { silent_ms } if lease_over => {
+        None if provable => match listen(deps, &mut tx, &row, now).await? {
+            Silence::NotAccepted { silent_ms } => {
                 moved.state = AttemptState::SettledNotAccepted;
                 moved.reason = Reason::Silence { silent_ms };
                 effects.attempts.push(moved);
@@ -221,6 +220,10 @@ async fn settle_one(
             }
             _ => wait_or_decide(deps, &mut tx, &row, moved, &mut effects, now).await?,
         },
+        // It is too early to miss it, or it may have gone unseen.
+        Some(Found::Absent) | None => {
+            wait_or_decide(deps, &mut tx, &row, moved, &mut effects, now).await?;
+        }
     }
     effects.write(&mut tx, &mut rng, now).await?;
     crash::point("settle-written").await;
@@ -237,9 +240,6 @@ async fn listen(
     now: UtcMs,
 ) -> Result<Silence> {
     let channel = deps.channels.by_name(&row.channel);
-    // Its receipts may have come to a database that has forgotten them.
-    let gap = homes::gap_until(tx).await?.filter(|until| row.intent_at <= *until);
-    let channel = channel.filter(|_| gap.is_none());
     let habit = channel.map_or(ReceiptHabit::None, |channel| channel.receipt_habit());
     let mut line = Line {
         habit,

@@ -103,8 +103,9 @@ async fn play(args: &Args, context: &Context, folder: &Path) -> Result<(), Failu
     let cast = Cast::of(&house.app).await.context("failed to read the patients")?;
     let scenes = scenes::scenes(&cast, from);
     let told = Told { args, context };
-    told.opening(&cast, &outcomes, from)?;
+    // Before the first line: who reads it may end it at once.
     let mut stop = Stop::listen()?;
+    told.opening(&cast, &outcomes, from)?;
     let end = tokio::select! {
         day = day(&house, &cast, &scenes, &told, until) => { day?; End::Played }
         () = stop.asked() => End::Interrupted,
