@@ -201,13 +201,14 @@ impl Deliverer {
         }
         let in_force = self.look_at_holds().await?;
         let mut sent = Sent::default();
-        if !self.claim_suspects(now, &mut sent).await? {
-            return Ok(sent);
-        }
+        let waiting = self.claim_suspects(now, &mut sent).await?;
         let mut tx = shared.deps.store.read().await?;
         let lanes = alarms::lanes(&mut tx).await?;
         drop(tx);
-        let due: Vec<_> = lanes.into_iter().filter(|lane| UtcMs(lane.wake_at_ms) <= now).collect();
+        let due: Vec<_> = lanes
+            .into_iter()
+            .filter(|lane| UtcMs(lane.wake_at_ms) <= now && !waiting.contains(&lane.lane))
+            .collect();
         let senders: BTreeSet<&str> = due.iter().map(|lane| sender_of(&lane.lane)).collect();
         let senders = senders.len();
         for lane in due {
@@ -280,6 +281,9 @@ impl Deliverer {
     ) {
         sent.alarms += claimed.alarms;
         sent.intents += claimed.intents.len();
+        if claimed.regressed {
+            self.doubt();
+        }
         if let Err(fault) = self.remember(&claimed, now) {
             tracing::error!(%fault, "the state file cannot be written: nothing is sent");
             window.lease_ends_ms = i64::MIN;
@@ -289,10 +293,11 @@ impl Deliverer {
         }
     }
 
-    /// Messages that were in hand when an earlier life of this instance died: each alone, before anything else.
-    /// False when the pace lets none go on yet.
-    async fn claim_suspects(&self, now: UtcMs, sent: &mut Sent) -> Result<bool> {
+    /// Messages that were in hand when an earlier life of this instance died: each alone, before anything else of its
+    /// lane. Returns the lanes whose suspects the pace lets not go on yet: nothing else of them goes either.
+    async fn claim_suspects(&self, now: UtcMs, sent: &mut Sent) -> Result<BTreeSet<String>> {
         let (shared, home) = (&self.shared, &self.deps().home);
+        let mut waiting = BTreeSet::new();
         for Suspect { id, times } in home.suspects(Step::Claim) {
             if i64::from(times) >= TRIES {
                 let mut tx = shared.deps.store.write().await?;
@@ -306,7 +311,8 @@ impl Deliverer {
                 if let Some(alarm) = alarms.into_iter().find(|alarm| alarm.wake_at_ms <= now.0) {
                     let (permits, sender) = (self.permits(1), sender_of(&alarm.lane));
                     if shared.pace.take(sender, permits.len(), Instant::now(), now) == 0 {
-                        return Ok(false);
+                        waiting.insert(alarm.lane);
+                        continue;
                     }
                     let window = self.window();
                     let due = alarms::Due { wake_at_ms: alarm.wake_at_ms, id };
@@ -318,7 +324,7 @@ impl Deliverer {
             }
             home.clear(Step::Claim, id);
         }
-        Ok(true)
+        Ok(waiting)
     }
 
     /// Before the first byte: a database that is put back later must not make this home forget these sends.
@@ -345,12 +351,7 @@ impl Deliverer {
     ) -> Result<Claimed> {
         let deps = &self.shared.deps;
         match AssertUnwindSafe(claim_lane(deps, lane, take, limit)).catch_unwind().await {
-            Ok(Ok(claimed)) => {
-                if claimed.regressed {
-                    self.doubt();
-                }
-                Ok(claimed)
-            }
+            Ok(Ok(claimed)) => Ok(claimed),
             Ok(Err(StoreError::Driver(fault))) => Err(StoreError::Driver(fault)),
             Ok(Err(_)) | Err(_) => self.claim_one_by_one(lane, take, limit, now).await,
         }
@@ -378,6 +379,7 @@ impl Deliverer {
             let one = self.claim_alone(lane, alarm, now).await?;
             all.alarms += one.alarms;
             all.sends = all.sends.max(one.sends);
+            all.regressed |= one.regressed;
             all.intents.extend(one.intents);
         }
         Ok(all)
@@ -386,12 +388,7 @@ impl Deliverer {
     async fn claim_alone(&self, lane: &str, alarm: alarms::Due, now: UtcMs) -> Result<Claimed> {
         let step = claim_one(self.deps(), lane, alarm);
         match AssertUnwindSafe(step).catch_unwind().await {
-            Ok(Ok(one)) => {
-                if one.regressed {
-                    self.doubt();
-                }
-                Ok(one)
-            }
+            Ok(Ok(one)) => Ok(one),
             Ok(Err(StoreError::Driver(fault))) => Err(StoreError::Driver(fault)),
             Ok(Err(_)) | Err(_) => {
                 self.step_failed(MessageId(alarm.id), now).await?;

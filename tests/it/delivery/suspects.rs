@@ -4,7 +4,7 @@
 use crate::house::{House, On, at, medicine, on_both, person, planned};
 use crate::process::{Installation, Wishes, noon_zone, now, once, until};
 use carebell::care::ActivityKind;
-use carebell::care::ChannelKind::Sms;
+use carebell::care::ChannelKind::{Sms, Whatsapp};
 use carebell::care::ids::PatientId;
 use carebell::cli::daemon::Daemon;
 use carebell::home::{Home, Step};
@@ -105,6 +105,29 @@ on_both!(p9_a_suspect_message_goes_alone_and_is_sent, async |mut house: House| {
     house.settle().await;
     assert_eq!((house.accepted(PHONE), house.accepted(OTHER)), (vec![480], vec![480]));
     assert!(house.daemon.deliverer().deps().home.suspects(Step::Claim).is_empty());
+});
+
+on_both!(p9_suspects_that_wait_for_their_sender_hold_up_no_other, async |mut house: House| {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = two(&house).await;
+    let third = house.patient(person("third", "Europe/Lisbon", &[(Whatsapp, PHONE)])).await;
+    house.activity(third, medicine("c", &["08:00"])).await;
+    house.play_until(planned()).await;
+    let mut in_hand = Vec::new();
+    for id in [one, other] {
+        in_hand.push(house.reminders_of(id).await[0].message.unwrap().0);
+    }
+    std::mem::forget(home(folder.path()).in_hand(Step::Claim, &in_hand));
+    start_again(&mut house, folder.path());
+    // So slow a pace that a sender's first message is its last one here.
+    house.daemon.deliverer().share_among(u32::MAX);
+    house.clock.set(at(8, 0));
+    let first = house.daemon.deliverer().tick().await.unwrap();
+    assert_eq!(first.intents, 2, "one suspect, and what goes over the other channel");
+    assert_eq!(house.daemon.deliverer().deps().home.suspects(Step::Claim).len(), 1);
+    house.daemon.deliverer().share_among(1);
+    house.settle().await;
+    assert_eq!((house.accepted(PHONE), house.accepted(OTHER)), (vec![480, 480], vec![480]));
 });
 
 on_both!(p9_a_callback_that_kills_three_times_holds_up_no_stop, async |mut house: House| {
