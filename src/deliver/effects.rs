@@ -1,7 +1,7 @@
 //! What a step of the delivery machine changes, gathered first and written in one go.
 
 use crate::care::UtcMs;
-use crate::care::ids::ReminderId;
+use crate::care::ids::{PatientId, ReminderId};
 use crate::policy::announced::{WITHIN_MS, may_yet_announce};
 use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::attempts::{AttemptMove, AttemptRow};
@@ -34,6 +34,8 @@ pub(super) struct Effects {
     pub(super) turns: Vec<Turn>,
     /// Tasks to open.
     pub(super) tasks: Vec<NewTask>,
+    /// Patients to be woken at once; the caller holds their rows.
+    pub(super) disturbed: Vec<PatientId>,
 }
 
 /// The alarm that a message names.
@@ -71,7 +73,7 @@ impl Effects {
         fresh.extend(self.messages.iter().filter_map(alarm_of));
         fresh.extend(self.attempts.iter().filter_map(|m| Some(settle_alarm(m.id.0, m.wake_at?))));
         alarms::drop_all(tx, &self.drop).await?;
-        messages::put(tx, &self.messages).await?;
+        messages::move_to(tx, &self.messages).await?;
         reminders::move_to(tx, &self.reminders, now).await?;
         attempts::insert(tx, &self.intents).await?;
         attempts::move_to(tx, &self.attempts, now).await?;
@@ -80,6 +82,9 @@ impl Effects {
         story::tell(tx, rng, &self.turns, now).await?;
         for task in &self.tasks {
             tasks::open(tx, task, now).await?;
+        }
+        if !self.disturbed.is_empty() {
+            patients::disturb(tx, &self.disturbed, now).await?;
         }
         give_back(tx, &self.reminders, now).await?;
         for moved in &self.reminders {

@@ -35,6 +35,8 @@ use uuid::Uuid;
 
 /// A message whose slot moved waits for its patient's wake at the new instant, at least so long, in milliseconds.
 const WAKE_FIRST_MS: i64 = 2_000;
+/// A message whose patient's wake brings nothing is looked at again after this, in milliseconds.
+const WAKE_MISSING_MS: i64 = 60_000;
 
 /// The step of one message.
 pub(super) struct Step<'a> {
@@ -60,7 +62,7 @@ impl Step<'_> {
             .get(&standing.row.programme)
             .zip(deps.zones.zone(&standing.row.patient.zone));
         let Some((programme, zone)) = rules else {
-            let until = self.now.plus_ms(WAKE_FIRST_MS * 30);
+            let until = self.now.plus_ms(WAKE_MISSING_MS);
             self.wait(message, until, Reason::NoChannel);
             return None;
         };
@@ -84,8 +86,7 @@ impl Step<'_> {
             }
             match due {
                 StillDue::Moved { to } => {
-                    let until = self.now.plus_ms(WAKE_FIRST_MS).max(to);
-                    self.wait(message, until, Reason::Moved { to });
+                    self.wait_for_wake(message, standing, to);
                     return None;
                 }
                 StillDue::Held(held) if held.is_empty() => {
@@ -338,8 +339,26 @@ impl Step<'_> {
         }));
     }
 
+    /// The patient's wake plans what moved anew, and this message speaks for it no longer. What moved while an outcome
+    /// was open has had its wake, which let it be: it gets another one.
+    fn wait_for_wake(&mut self, message: MessageRow, standing: &Standing, to: UtcMs) {
+        let because = Reason::Moved { to };
+        let comes = standing.row.wake_at.is_some_and(|at| at <= self.now);
+        let mut wait_ms = WAKE_FIRST_MS;
+        if !comes && message.reason == because {
+            // Asked for, and in vain: the patient is parked, with a task.
+            wait_ms = WAKE_MISSING_MS;
+        } else if !comes {
+            self.effects.disturbed.push(message.patient);
+        }
+        let until = self.now.plus_ms(wait_ms).max(to);
+        self.wait(message, until, because);
+    }
+
     fn wait(&mut self, mut message: MessageRow, until: UtcMs, because: Reason) {
-        self.tell(message.id.0, MessageState::Queued.word(), &because);
+        if message.reason != because {
+            self.tell(message.id.0, MessageState::Queued.word(), &because);
+        }
         message.reason = because;
         message.wake_at = Some(until);
         message.updated_at = self.now;

@@ -65,12 +65,15 @@ macro_rules! sql {
     (@piece postgres (skip)) => { " FOR UPDATE SKIP LOCKED" };
     (@piece sqlite (rows $p:literal $($c:ident $k:ident),+)) => {
         concat!("(SELECT ", $crate::store::dialect::sql!(@columns sqlite $($c $k),+),
-            " FROM json_each(", $p, "))")
+            " FROM ", $crate::store::dialect::sql!(@elements $p), ")")
     };
     (@piece postgres (rows $p:literal $($c:ident $k:ident),+)) => {
         concat!("(SELECT ", $crate::store::dialect::sql!(@columns postgres $($c $k),+),
             " FROM jsonb_array_elements(", $p, "::jsonb))")
     };
+    // Each element is written out once: without the limit, which changes nothing, SQLite would fold the inner query
+    // into the outer one and write the element out again for every column (sqlite.org/optoverview.html, section 11).
+    (@elements $p:literal) => { concat!("(SELECT value FROM json_each(", $p, ") LIMIT -1 OFFSET 0)") };
     (@columns $engine:ident $c:ident $k:ident $(, $cs:ident $ks:ident)*) => {
         concat!($crate::store::dialect::sql!(@column $engine $c $k)
             $(, ", ", $crate::store::dialect::sql!(@column $engine $cs $ks))*)
@@ -98,7 +101,7 @@ macro_rules! insert_rows {
         $crate::store::dialect::Sql {
             sqlite: concat!($who, "\nINSERT INTO ", $table, " (", stringify!($c) $(, ", ", stringify!($cs))*,
                 ") SELECT ", $crate::store::dialect::sql!(@columns sqlite $c $k $(, $cs $ks)*),
-                " FROM json_each($1) WHERE true ", $tail),
+                " FROM ", $crate::store::dialect::sql!(@elements "$1"), " WHERE true ", $tail),
             postgres: concat!($who, "\nINSERT INTO ", $table, " (", stringify!($c) $(, ", ", stringify!($cs))*,
                 ") SELECT ", $crate::store::dialect::sql!(@columns postgres $c $k $(, $cs $ks)*),
                 " FROM jsonb_array_elements($1::jsonb) WHERE true ", $tail),

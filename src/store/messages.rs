@@ -137,6 +137,12 @@ statements! {
         "ON CONFLICT (id) DO UPDATE SET class = excluded.class, state = excluded.state, reason = excluded.reason, lane = excluded.lane, \
          wake_at_ms = excluded.wake_at_ms, valid_until_ms = excluded.valid_until_ms, tried = excluded.tried, tries = excluded.tries, \
          repeats = excluded.repeats, failures = 0, updated_at_ms = excluded.updated_at_ms");
+    MOVE = sql!(("-- messages::move_to\nUPDATE messages SET class = r.class, state = r.state, reason = r.reason, lane = r.lane, \
+        wake_at_ms = r.wake_at_ms, valid_until_ms = r.valid_until_ms, tried = r.tried, tries = r.tries, repeats = r.repeats, \
+        failures = 0, updated_at_ms = r.updated_at_ms FROM "),
+        (rows "$1" id id, class text, state text, reason text, lane text, wake_at_ms int, valid_until_ms int, tried text,
+        tries int, repeats int, updated_at_ms int),
+        (" AS r WHERE messages.id = r.id"));
     FAILED = Sql::both("-- messages::step_failed\nUPDATE messages SET failures = failures + 1 WHERE id = $1 RETURNING failures");
     PARK = sql!(("-- messages::park\nUPDATE messages SET state = 'parked', reason = $2, wake_at_ms = NULL, updated_at_ms = $3 WHERE id IN "),
         (ids "$1"), (" RETURNING id, patient_id"));
@@ -228,6 +234,35 @@ pub async fn put(tx: &mut Tx, messages: &[MessageRow]) -> Result<()> {
     let actual =
         on!(tx, PUT, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("messages::put", actual, messages.len() as u64)
+}
+
+/// Moves messages that the caller has locked and read.
+pub async fn move_to(tx: &mut Tx, messages: &[MessageRow]) -> Result<()> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = messages
+        .iter()
+        .map(|m| {
+            json!({
+                "id": m.id.0.simple().to_string(),
+                "class": m.class.word(),
+                "state": m.state.word(),
+                "reason": json!(m.reason).to_string(),
+                "lane": m.lane,
+                "wake_at_ms": m.wake_at.map(|at| at.0),
+                "valid_until_ms": m.valid_until.0,
+                "tried": json!(m.tried).to_string(),
+                "tries": m.tries,
+                "repeats": m.repeats,
+                "updated_at_ms": m.updated_at.0,
+            })
+        })
+        .collect();
+    let rows = json!(rows).to_string();
+    let actual =
+        on!(tx, MOVE, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
+    touched("messages::move_to", actual, messages.len() as u64)
 }
 
 /// Counts a step that broke on a message; returns how many did in a row.

@@ -93,6 +93,40 @@ on_both!(p4_the_providers_list_settles_where_it_has_one, async |house: House| {
 });
 
 on_both!(
+    p2_p7_who_moves_while_an_outcome_is_open_is_reminded_by_the_new_clock,
+    async |house: House| {
+        let id = house.patient(lisbon(Sms)).await;
+        house.activity(id, medicine("a", &["08:00"])).await;
+        house.sandbox.faults().add(Rule::once(Fault::DropBeforeReading));
+        house.play_until(at(8, 1)).await;
+        assert_eq!(house.story_of(id).await[0].0, "unknown");
+        house.change(id, |patient| "America/New_York".clone_into(&mut patient.zone)).await;
+        house.play_until(at(8, 1).plus_ms(30_000)).await;
+        house.damage("UPDATE attempts SET lease_until_ms = 0").await;
+        house.play_until(at(12, 0)).await;
+        assert!(house.accepted(PHONE).is_empty(), "said by the old clock");
+        house.play_until(at(20, 0)).await;
+        assert_eq!(house.accepted(PHONE), [13 * 60], "eight in New York");
+    }
+);
+
+on_both!(
+    p2_p7_what_a_move_puts_into_the_past_ends_and_does_not_ring_for_ever,
+    async |house: House| {
+        let id = house.patient(lisbon(Sms)).await;
+        house.activity(id, medicine("a", &["08:00"])).await;
+        house.sandbox.faults().add(Rule::once(Fault::DropBeforeReading));
+        house.play_until(at(8, 1)).await;
+        house.change(id, |patient| "Asia/Kolkata".clone_into(&mut patient.zone)).await;
+        house.play_until(at(8, 1).plus_ms(30_000)).await;
+        house.damage("UPDATE attempts SET lease_until_ms = 0").await;
+        house.play_until(at(8, 20)).await;
+        assert_eq!(house.story_of(id).await, [("expired", "past-validity".to_owned())]);
+        assert!(house.accepted(PHONE).is_empty());
+    }
+);
+
+on_both!(
     p4_what_the_providers_list_lacks_goes_again_once_it_must_be_there,
     async |house: House| {
         let id = house.patient(lisbon(Sms)).await;

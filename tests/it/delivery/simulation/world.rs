@@ -66,6 +66,8 @@ fn stretch(stretches: &mut Vec<Silence>, why: Option<&'static str>, seq: u64) {
 
 /// Steps at one instant: more are a loop without an end.
 const MOST_STEPS: u32 = 1_500;
+/// Alarms that ring in an hour of the house, one after the other: more are a loop without an end.
+const MOST_RINGS_AN_HOUR: i64 = 1_000;
 /// Steps that failed for the database in one list: every cut connection is one.
 const MOST_FAULTS: usize = 1_000;
 /// A net under waits that nothing else ends.
@@ -236,7 +238,13 @@ impl World {
     /// Moves the clock from alarm to alarm up to `until`, settling at each.
     pub async fn play_until(&mut self, until: UtcMs) {
         self.settle().await;
+        let (from, mut rings) = (self.now(), 0);
         while self.restless.is_empty() {
+            rings += 1;
+            if rings > MOST_RINGS_AN_HOUR * (self.now().since(from) / 3_600_000 + 1) {
+                let at = self.now().rfc3339();
+                self.restless.push(format!("P2: {rings} alarms rang by {at}"));
+            }
             let daemon = &self.lives[0].daemon;
             let next = [daemon.next_alarm().await.unwrap(), self.house.sandbox.next_at()];
             let now = self.now();
