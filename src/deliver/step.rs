@@ -229,6 +229,7 @@ impl Step<'_> {
                 habit: channel.receipt_habit(),
                 drops_what_lapsed: channel.drops_what_lapsed(),
                 dose_fallback: programme.dose_fallback,
+                unknown: self.facts.unknown.get(&message.id).copied().unwrap_or(0),
             });
             let hop = if hop { Hop::MoreToCome } else { Hop::Last };
             match self.intend(&message, standing, programme, zone, held, contact, &channel, hop) {

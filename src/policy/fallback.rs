@@ -23,14 +23,17 @@ pub struct Hop {
     pub drops_what_lapsed: bool,
     /// The programme's option for doses.
     pub dose_fallback: Permission,
+    /// Attempts before it whose outcome nobody knows.
+    pub unknown: usize,
 }
 
 /// Whether the next channel would follow for want of a receipt.
 ///
 /// Only where there is a next one, and where receipts are to be had at all. Appointments and measurements; doses where
-/// the programme says so and the provider surely drops what lapsed; nothing else.
+/// the programme says so and the provider surely drops what lapsed; nothing else. What is repeated, because an attempt
+/// before it may have arrived, is not said a third time.
 pub fn would_fall_back(hop: &Hop) -> bool {
-    if hop.others == Others::None || hop.habit == ReceiptHabit::None {
+    if hop.others == Others::None || hop.habit == ReceiptHabit::None || hop.unknown > 0 {
         return false;
     }
     match hop.class {
@@ -75,8 +78,9 @@ mod tests {
             (Notice, Others::Left, meta, true, Allowed, false),
             (Answer, Others::Left, meta, true, Allowed, false),
         ] {
-            let hop = Hop { class, others, habit, drops_what_lapsed, dose_fallback };
+            let hop = Hop { class, others, habit, drops_what_lapsed, dose_fallback, unknown: 0 };
             assert_eq!(would_fall_back(&hop), expected, "{hop:?}");
+            assert!(!would_fall_back(&Hop { unknown: 1, ..hop }), "a third time: {hop:?}");
         }
     }
 

@@ -1,9 +1,11 @@
 //! Attempts: calls to providers, each with its intent and the token that fences late writers.
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::rows::{Bytes, Id, Json, rows};
 use super::{Result, StoreError, Tx, id_list, touched};
 use crate::care::ids::{AttemptId, ContactPointId, InstanceId, MessageId, PatientId};
 use crate::care::{AttemptState, Reason, UtcMs};
+use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -214,34 +216,47 @@ pub async fn park(tx: &mut Tx, id: AttemptId) -> Result<Option<MessageId>> {
     Ok(message.map(MessageId))
 }
 
+#[derive(Serialize)]
+struct InsertRow<'a> {
+    id: Id,
+    message_id: Id,
+    patient_id: Id,
+    contact_point_id: Id,
+    channel: &'a str,
+    number: i64,
+    repeat: i64,
+    state: &'static str,
+    reason: Json<'a, Reason>,
+    instance_id: Id,
+    token: Id,
+    lease_until_ms: i64,
+    intent_at_ms: i64,
+    content: Bytes<'a>,
+    hop_until_ms: Option<i64>,
+}
+
 /// Writes intents (P3).
 pub async fn insert(tx: &mut Tx, attempts: &[AttemptRow]) -> Result<()> {
     if attempts.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = attempts
-        .iter()
-        .map(|a| {
-            json!({
-                "id": a.id.0.simple().to_string(),
-                "message_id": a.message.0.simple().to_string(),
-                "patient_id": a.patient.0.simple().to_string(),
-                "contact_point_id": a.contact_point.0.simple().to_string(),
-                "channel": a.channel,
-                "number": a.number,
-                "repeat": i64::from(a.repeat == Repeat::Again),
-                "state": a.state.word(),
-                "reason": json!(a.reason).to_string(),
-                "instance_id": a.instance.0.simple().to_string(),
-                "token": a.token.simple().to_string(),
-                "lease_until_ms": a.lease_until.0,
-                "intent_at_ms": a.intent_at.0,
-                "content": crate::security::hex(&a.content),
-                "hop_until_ms": a.hop_until.map(|at| at.0),
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(attempts.iter().map(|a| InsertRow {
+        id: Id(a.id.0),
+        message_id: Id(a.message.0),
+        patient_id: Id(a.patient.0),
+        contact_point_id: Id(a.contact_point.0),
+        channel: &a.channel,
+        number: a.number,
+        repeat: i64::from(a.repeat == Repeat::Again),
+        state: a.state.word(),
+        reason: Json(&a.reason),
+        instance_id: Id(a.instance.0),
+        token: Id(a.token),
+        lease_until_ms: a.lease_until.0,
+        intent_at_ms: a.intent_at.0,
+        content: Bytes(&a.content),
+        hop_until_ms: a.hop_until.map(|at| at.0),
+    }))?;
     let actual =
         on!(tx, INSERT, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("attempts::insert", actual, attempts.len() as u64)
@@ -266,23 +281,29 @@ pub struct AttemptMove {
     pub wake_at: Option<UtcMs>,
 }
 
-fn move_rows(moves: &[AttemptMove], now: UtcMs) -> String {
-    let rows: Vec<_> = moves
-        .iter()
-        .map(|m| {
-            json!({
-                "id": m.id.0.simple().to_string(),
-                "token": m.token.simple().to_string(),
-                "state": m.state.word(),
-                "reason": json!(m.reason).to_string(),
-                "ended_at_ms": now.0,
-                "code": m.code,
-                "provider_id": m.provider_id,
-                "wake_at_ms": m.wake_at.map(|at| at.0),
-            })
-        })
-        .collect();
-    json!(rows).to_string()
+#[derive(Serialize)]
+struct MoveRow<'a> {
+    id: Id,
+    token: Id,
+    state: &'static str,
+    reason: Json<'a, Reason>,
+    ended_at_ms: i64,
+    code: Option<&'a str>,
+    provider_id: Option<&'a str>,
+    wake_at_ms: Option<i64>,
+}
+
+fn move_rows(moves: &[AttemptMove], now: UtcMs) -> Result<String> {
+    rows(moves.iter().map(|m| MoveRow {
+        id: Id(m.id.0),
+        token: Id(m.token),
+        state: m.state.word(),
+        reason: Json(&m.reason),
+        ended_at_ms: now.0,
+        code: m.code.as_deref(),
+        provider_id: m.provider_id.as_deref(),
+        wake_at_ms: m.wake_at.map(|at| at.0),
+    }))
 }
 
 /// Ends open intents; returns those whose token still held. A stale token changes nothing (P3).
@@ -290,7 +311,7 @@ pub async fn end(tx: &mut Tx, moves: &[AttemptMove], now: UtcMs) -> Result<Vec<A
     if moves.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = move_rows(moves, now);
+    let rows = move_rows(moves, now)?;
     let ids: Vec<Uuid> =
         on!(tx, END, |c, sql| sqlx::query_scalar(sql).bind(rows).fetch_all(c).await?);
     Ok(ids.into_iter().map(AttemptId).collect())
@@ -301,7 +322,7 @@ pub async fn move_to(tx: &mut Tx, moves: &[AttemptMove], now: UtcMs) -> Result<(
     if moves.is_empty() {
         return Ok(());
     }
-    let rows = move_rows(moves, now);
+    let rows = move_rows(moves, now)?;
     let actual =
         on!(tx, MOVE, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("attempts::move_to", actual, moves.len() as u64)

@@ -1,12 +1,13 @@
 //! Raw callbacks, stored sealed before they are understood; and the replies read out of them.
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::rows::{Id, rows};
 use super::{Result, Tx, id_list};
 use crate::care::UtcMs;
 use crate::care::ids::{ContactPointId, InboundId, PatientId, ReplyId};
 use crate::security::{Keyring, Place, hex};
 use rand::RngCore;
-use serde_json::json;
+use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -81,6 +82,18 @@ pub struct Keep<'a> {
     pub payload: &'a [u8],
 }
 
+#[derive(Serialize)]
+struct KeepRow<'a> {
+    id: Id,
+    channel: &'a str,
+    dedupe_key: &'a str,
+    payload: String,
+    state: &'static str,
+    tries: i64,
+    note: &'static str,
+    received_at_ms: i64,
+}
+
 /// Stores verified callbacks in one insert; those that are there already stay as they are.
 pub async fn keep(
     tx: &mut Tx,
@@ -89,18 +102,20 @@ pub async fn keep(
     callbacks: &[Keep<'_>],
     now: UtcMs,
 ) -> Result<()> {
-    let rows: Vec<_> = callbacks
-        .iter()
-        .map(|callback| {
-            let id = InboundId::new(now, rng);
-            let place = Place { table: "inbound", column: "payload", row: id.0.as_bytes() };
-            let sealed = keys.inbox().seal(place, callback.payload, rng);
-            json!({"id": id.0.simple().to_string(), "channel": callback.channel,
-                "dedupe_key": callback.dedupe_key, "payload": hex(&sealed),
-                "state": InboundState::New.word(), "tries": 0, "note": "", "received_at_ms": now.0})
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(callbacks.iter().map(|callback| {
+        let id = InboundId::new(now, rng);
+        let place = Place { table: "inbound", column: "payload", row: id.0.as_bytes() };
+        KeepRow {
+            id: Id(id.0),
+            channel: callback.channel,
+            dedupe_key: callback.dedupe_key,
+            payload: hex(&keys.inbox().seal(place, callback.payload, rng)),
+            state: InboundState::New.word(),
+            tries: 0,
+            note: "",
+            received_at_ms: now.0,
+        }
+    }))?;
     on!(tx, KEEP, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });

@@ -1,10 +1,12 @@
 //! Messages: what is said at one moment to one patient.
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::rows::{Id, Json, rows};
 use super::{Result, StoreError, Tx, id_list, touched};
 use crate::care::ids::{ContactPointId, MessageId, PatientId};
 use crate::care::{Class, MessageState, Reason, UtcMs};
 use crate::policy::grouping::Answering;
+use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -152,6 +154,54 @@ statements! {
     GO_LIVE_ALARMS = Sql::both("-- messages::go_live\nDELETE FROM alarms WHERE kind IN ('message', 'settle')");
 }
 
+/// What of a message moves.
+#[derive(Serialize)]
+struct MoveRow<'a> {
+    id: Id,
+    class: &'static str,
+    state: &'static str,
+    reason: Json<'a, Reason>,
+    lane: &'a str,
+    wake_at_ms: Option<i64>,
+    valid_until_ms: i64,
+    tried: Json<'a, Vec<ContactPointId>>,
+    tries: i64,
+    repeats: i64,
+    updated_at_ms: i64,
+}
+
+impl<'a> MoveRow<'a> {
+    fn of(m: &'a MessageRow) -> Self {
+        Self {
+            id: Id(m.id.0),
+            class: m.class.word(),
+            state: m.state.word(),
+            reason: Json(&m.reason),
+            lane: &m.lane,
+            wake_at_ms: m.wake_at.map(|at| at.0),
+            valid_until_ms: m.valid_until.0,
+            tried: Json(&m.tried),
+            tries: m.tries,
+            repeats: m.repeats,
+            updated_at_ms: m.updated_at.0,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PutRow<'a> {
+    #[serde(flatten)]
+    moved: MoveRow<'a>,
+    patient_id: Id,
+    minute_ms: i64,
+    class_group: &'a str,
+    step: i64,
+    part: i64,
+    name: &'a str,
+    contact_point_id: Option<Id>,
+    created_at_ms: i64,
+}
+
 /// Messages that nobody else holds, locked.
 pub async fn claim(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<MessageRow>> {
     let list = id_list(ids.iter().copied());
@@ -204,33 +254,17 @@ pub async fn put(tx: &mut Tx, messages: &[MessageRow]) -> Result<()> {
     if messages.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = messages
-        .iter()
-        .map(|m| {
-            json!({
-                "id": m.id.0.simple().to_string(),
-                "patient_id": m.patient.0.simple().to_string(),
-                "minute_ms": m.minute.0,
-                "class_group": m.class_group,
-                "step": m.step,
-                "part": m.part,
-                "class": m.class.word(),
-                "name": m.name,
-                "state": m.state.word(),
-                "reason": json!(m.reason).to_string(),
-                "lane": m.lane,
-                "wake_at_ms": m.wake_at.map(|at| at.0),
-                "valid_until_ms": m.valid_until.0,
-                "contact_point_id": m.contact_point.map(|c| c.0.simple().to_string()),
-                "tried": json!(m.tried).to_string(),
-                "tries": m.tries,
-                "repeats": m.repeats,
-                "created_at_ms": m.created_at.0,
-                "updated_at_ms": m.updated_at.0,
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(messages.iter().map(|m| PutRow {
+        moved: MoveRow::of(m),
+        patient_id: Id(m.patient.0),
+        minute_ms: m.minute.0,
+        class_group: &m.class_group,
+        step: m.step,
+        part: m.part,
+        name: &m.name,
+        contact_point_id: m.contact_point.map(|c| Id(c.0)),
+        created_at_ms: m.created_at.0,
+    }))?;
     let actual =
         on!(tx, PUT, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("messages::put", actual, messages.len() as u64)
@@ -241,25 +275,7 @@ pub async fn move_to(tx: &mut Tx, messages: &[MessageRow]) -> Result<()> {
     if messages.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = messages
-        .iter()
-        .map(|m| {
-            json!({
-                "id": m.id.0.simple().to_string(),
-                "class": m.class.word(),
-                "state": m.state.word(),
-                "reason": json!(m.reason).to_string(),
-                "lane": m.lane,
-                "wake_at_ms": m.wake_at.map(|at| at.0),
-                "valid_until_ms": m.valid_until.0,
-                "tried": json!(m.tried).to_string(),
-                "tries": m.tries,
-                "repeats": m.repeats,
-                "updated_at_ms": m.updated_at.0,
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(messages.iter().map(MoveRow::of))?;
     let actual =
         on!(tx, MOVE, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("messages::move_to", actual, messages.len() as u64)

@@ -27,6 +27,7 @@ mod primary;
 pub mod receipts;
 pub mod reminders;
 pub mod retention;
+mod rows;
 pub mod sources;
 pub mod standing;
 pub mod story;

@@ -1,9 +1,11 @@
 //! Receipts: what providers say of attempts, each once; parked while we do not know the attempt.
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::rows::{Id, rows};
 use super::{Result, StoreError, Tx, id_list};
 use crate::care::ids::{AttemptId, ReceiptId};
 use crate::care::{ReceiptStatus, UtcMs};
+use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -74,21 +76,33 @@ statements! {
     GO_LIVE = Sql::both("-- receipts::go_live\nDELETE FROM receipts WHERE attempt_id IS NULL");
 }
 
+#[derive(Serialize)]
+struct InsertRow<'a> {
+    id: Id,
+    channel: &'a str,
+    provider_id: &'a str,
+    status: &'static str,
+    code: &'a str,
+    attempt_id: Option<Id>,
+    at_ms: Option<i64>,
+    received_at_ms: i64,
+}
+
 /// Records receipts; returns those that were not there already.
 pub async fn insert(tx: &mut Tx, receipts: &[ReceiptRow]) -> Result<Vec<ReceiptId>> {
     if receipts.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<_> = receipts
-        .iter()
-        .map(|r| {
-            json!({"id": r.id.0.simple().to_string(), "channel": r.channel,
-                "provider_id": r.provider_id, "status": r.status.word(), "code": r.code,
-                "attempt_id": r.attempt.map(|id| id.0.simple().to_string()),
-                "at_ms": r.at.map(|at| at.0), "received_at_ms": r.received_at.0})
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(receipts.iter().map(|r| InsertRow {
+        id: Id(r.id.0),
+        channel: &r.channel,
+        provider_id: &r.provider_id,
+        status: r.status.word(),
+        code: &r.code,
+        attempt_id: r.attempt.map(|id| Id(id.0)),
+        at_ms: r.at.map(|at| at.0),
+        received_at_ms: r.received_at.0,
+    }))?;
     let ids: Vec<Uuid> =
         on!(tx, INSERT, |c, sql| sqlx::query_scalar(sql).bind(rows).fetch_all(c).await?);
     Ok(ids.into_iter().map(ReceiptId).collect())

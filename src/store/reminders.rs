@@ -1,10 +1,12 @@
 //! The ledger: one row per slot that came due, and gap rows for what was found too late to list.
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::rows::{Id, Json, rows};
 use super::{Result, StoreError, Tx, id_list, touched};
 use crate::care::ids::{ActivityId, MessageId, PatientId, ReminderId};
 use crate::care::slot::Planned;
 use crate::care::{Class, Reason, ReminderState, Slot, UtcMs};
+use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -179,34 +181,54 @@ fn reason_json(reason: &Reason) -> String {
     json!(reason).to_string()
 }
 
+#[derive(Serialize)]
+struct InsertRow<'a> {
+    id: Id,
+    patient_id: Id,
+    activity_id: Id,
+    dosage: u16,
+    slot: String,
+    due_at_ms: i64,
+    local_time: &'a str,
+    class: &'static str,
+    valid_until_ms: i64,
+    state: &'static str,
+    reason: Json<'a, Reason>,
+    message_id: Option<Id>,
+    created_at_ms: i64,
+    updated_at_ms: i64,
+}
+
 /// Writes reminders of new slots; a slot that has its reminder keeps it (P1).
 pub async fn insert(tx: &mut Tx, reminders: &[ReminderRow]) -> Result<u64> {
     if reminders.is_empty() {
         return Ok(0);
     }
-    let rows: Vec<_> = reminders
-        .iter()
-        .map(|r| {
-            json!({
-                "id": r.id.0.simple().to_string(),
-                "patient_id": r.patient.0.simple().to_string(),
-                "activity_id": r.activity.0.simple().to_string(),
-                "dosage": r.slot.dosage,
-                "slot": r.slot.planned.to_string(),
-                "due_at_ms": r.due_at.0,
-                "local_time": r.local_time,
-                "class": r.class.word(),
-                "valid_until_ms": r.valid_until.0,
-                "state": r.state.word(),
-                "reason": reason_json(&r.reason),
-                "message_id": r.message.map(|m| m.0.simple().to_string()),
-                "created_at_ms": r.created_at.0,
-                "updated_at_ms": r.updated_at.0,
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(reminders.iter().map(|r| InsertRow {
+        id: Id(r.id.0),
+        patient_id: Id(r.patient.0),
+        activity_id: Id(r.activity.0),
+        dosage: r.slot.dosage,
+        slot: r.slot.planned.to_string(),
+        due_at_ms: r.due_at.0,
+        local_time: &r.local_time,
+        class: r.class.word(),
+        valid_until_ms: r.valid_until.0,
+        state: r.state.word(),
+        reason: Json(&r.reason),
+        message_id: r.message.map(|m| Id(m.0)),
+        created_at_ms: r.created_at.0,
+        updated_at_ms: r.updated_at.0,
+    }))?;
     Ok(on!(tx, INSERT, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected()))
+}
+
+#[derive(Serialize)]
+struct MoveRow<'a> {
+    id: Id,
+    state: &'static str,
+    reason: Json<'a, Reason>,
+    updated_at_ms: i64,
 }
 
 /// A move of a reminder to another state.
@@ -225,14 +247,12 @@ pub async fn move_to(tx: &mut Tx, moves: &[ReminderMove], now: UtcMs) -> Result<
     if moves.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = moves
-        .iter()
-        .map(|m| {
-            json!({"id": m.id.0.simple().to_string(), "state": m.state.word(),
-                "reason": reason_json(&m.reason), "updated_at_ms": now.0})
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(moves.iter().map(|m| MoveRow {
+        id: Id(m.id.0),
+        state: m.state.word(),
+        reason: Json(&m.reason),
+        updated_at_ms: now.0,
+    }))?;
     let actual =
         on!(tx, MOVE, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("reminders::move_to", actual, moves.len() as u64)

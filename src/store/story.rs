@@ -1,11 +1,12 @@
 //! The story: turns that no other row tells, and acts of people.
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::rows::{Id, Json, rows};
 use super::{Result, Tx, id_list};
 use crate::care::ids::new_uuid;
 use crate::care::{Reason, UtcMs};
 use rand::RngCore;
-use serde_json::json;
+use serde::Serialize;
 use uuid::Uuid;
 
 /// A turn in the story of a reminder, message or attempt.
@@ -39,6 +40,15 @@ statements! {
     AUDIT = Sql::both("-- story::audit\nINSERT INTO audit (id, at_ms, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6)");
 }
 
+#[derive(Serialize)]
+struct TellRow<'a> {
+    id: Id,
+    subject_id: Id,
+    at_ms: i64,
+    state: &'static str,
+    reason: Json<'a, Reason>,
+}
+
 /// Adds turns.
 pub async fn tell(
     tx: &mut Tx,
@@ -49,15 +59,13 @@ pub async fn tell(
     if turns.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = turns
-        .iter()
-        .map(|t| {
-            json!({"id": new_uuid(now, rng).simple().to_string(),
-                "subject_id": t.subject.simple().to_string(), "at_ms": now.0, "state": t.state,
-                "reason": json!(t.reason).to_string()})
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(turns.iter().map(|t| TellRow {
+        id: Id(new_uuid(now, rng)),
+        subject_id: Id(t.subject),
+        at_ms: now.0,
+        state: t.state,
+        reason: Json(&t.reason),
+    }))?;
     on!(tx, TELL, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });
