@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// How long a look at the holds is good for: a stop reaches every instance within twice that.
 const KNOWN_FOR: Duration = Duration::from_secs(1);
+/// Messages of one look at a lane that is held.
+const HELD_BATCH: usize = 32;
 /// How often a lane that is held is searched for what its validity has ended, in milliseconds.
 const SWEEP_EVERY_MS: i64 = 10_000;
 
@@ -110,8 +112,8 @@ impl Deliverer {
             Held::Stopped | Held::Restored => &[],
             Held::Paused { .. } | Held::Resting { .. } => &GOES_ROUND,
         };
-        let claimed = self.claim(lane, Take::Held(classes), Self::BATCH, now).await?;
-        if claimed.alarms < Self::BATCH {
+        let claimed = self.claim(lane, Take::Held(classes), HELD_BATCH, now).await?;
+        if claimed.alarms < HELD_BATCH {
             self.shared.holds.lock().swept.insert(lane.to_owned(), now);
         }
         Ok(claimed)

@@ -31,6 +31,8 @@ use uuid::Uuid;
 
 /// How long a claim waits for more permits while sends are in flight.
 const GATHER: Duration = Duration::from_millis(20);
+/// Messages of one claim at most.
+const LARGEST_CLAIM: usize = 256;
 /// A step that broke so often in a row is taken away from a message (P9).
 pub(super) const TRIES: i64 = 3;
 /// The database is to be compared with what this home remembers before anything is claimed.
@@ -153,9 +155,6 @@ pub(super) struct Shared {
 }
 
 impl Deliverer {
-    /// Messages of one claim.
-    pub(super) const BATCH: usize = 32;
-
     /// A deliverer; its writer of outcomes runs on `writers` until the deliverer is dropped and every outcome
     /// is committed.
     pub fn start(deps: DelivererDeps, writers: &TaskTracker) -> Self {
@@ -220,7 +219,7 @@ impl Deliverer {
                 sent.alarms += self.sweep(&lane.lane, held, now).await?.alarms;
                 continue;
             }
-            let mut permits = self.permits(Self::BATCH.min(self.room(&lane.lane, senders)));
+            let mut permits = self.permits(self.batch().min(self.room(&lane.lane, senders)));
             if permits.is_empty() || self.gathers(permits.len(), &lane.lane) {
                 continue;
             }
@@ -235,6 +234,12 @@ impl Deliverer {
             self.send_off(claimed, permits, window, now, &mut sent);
         }
         Ok(sent)
+    }
+
+    /// Messages of one claim at most: half of what may be in flight, so that one half is claimed while the other is on
+    /// its way. What a claim costs is much the same for few and for many.
+    fn batch(&self) -> usize {
+        (self.deps().permits / 2).clamp(1, LARGEST_CLAIM)
     }
 
     /// How many sends a lane may add to those of its sender: a provider that answers slowly must not hold every permit
@@ -253,7 +258,7 @@ impl Deliverer {
     /// Whether a claim waits a moment for more permits: each costs a commit, and a herd that goes by twos and threes
     /// spends its time on commits. What is most urgent never waits.
     fn gathers(&self, permits: usize, lane: &str) -> bool {
-        let few = permits < Self::BATCH / 2 && self.in_flight() > 0;
+        let few = permits < self.batch() / 2 && self.in_flight() > 0;
         let mut claimed = self.shared.claimed_at.lock().unwrap_or_else(PoisonError::into_inner);
         if few && !is_urgent(lane) && claimed.is_some_and(|at| at.elapsed() < GATHER) {
             return true;
