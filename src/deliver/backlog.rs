@@ -49,7 +49,7 @@ pub(super) async fn take(tx: &mut Tx, lane: &str, now: UtcMs, limit: usize) -> R
     let head: Vec<Uuid> = oldest.iter().take(limit / 2).map(|due| due.id).collect();
     let over = backlog::over(tx, &head, now).await?;
     let mut due: Vec<Due> = oldest.into_iter().filter(|due| over.contains(&due.id)).collect();
-    let newest = backlog::newest(tx, AlarmKind::Message, lane, now, limit).await?;
+    let newest = alarms::newest(tx, AlarmKind::Message, lane, now, limit).await?;
     let room = limit.saturating_sub(due.len());
     let fresh = newest.into_iter().filter(|due| !over.contains(&due.id)).take(room);
     due.extend(fresh.collect::<Vec<_>>());

@@ -403,7 +403,7 @@ async fn due(tx: &mut Tx, now: UtcMs, limit: usize) -> Result<Vec<alarms::Due>> 
     let mut due = alarms::due(tx, AlarmKind::Patient, "", now, limit).await?;
     if is_behind(due.first().map(|due| UtcMs(due.wake_at_ms)), now) && due.len() == limit {
         due.truncate(limit / 2);
-        let newest = backlog::newest(tx, AlarmKind::Patient, "", now, limit - due.len()).await?;
+        let newest = alarms::newest(tx, AlarmKind::Patient, "", now, limit - due.len()).await?;
         let fresh: Vec<_> = newest.into_iter().filter(|one| !due.contains(one)).collect();
         due.extend(fresh);
     }

@@ -1,6 +1,5 @@
-//! What piled up: alarms from the newest down, messages that wait, and outages with what became of their reminders.
+//! What piled up: messages that are over, and outages with what became of their reminders.
 
-use super::alarms::{AlarmKind, Due};
 use super::dialect::{Sql, on, sql, statements};
 use super::{Result, Tx, id_list, touched};
 use crate::care::{ReminderState, UtcMs};
@@ -8,10 +7,7 @@ use crate::policy::outage::Outage;
 use uuid::Uuid;
 
 statements! {
-    NEWEST = sql!(("-- backlog::newest\nSELECT wake_at_ms, id FROM alarms WHERE kind = $1 AND lane = $2 \
-        AND wake_at_ms <= $3 ORDER BY wake_at_ms DESC, id DESC LIMIT $4"), (skip));
     OVER = sql!(("-- backlog::over\nSELECT id FROM messages WHERE valid_until_ms <= $2 AND id IN "), (ids "$1"));
-    RESTS = Sql::both("-- backlog::rests\nSELECT channel, max(until_ms) AS until_ms FROM channel_rests WHERE until_ms > $1 GROUP BY channel ORDER BY channel");
     OPEN = Sql::both("-- backlog::open_outages\nSELECT channel, since_ms, until_ms, looked_ms FROM outages WHERE reported_ms IS NULL ORDER BY since_ms, channel");
     BEGIN = Sql::both("-- backlog::begin_outage\nINSERT INTO outages (channel, since_ms, until_ms, looked_ms, reported_ms) VALUES ($1, $2, $3, 0, NULL) \
         ON CONFLICT (channel, since_ms) DO NOTHING");
@@ -27,24 +23,6 @@ statements! {
         GROUP BY patients.programme, reminders.state ORDER BY patients.programme, reminders.state");
 }
 
-/// Alarms of one lane that are due, the newest first; on PostgreSQL locked, busy ones left out.
-pub async fn newest(
-    tx: &mut Tx,
-    kind: AlarmKind,
-    lane: &str,
-    now: UtcMs,
-    limit: usize,
-) -> Result<Vec<Due>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    Ok(on!(tx, NEWEST, |c, sql| sqlx::query_as(sql)
-        .bind(kind.word())
-        .bind(lane)
-        .bind(now.0)
-        .bind(limit)
-        .fetch_all(c)
-        .await?))
-}
-
 /// Which of these messages have come to the end of their validity.
 pub async fn over(tx: &mut Tx, messages: &[Uuid], now: UtcMs) -> Result<Vec<Uuid>> {
     if messages.is_empty() {
@@ -52,13 +30,6 @@ pub async fn over(tx: &mut Tx, messages: &[Uuid], now: UtcMs) -> Result<Vec<Uuid
     }
     let list = id_list(messages.iter().copied());
     Ok(on!(tx, OVER, |c, sql| sqlx::query_scalar(sql).bind(list).bind(now.0).fetch_all(c).await?))
-}
-
-/// Channels that rest on some instance after `now`, each with its latest end.
-pub async fn rests(tx: &mut Tx, now: UtcMs) -> Result<Vec<(String, UtcMs)>> {
-    let rows: Vec<(String, i64)> =
-        on!(tx, RESTS, |c, sql| sqlx::query_as(sql).bind(now.0).fetch_all(c).await?);
-    Ok(rows.into_iter().map(|(channel, until)| (channel, UtcMs(until))).collect())
 }
 
 /// Outages that nobody has been told of yet, the oldest first.
