@@ -142,13 +142,10 @@ async fn apply_one(
     let message =
         if advanced || arrival { messages::lock(tx, &[row.message]).await?.pop() } else { None };
     effects.attempts.push(AttemptMove {
-        id: row.id,
-        token: row.token,
-        state,
-        reason: row.reason.clone(),
         code: fact.error.as_ref().map(|(code, _)| code.clone()),
         provider_id: row.provider_id.clone(),
         wake_at: row.wake_at,
+        ..row.moved_to(state, row.reason.clone())
     });
     if let Some(mut message) = message {
         let held = reminders_by_message(tx, &[message.id]).await?;

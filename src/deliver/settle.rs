@@ -171,15 +171,7 @@ async fn settle_one(
     // receipts came to a database that has forgotten them: there neither a list nor silence proves anything.
     let gap_until = homes::gap_until(&mut tx).await?;
     let provable = lease_over && gap_until.is_none_or(|until| row.intent_at > until);
-    let mut moved = AttemptMove {
-        id: row.id,
-        token: row.token,
-        state: AttemptState::Unknown,
-        reason: row.reason.clone(),
-        code: None,
-        provider_id: None,
-        wake_at: None,
-    };
+    let mut moved = row.moved_to(AttemptState::Unknown, row.reason.clone());
     match found {
         Some(Found::Accepted { id }) => {
             let fact = Evidence {
