@@ -4,7 +4,7 @@
 use super::effects::alarm_of;
 use super::send::DelivererDeps;
 use super::step::slot_standing;
-use crate::care::ids::{MessageId, PatientId, ReminderId};
+use crate::care::ids::{MessageId, PatientId, ReminderId, distinct};
 use crate::care::time::DAY_MS;
 use crate::care::{MessageState, Reason, ReminderState, UtcMs};
 use crate::policy::backlog::{Hand, Known, Voice, Waiting, is_behind, joined, outdated};
@@ -66,9 +66,7 @@ pub(super) async fn fold(
     now: UtcMs,
 ) -> Result<()> {
     let in_hand: BTreeSet<MessageId> = mine.iter().map(|message| message.id).collect();
-    let mut owners: Vec<PatientId> = mine.iter().map(|message| message.patient).collect();
-    owners.sort_unstable();
-    owners.dedup();
+    let owners = distinct(mine.iter().map(|message| message.patient));
     let since = now.plus_ms(-REACHES_BACK_MS);
     let waiting: BTreeMap<MessageId, MessageRow> = messages::waiting(tx, &owners, since, now)
         .await?

@@ -4,7 +4,7 @@ use super::effects::{Effects, settle_alarm};
 use super::evidence::{self, Evidence, Named};
 use super::send::{DelivererDeps, Ended};
 use crate::care::contact::KnownContact;
-use crate::care::ids::{AttemptId, MessageId, TaskId};
+use crate::care::ids::{AttemptId, MessageId, TaskId, distinct};
 use crate::care::time::DAY_MS;
 use crate::care::{
     AttemptState, ChannelKind, Class, ContactHealth, MessageState, Reason, ReminderState, UtcMs,
@@ -65,9 +65,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
     let ids: Vec<AttemptId> = ended.iter().map(|e| e.id).collect();
     let rows: BTreeMap<AttemptId, AttemptRow> =
         attempts::lock(&mut tx, &ids).await?.into_iter().map(|row| (row.id, row)).collect();
-    let mut message_ids: Vec<MessageId> = rows.values().map(|row| row.message).collect();
-    message_ids.sort_unstable();
-    message_ids.dedup();
+    let message_ids = distinct(rows.values().map(|row| row.message));
     let mut known: BTreeMap<MessageId, MessageRow> =
         messages::lock(&mut tx, &message_ids).await?.into_iter().map(|row| (row.id, row)).collect();
     let moves: Vec<AttemptMove> = ended
