@@ -1,6 +1,6 @@
 //! Outcomes, committed in groups under their tokens; and what follows from each.
 
-use super::effects::{Effects, settle_alarm};
+use super::effects::{Effects, lock_awaiting, settle_alarm};
 use super::evidence::{self, Evidence, Named};
 use super::send::{DelivererDeps, Ended};
 use crate::care::contact::KnownContact;
@@ -62,6 +62,8 @@ impl<'a> Ending<'a> {
 pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> {
     let now = deps.clock.now();
     let mut tx = deps.store.write().await?;
+    let failed = ended.iter().filter(|e| !matches!(e.outcome, Outcome::Accepted { .. }));
+    lock_awaiting(&mut tx, &failed.map(|e| e.id).collect::<Vec<_>>(), now).await?;
     let ids: Vec<AttemptId> = ended.iter().map(|e| e.id).collect();
     let rows: BTreeMap<AttemptId, AttemptRow> =
         attempts::lock(&mut tx, &ids).await?.into_iter().map(|row| (row.id, row)).collect();
