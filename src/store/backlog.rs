@@ -1,9 +1,10 @@
 //! What piled up: messages that are over, and outages with what became of their reminders.
 
+use super::alarms::AlarmKind;
 use super::dialect::{Sql, on, sql, statements};
-use super::{Result, Tx, id_list, touched};
+use super::{Result, Tx, alarms, id_list, touched};
 use crate::care::{ReminderState, UtcMs};
-use crate::policy::outage::Outage;
+use crate::policy::outage::{Outage, Toll};
 use uuid::Uuid;
 
 statements! {
@@ -21,6 +22,9 @@ statements! {
         AND ($3 = '' OR messages.lane LIKE '%-' || $3) AND (reminders.state <> 'sent' OR EXISTS \
         (SELECT 1 FROM attempts WHERE attempts.message_id = reminders.message_id AND attempts.intent_at_ms >= $2)) \
         GROUP BY patients.programme, reminders.state ORDER BY patients.programme, reminders.state");
+    IN_GAPS = Sql::both("-- backlog::toll\nSELECT patients.programme, CAST(sum(gaps.slots) AS bigint) AS slots FROM gaps \
+        JOIN activities ON activities.id = gaps.activity_id JOIN patients ON patients.id = activities.patient_id \
+        WHERE gaps.to_ms > $1 AND gaps.from_ms < $2 GROUP BY patients.programme ORDER BY patients.programme");
 }
 
 /// Which of these messages have come to the end of their validity.
@@ -91,8 +95,9 @@ pub async fn forget_outage(tx: &mut Tx, outage: &Outage) -> Result<()> {
     Ok(())
 }
 
-/// How the reminders ended, or stand, that were due during an outage and did not leave before its end; by programme.
-pub async fn toll(tx: &mut Tx, outage: &Outage) -> Result<Vec<(String, ReminderState, i64)>> {
+/// How the reminders ended, or stand, that were due during an outage and did not leave before its end; and which slots
+/// are only counted. A gap row belongs to no channel: nobody was at work.
+pub async fn toll(tx: &mut Tx, outage: &Outage) -> Result<Toll> {
     let rows: Vec<(String, String, i64)> = on!(tx, TOLL, |c, sql| {
         sqlx::query_as(sql)
             .bind(outage.since.0)
@@ -104,5 +109,13 @@ pub async fn toll(tx: &mut Tx, outage: &Outage) -> Result<Vec<(String, ReminderS
     let known = |(programme, state, count): (String, String, i64)| {
         Some((programme, ReminderState::parse(&state)?, count))
     };
-    Ok(rows.into_iter().filter_map(known).collect())
+    let reminders = rows.into_iter().filter_map(known).collect();
+    if !outage.channel.is_empty() {
+        return Ok(Toll { reminders, ..Toll::default() });
+    }
+    let in_gaps = on!(tx, IN_GAPS, |c, sql| {
+        sqlx::query_as(sql).bind(outage.since.0).bind(outage.until.0).fetch_all(c).await?
+    });
+    let woken_until = alarms::next(tx, AlarmKind::Patient).await?;
+    Ok(Toll { reminders, in_gaps, woken_until })
 }

@@ -168,6 +168,22 @@ on_both!(
     }
 );
 
+on_both!(f30_days_without_a_daemon_are_told_of_slot_by_slot, async |mut house: House| {
+    let id = house.patient(person("p", "Europe/Lisbon", &[(Sms, &phone(0))])).await;
+    house.activity(id, medicine("a", &["08:00"])).await;
+    house.play_until(at(9, 0)).await;
+    house.clock.set(at(4 * 24 + 9, 0));
+    house.restart();
+    house.play_until(at(4 * 24 + 10, 0)).await;
+    let mut tx = house.app.store.read().await.unwrap();
+    let open = tasks::list(&mut tx).await.unwrap();
+    let told = open.iter().find(|task| task.kind == "outage").unwrap();
+    let reason: Reason = serde_json::from_str(&told.reason).unwrap();
+    // Tuesday's and Wednesday's, Thursday's, today's.
+    let counts = matches!(reason, Reason::Outage { in_gaps: 2, expired: 1, sent: 1, other: 0, .. });
+    assert!(counts, "{reason:?}");
+});
+
 on_both!(f22_six_hours_on_a_paused_channel_end_in_one_message, async |house: House| {
     let all = people(&house).await;
     house.play_until(at(7, 55)).await;
