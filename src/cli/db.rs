@@ -2,7 +2,7 @@
 
 use super::app::{App, host_name, open_store, sqlite_file};
 use super::ask::confirm;
-use super::installation::{When, alive, must_exist, opened};
+use super::installation::{When, alive, must_exist, must_know_the_time, opened};
 use super::{Context, Exit, Failure, Form, wrapped};
 use crate::care::UtcMs;
 use crate::care::time::DAY_MS;
@@ -241,6 +241,7 @@ async fn go_live(args: &GoLive, app: &App, context: &Context) -> Result<(), Fail
             "set mode = \"live\" with the real channels first; carebell check tells what is missing",
         ));
     }
+    must_know_the_time(app).await?;
     let mut tx = app.store.read().await?;
     let waived = may_go_live(args, app, &mut tx).await?;
     drop(tx);

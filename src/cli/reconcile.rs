@@ -3,7 +3,7 @@
 
 use super::app::App;
 use super::ask::confirm;
-use super::installation::{When, opened};
+use super::installation::{When, must_know_the_time, opened};
 use super::stop_sending::has_holds;
 use super::{Context, Exit, Failure, Form, printable, wrapped};
 use crate::care::hold::{Hold, Scope};
@@ -80,6 +80,9 @@ struct Unsure {
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     opened(context, async |app| {
         has_holds(&app.store).await?;
+        if args.settle {
+            must_know_the_time(app).await?;
+        }
         let mut answer = gather(app).await?;
         let open = answer.hold.is_some() || !answer.homes.is_empty();
         if args.settle && open {

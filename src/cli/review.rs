@@ -1,7 +1,7 @@
 //! `carebell review`: activities that a person must confirm before anything is sent.
 
 use super::app::App;
-use super::installation::{When, not_found, opened, rules, standing_of};
+use super::installation::{When, must_know_the_time, not_found, opened, rules, standing_of};
 use super::patients::Names;
 use super::{Context, Exit, Failure, Form, wrapped};
 use crate::care::Note;
@@ -241,6 +241,7 @@ async fn decide(
         ReviewDecision::Confirm => ("review.confirm", "confirmed"),
         ReviewDecision::Reject => ("review.reject", "rejected"),
     };
+    must_know_the_time(app).await?;
     let Decide { id, revision, by } = args;
     let now = app.clock.now();
     let mut tx = app.store.write().await?;
