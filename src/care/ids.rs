@@ -2,6 +2,7 @@
 
 use crate::care::UtcMs;
 use rand::RngCore;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// The text is not an id of the expected kind.
@@ -19,6 +20,11 @@ pub fn new_uuid(now: UtcMs, rng: &mut dyn RngCore) -> Uuid {
     rng.fill_bytes(&mut random);
     let millis = u64::try_from(now.0).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
+/// Each of them once, in order: the order in which rows are locked.
+pub fn distinct<T: Ord>(ids: impl IntoIterator<Item = T>) -> Vec<T> {
+    ids.into_iter().collect::<BTreeSet<T>>().into_iter().collect()
 }
 
 macro_rules! id {

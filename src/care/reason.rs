@@ -178,6 +178,9 @@ pub enum Reason {
         superseded: i64,
         /// Whatever else became of them.
         other: i64,
+        /// Slots that were found too late for reminders of their own, and are counted in gap rows.
+        #[serde(default)]
+        in_gaps: i64,
     },
     /// A person decided so.
     Person {
@@ -279,17 +282,23 @@ impl std::fmt::Display for Reason {
                 "{missing} slots without a reminder, {patients} patients that nobody wakes"
             ),
             Self::ClockInTrouble { what } => f.write_str(what),
-            Self::Outage { channel, since, until, sent, expired, superseded, other } => write!(
-                f,
-                "{} from {} to {}: {expired} reminders expired, {superseded} gave way to newer ones, {sent} were sent \
-                 afterwards, {other} ended otherwise",
-                channel.as_ref().map_or_else(
-                    || "no daemon was running".to_owned(),
-                    |channel| format!("nothing left over {channel}")
-                ),
-                since.rfc3339(),
-                until.rfc3339()
-            ),
+            Self::Outage { channel, since, until, sent, expired, superseded, other, in_gaps } => {
+                write!(
+                    f,
+                    "{} from {} to {}: {expired} reminders expired, {superseded} gave way to newer ones, {sent} were \
+                     sent afterwards, {other} ended otherwise",
+                    channel.as_ref().map_or_else(
+                        || "no daemon was running".to_owned(),
+                        |channel| format!("nothing left over {channel}")
+                    ),
+                    since.rfc3339(),
+                    until.rfc3339()
+                )?;
+                if *in_gaps > 0 {
+                    write!(f, ", {in_gaps} slots were found more than two days overdue")?;
+                }
+                Ok(())
+            }
             Self::Person { what } => write!(f, "a person decided: {what}"),
         }
     }

@@ -1,7 +1,7 @@
 //! `carebell channels`: how each channel stands, and the operator's hand on it.
 
 use super::app::App;
-use super::installation::{When, not_found, opened};
+use super::installation::{When, must_know_the_time, not_found, opened, tell_doubt};
 use super::{Context, Exit, Failure, Form, wrapped};
 use crate::care::UtcMs;
 use crate::care::hold::{Hold, Scope};
@@ -202,6 +202,12 @@ fn rows(shown: &[Shown]) -> Vec<Vec<String>> {
 
 async fn pause(args: &Pause, app: &App, context: &Context) -> Result<(), Failure> {
     must_be_configured(app, &args.name)?;
+    // What lasts until somebody ends it needs no clock.
+    if args.lasting.is_some() {
+        must_know_the_time(app).await?;
+    } else {
+        tell_doubt(&app.clock_watch(), context).await;
+    }
     let now = app.clock.now();
     let hold = Hold {
         scope: Scope::Channel(args.name.clone()),
@@ -229,6 +235,7 @@ async fn pause(args: &Pause, app: &App, context: &Context) -> Result<(), Failure
 
 async fn resume(args: &Resume, app: &App, context: &Context) -> Result<(), Failure> {
     let scope = Scope::Channel(args.name.clone());
+    tell_doubt(&app.clock_watch(), context).await;
     let now = app.clock.now();
     let mut tx = app.store.write().await?;
     // A channel that has left the configuration may still be paused.

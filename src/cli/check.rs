@@ -207,7 +207,12 @@ async fn look(store: &Store, mode: Mode) -> Stored<Found> {
     let stamped = meta::get(&mut tx, fact::MODE).await?;
     if let Some(stamped) = stamped.filter(|stamped| stamped != mode.word()) {
         let what = format!("it is stamped {stamped}, the configuration says {}", mode.word());
-        return Ok(problem(what, "carebell db go-live moves a database from sandbox to live"));
+        let fix = if stamped == "demo" {
+            "use another state_dir: a demo database can never be used for patients"
+        } else {
+            "carebell db go-live moves a database from sandbox to live"
+        };
+        return Ok(problem(what, fix));
     }
     let now = SystemClock.now();
     let holds: Vec<_> =

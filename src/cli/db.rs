@@ -1,7 +1,8 @@
 //! `carebell db`: the schema, the stamp, and the one way from sandbox to live.
 
 use super::app::{App, host_name, open_store, sqlite_file};
-use super::installation::{When, alive, must_exist, opened};
+use super::ask::confirm;
+use super::installation::{When, alive, must_exist, must_know_the_time, opened};
 use super::{Context, Exit, Failure, Form, wrapped};
 use crate::care::UtcMs;
 use crate::care::time::DAY_MS;
@@ -16,7 +17,6 @@ use crate::store::{
 };
 use clap::Subcommand;
 use serde::Serialize;
-use std::io::{BufRead, IsTerminal};
 
 /// A verified callback of a live provider this old still shows that STOP is heard, in milliseconds.
 const HEARD_WITHIN_MS: i64 = 7 * DAY_MS;
@@ -241,11 +241,12 @@ async fn go_live(args: &GoLive, app: &App, context: &Context) -> Result<(), Fail
             "set mode = \"live\" with the real channels first; carebell check tells what is missing",
         ));
     }
+    must_know_the_time(app).await?;
     let mut tx = app.store.read().await?;
     let waived = may_go_live(args, app, &mut tx).await?;
     drop(tx);
     if !args.yes {
-        ask(context)?;
+        confirm(context, "From now on messages reach people.", "live", "going live")?;
     }
     let mut tx = app.store.write().await?;
     // Asked again: the answer may have taken its time.
@@ -278,18 +279,6 @@ async fn may_go_live(args: &GoLive, app: &App, tx: &mut Tx) -> Result<Option<Str
              webhook; or record why not with --waive-inbound REASON --by NAME",
         )),
     }
-}
-
-fn ask(context: &Context) -> Result<(), Failure> {
-    let unasked =
-        || Failure::new(Exit::Usage, "going live was not confirmed", "say --yes, or answer `live`");
-    if !std::io::stdin().is_terminal() {
-        return Err(unasked());
-    }
-    context.output.say("From now on messages reach people. Type `live` to go live:");
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    if answer.trim() == "live" { Ok(()) } else { Err(unasked()) }
 }
 
 fn told(went: &Went) -> String {

@@ -1,9 +1,12 @@
 //! How a command ends: the exit code, and what is said about a failure.
 
-use super::output::{Output, Tone};
+use super::output::{Output, Tone, wrapped};
 use crate::config::{ConfigProblems, Problem};
 use crate::store::StoreError;
 use std::io::ErrorKind;
+
+/// What every failure begins with.
+const NAME: &str = "carebell:";
 
 /// Shown under `--help`.
 pub(super) const HELP: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 70 stood still, \
@@ -65,20 +68,24 @@ impl Failure {
 
     /// Says it on stderr and gives the exit code.
     pub(super) fn tell(self, output: &Output) -> Exit {
-        let name = output.paint(Tone::Bad, "carebell:");
+        let say = |text: String, indent| output.say(wrapped(&text, indent).trim_end());
+        let fail = |message: &str| {
+            let text = wrapped(&format!("{NAME} {message}"), 0);
+            output.say(text.replacen(NAME, &output.paint(Tone::Bad, NAME), 1).trim_end());
+        };
         match self {
             Self::Told { exit, message, fix } => {
-                output.say(&format!("{name} {message}"));
+                fail(&message);
                 if let Some(fix) = fix {
-                    output.say(&format!("  fix: {fix}"));
+                    say(format!("fix: {fix}"), 2);
                 }
                 exit
             }
             Self::Configuration(problems) => {
-                output.say(&format!("{name} the configuration cannot be used"));
+                fail("the configuration cannot be used");
                 for problem in problems {
-                    output.say(&format!("  {}: {}", problem.place, problem.what));
-                    output.say(&format!("    fix: {}", problem.fix));
+                    say(format!("{}: {}", problem.place, problem.what), 2);
+                    say(format!("fix: {}", problem.fix), 4);
                 }
                 Exit::BadConfiguration
             }

@@ -4,6 +4,7 @@
 //! others are imported.
 
 use super::app::App;
+use super::installation::must_know_the_time;
 use super::{Context, Exit, Failure, Tone, printable, wrapped};
 use crate::care::UtcMs;
 use crate::import::{
@@ -53,6 +54,9 @@ fn day(text: &str) -> Result<UtcMs, String> {
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     context.block_on(async {
         let app = App::open(context).await?;
+        if !args.dry_run {
+            must_know_the_time(&app).await?;
+        }
         let Some(programme) = app.programmes.get(&args.programme) else {
             let known: Vec<&str> = app.programmes.iter().map(|p| p.name.as_str()).collect();
             return Err(Failure::new(

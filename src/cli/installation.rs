@@ -2,14 +2,16 @@
 //! showing instants and addresses.
 
 use super::app::{App, sqlite_file};
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, wrapped};
 use crate::care::ids::PatientId;
 use crate::care::time::MINUTE_MS;
 use crate::care::{Address, Programme, UtcMs, Zone, ZoneRules};
 use crate::config::{Config, Engine};
+use crate::policy::clock::Verdict;
 use crate::store::meta::{self, InstanceRow};
 use crate::store::standing::{self, Standing};
 use crate::store::{Result as Stored, Tx, database_clock_ms};
+use crate::watch::ClockWatch;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -44,6 +46,28 @@ pub(super) fn must_exist(config: &Config) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Fails while this machine's clock is not believed: what is written by it would be dated wrongly, and the daemon would
+/// wake, expire or withhold by it.
+pub(super) async fn must_know_the_time(app: &App) -> Result<(), Failure> {
+    match app.clock_watch().examine().await? {
+        Verdict::Implausible(trouble) => {
+            let message = format!("nothing is written: {trouble}");
+            Err(Failure::new(Exit::Failed, message, trouble.fix()))
+        }
+        Verdict::Fine | Verdict::Stepped { .. } => Ok(()),
+    }
+}
+
+/// Says so where this machine's clock is not believed, for what must be done all the same.
+pub(super) async fn tell_doubt(watch: &ClockWatch, context: &Context) {
+    // A doubt that cannot be looked up must not stop what was asked for.
+    if let Ok(Verdict::Implausible(trouble)) = watch.examine().await {
+        let text =
+            format!("The time recorded may be wrong: {trouble}. To mend: {}.", trouble.fix());
+        context.output.say(wrapped(&text, 0).trim_end());
+    }
 }
 
 /// What was asked for is not there.

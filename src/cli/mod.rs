@@ -3,6 +3,7 @@
 //! code.
 
 pub mod app;
+mod ask;
 mod calendar;
 mod channels;
 mod check;

@@ -145,7 +145,7 @@ fn listed(row: ListedPatient, app: &App, names: &mut BTreeMap<PatientId, String>
 
 impl Listed {
     fn cells(&self) -> Vec<String> {
-        let next = self.next_alarm.as_ref().map_or_else(|| "none".to_owned(), When::to_string);
+        let next = self.next_alarm.as_ref().map_or_else(|| "none".to_owned(), When::local_minute);
         let mut cells = vec![self.id.to_string()];
         cells.extend(self.name.clone());
         cells.extend([self.programme.clone(), self.status.clone()]);

@@ -2,7 +2,8 @@
 //! end of the hold it is under.
 
 use super::app::App;
-use super::installation::{When, opened};
+use super::ask::confirm;
+use super::installation::{When, must_know_the_time, opened};
 use super::stop_sending::has_holds;
 use super::{Context, Exit, Failure, Form, printable, wrapped};
 use crate::care::hold::{Hold, Scope};
@@ -14,7 +15,6 @@ use crate::store::homes::{self, RegressionRow};
 use crate::store::story::{Act, audit};
 use crate::store::{Result as Stored, Tx, holds};
 use serde::Serialize;
-use std::io::{BufRead as _, IsTerminal as _};
 
 /// Messages and attempts that are listed one by one; --json lists all.
 const SHOWN: usize = 20;
@@ -80,6 +80,9 @@ struct Unsure {
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     opened(context, async |app| {
         has_holds(&app.store).await?;
+        if args.settle {
+            must_know_the_time(app).await?;
+        }
         let mut answer = gather(app).await?;
         let open = answer.hold.is_some() || !answer.homes.is_empty();
         if args.settle && open {
@@ -87,7 +90,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
                 if !args.form.json {
                     context.output.print(&text(&answer))?;
                 }
-                ask(context)?;
+                confirm(context, WARNING, "settle", "settling")?;
             }
             settle(app, args).await?;
             answer.settled = true;
@@ -102,6 +105,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         if open && !answer.settled { Err(Failure::Answered(Exit::Failed)) } else { Ok(()) }
     })
 }
+
+const WARNING: &str = "Nothing listed as never sent can be brought back.";
 
 const SETTLED: &str = "Sending goes on within two seconds. carebell explain tells what became of a message; the \
                        tasks name the patients to ask.";
@@ -159,18 +164,6 @@ const fn then(class: Option<Class>) -> &'static str {
             "never sent; a task opens"
         }
     }
-}
-
-fn ask(context: &Context) -> Result<(), Failure> {
-    let unasked =
-        || Failure::new(Exit::Usage, "settling was not confirmed", "say --yes, or answer `settle`");
-    if !std::io::stdin().is_terminal() {
-        return Err(unasked());
-    }
-    context.output.say("Nothing listed as never sent can be brought back. Type `settle` to go on:");
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    if answer.trim() == "settle" { Ok(()) } else { Err(unasked()) }
 }
 
 async fn settle(app: &App, args: &Args) -> Stored<()> {

@@ -1,11 +1,11 @@
 //! `carebell review`: activities that a person must confirm before anything is sent.
 
 use super::app::App;
-use super::installation::{When, not_found, opened, rules, standing_of};
+use super::installation::{When, must_know_the_time, not_found, opened, rules, standing_of};
 use super::patients::Names;
 use super::{Context, Exit, Failure, Form, wrapped};
 use crate::care::Note;
-use crate::care::ids::{ActivityId, PatientId};
+use crate::care::ids::{ActivityId, PatientId, distinct};
 use crate::care::time::DAY_MS;
 use crate::store::activities::{self, ActivityRow, ReviewDecision};
 use crate::store::patients;
@@ -95,8 +95,7 @@ struct Waiting {
 async fn list(args: &List, app: &App, context: &Context) -> Result<(), Failure> {
     let mut tx = app.store.read().await?;
     let in_review = activities::in_review(&mut tx).await?;
-    let mut ids: Vec<PatientId> = in_review.iter().map(|(patient, _)| *patient).collect();
-    ids.dedup();
+    let ids = distinct(in_review.iter().map(|(patient, _)| *patient));
     let standings = standing::load(&mut tx, app.store.keys(), &ids).await?;
     let waiting: Vec<Waiting> = in_review
         .iter()
@@ -242,6 +241,7 @@ async fn decide(
         ReviewDecision::Confirm => ("review.confirm", "confirmed"),
         ReviewDecision::Reject => ("review.reject", "rejected"),
     };
+    must_know_the_time(app).await?;
     let Decide { id, revision, by } = args;
     let now = app.clock.now();
     let mut tx = app.store.write().await?;

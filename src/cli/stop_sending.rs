@@ -1,8 +1,8 @@
 //! `carebell stop-sending`: the emergency stop of every instance, and its end. It needs the database and the master
 //! key, and nothing else of the installation to be in order.
 
-use super::app::open_store;
-use super::installation::{When, must_exist};
+use super::app::{host_name, open_store};
+use super::installation::{When, must_exist, tell_doubt};
 use super::{Context, Exit, Failure, Form, wrapped};
 use crate::care::UtcMs;
 use crate::care::hold::{Hold, Scope};
@@ -10,7 +10,9 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::security::SharedRng;
 use crate::store::story::{Act, audit};
 use crate::store::{MigrationStatus, Result as Stored, Store, holds};
+use crate::watch::ClockWatch;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// Every instance heeds it within two seconds; `kill -USR1` does the same on one daemon, even when the database
 /// cannot be written. Messages stay queued; those whose validity ends meanwhile expire.
@@ -49,9 +51,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let loaded = context.load()?;
     must_exist(&loaded.config)?;
     let answer = context.block_on(async {
-        let rng = SharedRng::from_os();
+        let rng = Arc::new(SharedRng::from_os());
         let store = open_store(&loaded, &rng).await?;
         let done = act(args, &store, &rng).await;
+        if done.is_ok() {
+            let clock = Arc::new(SystemClock);
+            let watch = ClockWatch::new(store.clone(), clock, Arc::clone(&rng), host_name());
+            tell_doubt(&watch, context).await;
+        }
         store.close().await;
         done
     })?;

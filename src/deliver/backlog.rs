@@ -4,7 +4,7 @@
 use super::effects::alarm_of;
 use super::send::DelivererDeps;
 use super::step::slot_standing;
-use crate::care::ids::{MessageId, PatientId, ReminderId};
+use crate::care::ids::{MessageId, PatientId, ReminderId, distinct};
 use crate::care::time::DAY_MS;
 use crate::care::{MessageState, Reason, ReminderState, UtcMs};
 use crate::policy::backlog::{Hand, Known, Voice, Waiting, is_behind, joined, outdated};
@@ -49,7 +49,7 @@ pub(super) async fn take(tx: &mut Tx, lane: &str, now: UtcMs, limit: usize) -> R
     let head: Vec<Uuid> = oldest.iter().take(limit / 2).map(|due| due.id).collect();
     let over = backlog::over(tx, &head, now).await?;
     let mut due: Vec<Due> = oldest.into_iter().filter(|due| over.contains(&due.id)).collect();
-    let newest = backlog::newest(tx, AlarmKind::Message, lane, now, limit).await?;
+    let newest = alarms::newest(tx, AlarmKind::Message, lane, now, limit).await?;
     let room = limit.saturating_sub(due.len());
     let fresh = newest.into_iter().filter(|due| !over.contains(&due.id)).take(room);
     due.extend(fresh.collect::<Vec<_>>());
@@ -66,9 +66,7 @@ pub(super) async fn fold(
     now: UtcMs,
 ) -> Result<()> {
     let in_hand: BTreeSet<MessageId> = mine.iter().map(|message| message.id).collect();
-    let mut owners: Vec<PatientId> = mine.iter().map(|message| message.patient).collect();
-    owners.sort_unstable();
-    owners.dedup();
+    let owners = distinct(mine.iter().map(|message| message.patient));
     let since = now.plus_ms(-REACHES_BACK_MS);
     let waiting: BTreeMap<MessageId, MessageRow> = messages::waiting(tx, &owners, since, now)
         .await?
@@ -164,7 +162,7 @@ async fn end(
         rows.push(MessageRow { state, reason, wake_at: None, updated_at: now, ..message });
     }
     alarms::drop_all(tx, &rung).await?;
-    messages::put(tx, &rows).await?;
+    messages::move_to(tx, &rows).await?;
     story::tell(tx, &mut deps.rng.fork(), &turns, now).await
 }
 

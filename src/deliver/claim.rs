@@ -5,7 +5,7 @@ use super::effects::Effects;
 use super::send::{DelivererDeps, Intent, Take};
 use super::step::Step;
 use crate::care::hold::Hold;
-use crate::care::ids::{MessageId, PatientId};
+use crate::care::ids::{MessageId, PatientId, distinct};
 use crate::care::{AttemptState, ChannelKind, MessageState, Reason, ReminderState, UtcMs};
 use crate::channel::Channel;
 use crate::crash;
@@ -177,9 +177,7 @@ impl Facts {
         mine: &[MessageRow],
         now: UtcMs,
     ) -> Result<Self> {
-        let mut owners: Vec<PatientId> = mine.iter().map(|m| m.patient).collect();
-        owners.sort_unstable();
-        owners.dedup();
+        let owners = distinct(mine.iter().map(|m| m.patient));
         let standings = standing::load(tx, deps.store.keys(), &owners).await?;
         let retried: Vec<MessageId> = mine.iter().filter(|m| m.tries > 0).map(|m| m.id).collect();
         let gap_until = homes::gap_until(tx).await?;

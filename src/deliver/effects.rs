@@ -1,7 +1,7 @@
 //! What a step of the delivery machine changes, gathered first and written in one go.
 
 use crate::care::UtcMs;
-use crate::care::ids::{PatientId, ReminderId};
+use crate::care::ids::{AttemptId, PatientId, ReminderId, distinct};
 use crate::policy::announced::{WITHIN_MS, may_yet_announce};
 use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::attempts::{AttemptMove, AttemptRow};
@@ -46,6 +46,23 @@ pub(super) fn alarm_of(message: &MessageRow) -> Option<Alarm> {
 /// The settle alarm that an attempt names.
 pub(super) fn settle_alarm(attempt: uuid::Uuid, at: UtcMs) -> Alarm {
     Alarm::new(AlarmKind::Settle, "", at, attempt)
+}
+
+/// Takes the rows of the patients to whom the end of these attempts may give a dose back, before any row of theirs: a
+/// wake holds its patient's and waits for messages, so that whoever takes them in the other order may wait for ever.
+pub(super) async fn lock_awaiting(tx: &mut Tx, ending: &[AttemptId], now: UtcMs) -> Result<()> {
+    if ending.is_empty() {
+        return Ok(());
+    }
+    let rows = attempts::read(tx, ending).await?;
+    let messages = distinct(rows.iter().map(|row| row.message));
+    let spoken_for = reminders::of_messages(tx, &messages).await?;
+    let ids: Vec<ReminderId> = spoken_for.iter().map(|reminder| reminder.id).collect();
+    let awaiting = reminders::awaiting(tx, &ids, now.plus_ms(-WITHIN_MS), now).await?;
+    if !awaiting.is_empty() {
+        patients::lock(tx, &awaiting).await?;
+    }
+    Ok(())
 }
 
 /// A dose that was not announced because one of these had announced it comes back when that one did not leave after

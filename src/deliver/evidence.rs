@@ -1,6 +1,6 @@
 //! Evidence moves attempts, and through them messages and reminders, whatever order it comes in (P8).
 
-use super::effects::{Effects, alarm_of, settle_alarm};
+use super::effects::{Effects, alarm_of, lock_awaiting, settle_alarm};
 use super::progress;
 use super::record::{FailedAttempt, follow_up, reminders_by_message};
 use super::send::DelivererDeps;
@@ -72,6 +72,8 @@ pub async fn apply(
     if evidence.is_empty() {
         return Ok(());
     }
+    let failed = evidence.iter().filter(|fact| !fact.proves.has_left()).map(|fact| fact.attempt);
+    lock_awaiting(tx, &failed.collect::<Vec<_>>(), now).await?;
     for fact in progress::apply(deps, tx, evidence, now).await? {
         let attempt = apply_one(deps, tx, fact, now).await?;
         let (Some(channel), Some(id)) = (attempt, &fact.provider_id) else { continue };
@@ -142,13 +144,10 @@ async fn apply_one(
     let message =
         if advanced || arrival { messages::lock(tx, &[row.message]).await?.pop() } else { None };
     effects.attempts.push(AttemptMove {
-        id: row.id,
-        token: row.token,
-        state,
-        reason: row.reason.clone(),
         code: fact.error.as_ref().map(|(code, _)| code.clone()),
         provider_id: row.provider_id.clone(),
         wake_at: row.wake_at,
+        ..row.moved_to(state, row.reason.clone())
     });
     if let Some(mut message) = message {
         let held = reminders_by_message(tx, &[message.id]).await?;

@@ -6,7 +6,7 @@ use super::send::DelivererDeps;
 use crate::care::{MessageState, Reason, UtcMs};
 use crate::policy::fallback::has_time;
 use crate::policy::grouping::lane;
-use crate::store::attempts::{AttemptMove, AttemptRow};
+use crate::store::attempts::AttemptRow;
 use crate::store::{Result, Tx, messages};
 
 /// Queues the message for its next contact point, if there is one and time enough. The attempt stays as it is known.
@@ -17,15 +17,7 @@ pub(super) async fn fall_back(
     effects: &mut Effects,
     now: UtcMs,
 ) -> Result<()> {
-    effects.attempts.push(AttemptMove {
-        id: row.id,
-        token: row.token,
-        state: row.state,
-        reason: row.reason.clone(),
-        code: None,
-        provider_id: None,
-        wake_at: None,
-    });
+    effects.attempts.push(row.moved_to(row.state, row.reason.clone()));
     let message = messages::lock(tx, &[row.message]).await?.pop();
     let newest = |m: &crate::store::messages::MessageRow| m.tries == row.number;
     let Some(mut message) = message.filter(|m| m.state == MessageState::Sent && newest(m)) else {

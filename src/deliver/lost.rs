@@ -84,15 +84,8 @@ async fn lose(deps: &DelivererDeps, ids: &[AttemptId]) -> Result<usize> {
         let id = message.id;
         for attempt in lost.iter().filter(|attempt| attempt.message == id) {
             let settle = look_at(now, settle_at(now, message.valid_until));
-            moves.push(AttemptMove {
-                id: attempt.id,
-                token: attempt.token,
-                state: AttemptState::Unknown,
-                reason: Reason::LostInstance,
-                code: None,
-                provider_id: None,
-                wake_at: Some(settle),
-            });
+            let moved = attempt.moved_to(AttemptState::Unknown, Reason::LostInstance);
+            moves.push(AttemptMove { wake_at: Some(settle), ..moved });
             effects.put.push(settle_alarm(attempt.id.0, settle));
             if message.state == MessageState::Sending && attempt.number == message.tries {
                 let end = match evidence::other_that_left(&mut tx, &message, attempt.id).await? {

@@ -6,12 +6,12 @@ use crate::care::ids::TaskId;
 use crate::care::time::DAY_MS;
 use crate::policy::outage::{Outage, Standing, reports, standing};
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Tx, backlog, tasks};
+use crate::store::{Result, Tx, backlog, holds, tasks};
 
 /// Looks for channels that rest, and reports the outages that are over.
 pub(super) async fn look(deps: &DelivererDeps, now: UtcMs) -> Result<()> {
     let mut tx = deps.store.read().await?;
-    let rests = backlog::rests(&mut tx, now).await?;
+    let rests = holds::rests(&mut tx, now).await?;
     let open = backlog::open_outages(&mut tx).await?;
     drop(tx);
     let is_known = |(channel, until): &&(String, UtcMs)| {

@@ -50,13 +50,9 @@ pub(super) async fn apply<'e>(
         }
         effects.attempts.retain(|earlier| earlier.id != row.id);
         effects.attempts.push(AttemptMove {
-            id: row.id,
-            token: row.token,
-            state: row.state,
-            reason: row.reason.clone(),
-            code: None,
             provider_id: row.provider_id.clone(),
             wake_at: row.wake_at,
+            ..row.moved_to(row.state, row.reason.clone())
         });
     }
     effects.write(tx, &mut deps.rng.fork(), now).await?;

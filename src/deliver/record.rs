@@ -1,10 +1,10 @@
 //! Outcomes, committed in groups under their tokens; and what follows from each.
 
-use super::effects::{Effects, settle_alarm};
+use super::effects::{Effects, lock_awaiting, settle_alarm};
 use super::evidence::{self, Evidence, Named};
 use super::send::{DelivererDeps, Ended};
 use crate::care::contact::KnownContact;
-use crate::care::ids::{AttemptId, MessageId, TaskId};
+use crate::care::ids::{AttemptId, MessageId, TaskId, distinct};
 use crate::care::time::DAY_MS;
 use crate::care::{
     AttemptState, ChannelKind, Class, ContactHealth, MessageState, Reason, ReminderState, UtcMs,
@@ -62,12 +62,12 @@ impl<'a> Ending<'a> {
 pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> {
     let now = deps.clock.now();
     let mut tx = deps.store.write().await?;
+    let failed = ended.iter().filter(|e| !matches!(e.outcome, Outcome::Accepted { .. }));
+    lock_awaiting(&mut tx, &failed.map(|e| e.id).collect::<Vec<_>>(), now).await?;
     let ids: Vec<AttemptId> = ended.iter().map(|e| e.id).collect();
     let rows: BTreeMap<AttemptId, AttemptRow> =
         attempts::lock(&mut tx, &ids).await?.into_iter().map(|row| (row.id, row)).collect();
-    let mut message_ids: Vec<MessageId> = rows.values().map(|row| row.message).collect();
-    message_ids.sort_unstable();
-    message_ids.dedup();
+    let message_ids = distinct(rows.values().map(|row| row.message));
     let mut known: BTreeMap<MessageId, MessageRow> =
         messages::lock(&mut tx, &message_ids).await?.into_iter().map(|row| (row.id, row)).collect();
     let moves: Vec<AttemptMove> = ended

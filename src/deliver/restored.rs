@@ -166,15 +166,8 @@ pub(super) fn take_for_gone(
     row.state = AttemptState::Unknown;
     row.reason = Reason::RestoredBackup;
     row.intent_at = message.minute;
-    effects.attempts.push(AttemptMove {
-        id: row.id,
-        token: row.token,
-        state: AttemptState::Unknown,
-        reason: Reason::RestoredBackup,
-        code: None,
-        provider_id: None,
-        wake_at: Some(now),
-    });
+    let moved = row.moved_to(AttemptState::Unknown, Reason::RestoredBackup);
+    effects.attempts.push(AttemptMove { wake_at: Some(now), ..moved });
     effects.reminders.extend(reminders.map(|id| ReminderMove {
         id,
         state: ReminderState::Unknown,

@@ -1,7 +1,7 @@
 //! Settles unknown outcomes: the provider's look-up where there is one, then silence as proof, then the class table
 //! (design.md section 6).
 
-use super::effects::{Effects, settle_alarm};
+use super::effects::{Effects, lock_awaiting, settle_alarm};
 use super::evidence::{self, Evidence};
 use super::fallback::fall_back;
 use super::lost::give_up;
@@ -150,6 +150,7 @@ async fn settle_one(
     let old = settle_alarm(alarm.id, UtcMs(alarm.wake_at_ms));
     effects.drop.push(old);
     let mut rng = deps.rng.fork();
+    lock_awaiting(&mut tx, &[AttemptId(alarm.id)], now).await?;
     let row = attempts::lock(&mut tx, &[AttemptId(alarm.id)]).await?.pop();
     let row = row.filter(|row| row.wake_at == Some(UtcMs(alarm.wake_at_ms)));
     let row = match row {
@@ -171,15 +172,7 @@ async fn settle_one(
     // receipts came to a database that has forgotten them: there neither a list nor silence proves anything.
     let gap_until = homes::gap_until(&mut tx).await?;
     let provable = lease_over && gap_until.is_none_or(|until| row.intent_at > until);
-    let mut moved = AttemptMove {
-        id: row.id,
-        token: row.token,
-        state: AttemptState::Unknown,
-        reason: row.reason.clone(),
-        code: None,
-        provider_id: None,
-        wake_at: None,
-    };
+    let mut moved = row.moved_to(AttemptState::Unknown, row.reason.clone());
     match found {
         Some(Found::Accepted { id }) => {
             let fact = Evidence {

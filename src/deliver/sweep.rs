@@ -59,15 +59,8 @@ pub async fn sweep_once(deps: &DelivererDeps) -> Result<Swept> {
     for row in attempts::lock(&mut tx, &unsettled).await? {
         if row.state == AttemptState::Unknown && row.wake_at.is_none() {
             alarms::put(&mut tx, &[settle_alarm(row.id.0, now)]).await?;
-            moves.push(AttemptMove {
-                id: row.id,
-                token: row.token,
-                state: row.state,
-                reason: row.reason,
-                code: row.code,
-                provider_id: row.provider_id,
-                wake_at: Some(now),
-            });
+            let stays = row.moved_to(row.state, row.reason.clone());
+            moves.push(AttemptMove { wake_at: Some(now), ..stays });
         }
     }
     swept.attempts_armed = moves.len();

@@ -3,7 +3,7 @@
 use super::Inbound;
 use super::apply::Answered;
 use crate::care::contact::{ConsentDecision, KnownConsent};
-use crate::care::ids::{ContactPointId, MessageId, PatientId, ReplyId, TaskId};
+use crate::care::ids::{ContactPointId, MessageId, ReplyId, TaskId, distinct};
 use crate::care::time::HOUR_MS;
 use crate::care::{Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs};
 use crate::channel::ReplyEvent;
@@ -41,9 +41,7 @@ impl Inbound {
         metrics::counter!("carebell_replies_total", "keyword" => word(heard)).increment(1);
         let owners = patients::with_address(tx, deps.store.keys(), &reply.from).await?;
         let kind = deps.channels.by_name(channel).map(|c| c.kind());
-        let mut ids: Vec<PatientId> = owners.iter().map(|(_, patient)| *patient).collect();
-        ids.sort_unstable();
-        ids.dedup();
+        let ids = distinct(owners.iter().map(|(_, patient)| *patient));
         let ids = patients::lock(tx, &ids).await?;
         let rows = patients::load(tx, deps.store.keys(), &ids).await?;
         let known = patients::contacts(tx, &rows).await?;

@@ -58,23 +58,34 @@ pub fn standing(outage: &Outage, now: UtcMs) -> Standing {
     }
 }
 
-/// The report of each programme on an outage that is over, once nothing of it is open any more, or an hour has passed;
-/// none before. Programmes that lost nothing and sent nothing later have none.
-pub fn reports(
-    outage: &Outage,
-    now: UtcMs,
-    toll: &[(String, ReminderState, i64)],
-) -> Option<Vec<(String, Reason)>> {
+/// What an outage came to, by programme.
+#[derive(Clone, Debug, Default)]
+pub struct Toll {
+    /// How many reminders that were due then ended, or stand, in each state.
+    pub reminders: Vec<(String, ReminderState, i64)>,
+    /// How many slots that came due then are only counted.
+    pub in_gaps: Vec<(String, i64)>,
+    /// The earliest alarm of a patient: what was due before it has its rows.
+    pub woken_until: Option<UtcMs>,
+}
+
+/// The report of each programme on an outage that is over, once every patient was woken and nothing of it is open any
+/// more, or an hour has passed; none before. Programmes that lost nothing and sent nothing later have none.
+pub fn reports(outage: &Outage, now: UtcMs, toll: &Toll) -> Option<Vec<(String, Reason)>> {
     let is_open = |state| matches!(state, ReminderState::Queued | ReminderState::Sending);
-    let drains = toll.iter().any(|(_, state, _)| is_open(*state));
-    if drains && now < outage.until.plus_ms(DRAINS_WITHIN_MS) {
+    let drains = toll.reminders.iter().any(|(_, state, _)| is_open(*state));
+    let wakes = toll.woken_until.is_some_and(|at| at < outage.until);
+    if (drains || wakes) && now < outage.until.plus_ms(DRAINS_WITHIN_MS) {
         return None;
     }
-    let mut by_programme: BTreeMap<&str, BTreeMap<ReminderState, i64>> = BTreeMap::new();
-    for (programme, state, count) in toll {
-        *by_programme.entry(programme).or_default().entry(*state).or_default() += count;
+    let mut by_programme: BTreeMap<&str, (BTreeMap<ReminderState, i64>, i64)> = BTreeMap::new();
+    for (programme, state, count) in &toll.reminders {
+        *by_programme.entry(programme).or_default().0.entry(*state).or_default() += count;
     }
-    let report = |(programme, counts): (&str, BTreeMap<ReminderState, i64>)| {
+    for (programme, slots) in &toll.in_gaps {
+        by_programme.entry(programme).or_default().1 += slots;
+    }
+    let report = |(programme, (counts, in_gaps)): (&str, (BTreeMap<ReminderState, i64>, i64))| {
         let of = |state: ReminderState| counts.get(&state).copied().unwrap_or(0);
         let (sent, expired, superseded) =
             (of(ReminderState::Sent), of(ReminderState::Expired), of(ReminderState::Superseded));
@@ -86,6 +97,7 @@ pub fn reports(
             expired,
             superseded,
             other: counts.values().sum::<i64>() - sent - expired - superseded,
+            in_gaps,
         };
         (programme.to_owned(), reason)
     };
@@ -133,17 +145,37 @@ mod tests {
         let looked = Outage { looked: minutes(69), ..outage("", 60) };
         assert_eq!(standing(&looked, UtcMs(minutes(70).0 - 1)), Standing::GoesOn);
 
-        let row = |state, count| ("general".to_owned(), state, count);
-        let open = [row(Queued, 1), row(Expired, 3)];
+        let general = "general".to_owned();
+        let toll = |counts: &[(ReminderState, i64)]| Toll {
+            reminders: counts.iter().map(|(state, n)| (general.clone(), *state, *n)).collect(),
+            ..Toll::default()
+        };
+        let open = toll(&[(Queued, 1), (Expired, 3)]);
         assert_eq!(reports(&outage("", 60), minutes(119), &open), None);
         let told = reports(&outage("", 60), minutes(120), &open).unwrap();
         assert!(matches!(told[0].1, Reason::Outage { expired: 3, other: 1, .. }), "{told:?}");
-        let done = [row(Sent, 2), row(Expired, 3), row(Suppressed, 4)];
+        let done = toll(&[(Sent, 2), (Expired, 3), (Suppressed, 4)]);
         let told = reports(&outage("", 60), minutes(61), &done).unwrap();
         let [(programme, Reason::Outage { sent: 2, expired: 3, other: 4, .. })] = &told[..] else {
             panic!("{told:?}")
         };
         assert_eq!(programme, "general");
-        assert_eq!(reports(&outage("", 60), minutes(61), &[]), Some(Vec::new()));
+        assert_eq!(reports(&outage("", 60), minutes(61), &Toll::default()), Some(Vec::new()));
+
+        let in_gaps = vec![(general.clone(), 5)];
+        let told = reports(&outage("", 60), minutes(61), &Toll { in_gaps, ..toll(&[]) }).unwrap();
+        let [(programme, reason @ Reason::Outage { expired: 0, in_gaps: 5, .. })] = &told[..]
+        else {
+            panic!("{told:?}")
+        };
+        assert_eq!(*programme, general);
+        assert!(reason.to_string().ends_with("5 slots were found more than two days overdue"));
+        // Whoever is not woken yet has no rows to count.
+        for (next, now, tells) in [(59, 61, false), (60, 61, true), (59, 120, true)] {
+            let woken_until = Some(minutes(next));
+            let told =
+                reports(&outage("", 60), minutes(now), &Toll { woken_until, ..done.clone() });
+            assert_eq!(told.is_some(), tells, "{next} {now}");
+        }
     }
 }

@@ -91,7 +91,7 @@ pub fn plan_wake(wake: &Wake<'_>, rng: &mut dyn RngCore) -> WakePlan {
     let mut orphans = Orphans::of(wake, context(wake, &routine));
     for slot in &due.slots {
         if let Some(reminder) = existing.get(&(slot.activity.id, &slot.occurrence.slot)) {
-            plan.replanned.extend(come_back(wake, slot, reminder, &mut orphans));
+            plan.replanned.extend(come_back(wake, &due.slots, slot, reminder, &mut orphans));
             continue;
         }
         let newest = newest_due(wake, &due.slots, slot);
@@ -288,11 +288,12 @@ fn count_gap(plan: &mut WakePlan, slot: &DueSlot<'_>) {
     }
 }
 
-/// A slot that has its reminder: it comes back when what stopped it before its intent is gone, and follows its
-/// instant when that moved; both only while it is still valid, and not once its drug was announced by another
-/// name.
+/// A slot that has its reminder: it comes back when what stopped it before its intent is gone, or what was to speak for
+/// it, and follows its instant when that moved; both only while it is still valid, and not once its drug was announced
+/// by another name.
 fn come_back(
     wake: &Wake<'_>,
+    slots: &[DueSlot<'_>],
     slot: &DueSlot<'_>,
     reminder: &ReminderRow,
     orphans: &mut Orphans<'_>,
@@ -318,7 +319,12 @@ fn come_back(
                 None => (ReminderState::Queued, Reason::Reinstated),
             }
         }
-        ReminderState::Superseded if valid && free && was_given_back(wake, reminder) => {
+        ReminderState::Superseded
+            if valid
+                && free
+                && (was_given_back(wake, reminder)
+                    || speaks_again(wake, slots, slot, reminder, orphans.context)) =>
+        {
             match orphans.announced(slot) {
                 Some(announced) => (ReminderState::Superseded, announced),
                 None => (ReminderState::Queued, Reason::Reinstated),
@@ -343,6 +349,30 @@ fn was_given_back(wake: &Wake<'_>, superseded: &ReminderRow) -> bool {
     let Reason::AlreadyAnnounced { reminder } = &superseded.reason else { return false };
     let by = wake.reminders.iter().find(|r| r.id.to_string() == *reminder);
     by.is_some_and(|by| !may_yet_announce(by.state))
+}
+
+/// Whether the newer slot that it gave way to was withdrawn before anything of it left, and no other newer one is due.
+/// Not a dose: its moment went by when the newer one came due.
+fn speaks_again(
+    wake: &Wake<'_>,
+    slots: &[DueSlot<'_>],
+    slot: &DueSlot<'_>,
+    superseded: &ReminderRow,
+    context: ActivityContext<'_>,
+) -> bool {
+    let Reason::MergedInto { slot: newer } = &superseded.reason else { return false };
+    let is_newer = |r: &&ReminderRow| {
+        r.activity == superseded.activity && r.slot.planned.to_string() == *newer
+    };
+    let is_withdrawn = |r: &ReminderRow| {
+        matches!(r.state, ReminderState::Queued | ReminderState::Cancelled)
+            && !wake.attempted.contains(&r.id)
+            && !around(slot.activity, context, r.due_at)
+                .any(|o| o.slot == r.slot || o.merged.contains(&r.slot))
+    };
+    !superseded.class.is_dose()
+        && newest_due(wake, slots, slot).is_none()
+        && wake.reminders.iter().find(is_newer).is_some_and(is_withdrawn)
 }
 
 /// Doses that were announced under slots the current expansion no longer holds, by drug.

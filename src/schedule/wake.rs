@@ -2,7 +2,7 @@
 
 use super::gather::gather;
 use super::plan::{GAP_AFTER_MS, Wake, plan_wake};
-use crate::care::ids::{MessageId, PatientId, ReminderId, TaskId};
+use crate::care::ids::{MessageId, PatientId, ReminderId, TaskId, distinct};
 use crate::care::programme::Programme;
 use crate::care::time::{DAY_MS, MINUTE_MS};
 use crate::care::{ChannelKind, Reason, ReminderState, UtcMs, ZoneRules};
@@ -207,13 +207,8 @@ impl Scheduler {
         // An alarm whose owner is busy elsewhere stays due.
         let held: Vec<_> = due.into_iter().filter(|due| named.contains_key(&due.id)).collect();
         alarms::drop_all(tx, &held.iter().map(alarm).collect::<Vec<_>>()).await?;
-        let mut mine: Vec<PatientId> = held
-            .iter()
-            .filter(|due| named.get(&due.id) == Some(&Some(UtcMs(due.wake_at_ms))))
-            .map(|due| PatientId(due.id))
-            .collect();
-        mine.sort_unstable();
-        mine.dedup();
+        let names = |due: &&alarms::Due| named.get(&due.id) == Some(&Some(UtcMs(due.wake_at_ms)));
+        let mine = distinct(held.iter().filter(names).map(|due| PatientId(due.id)));
         let dropped = held.len();
         if mine.is_empty() {
             return Ok(TickReport { woken: dropped, ..TickReport::default() });
@@ -306,9 +301,7 @@ impl Scheduler {
         let Some(earliest) = wanting.iter().map(|r| r.due_at.minute()).min() else {
             return Ok(());
         };
-        let mut owners: Vec<PatientId> = wanting.iter().map(|r| r.patient).collect();
-        owners.sort_unstable();
-        owners.dedup();
+        let owners = distinct(wanting.iter().map(|r| r.patient));
         let mut existing: BTreeMap<PatientId, Vec<_>> = BTreeMap::new();
         for message in messages::at_minutes(tx, &owners, earliest).await? {
             existing.entry(message.patient).or_default().push(message);
@@ -403,7 +396,7 @@ async fn due(tx: &mut Tx, now: UtcMs, limit: usize) -> Result<Vec<alarms::Due>> 
     let mut due = alarms::due(tx, AlarmKind::Patient, "", now, limit).await?;
     if is_behind(due.first().map(|due| UtcMs(due.wake_at_ms)), now) && due.len() == limit {
         due.truncate(limit / 2);
-        let newest = backlog::newest(tx, AlarmKind::Patient, "", now, limit - due.len()).await?;
+        let newest = alarms::newest(tx, AlarmKind::Patient, "", now, limit - due.len()).await?;
         let fresh: Vec<_> = newest.into_iter().filter(|one| !due.contains(one)).collect();
         due.extend(fresh);
     }

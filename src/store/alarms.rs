@@ -75,6 +75,8 @@ pub struct Lane {
 statements! {
     DUE = sql!(("-- alarms::due\nSELECT wake_at_ms, id FROM alarms WHERE kind = $1 AND lane = $2 \
         AND wake_at_ms <= $3 ORDER BY wake_at_ms, id LIMIT $4"), (skip));
+    NEWEST = sql!(("-- alarms::newest\nSELECT wake_at_ms, id FROM alarms WHERE kind = $1 AND lane = $2 \
+        AND wake_at_ms <= $3 ORDER BY wake_at_ms DESC, id DESC LIMIT $4"), (skip));
     DUE_UNLOCKED = Sql::both("-- alarms::due_unlocked\nSELECT wake_at_ms, id FROM alarms WHERE kind = $1 AND lane = $2 \
         AND wake_at_ms <= $3 ORDER BY wake_at_ms, id LIMIT $4");
     HELD_DUE = sql!(("-- alarms::held_due\nSELECT alarms.wake_at_ms, alarms.id FROM alarms JOIN messages ON messages.id = alarms.id \
@@ -116,7 +118,18 @@ pub async fn due(
     pick(tx, DUE, kind, lane, now, limit).await
 }
 
-/// The same without locks: to step alarms one by one.
+/// The same from the newest down.
+pub async fn newest(
+    tx: &mut Tx,
+    kind: AlarmKind,
+    lane: &str,
+    now: UtcMs,
+    limit: usize,
+) -> Result<Vec<Due>> {
+    pick(tx, NEWEST, kind, lane, now, limit).await
+}
+
+/// In due order without locks: to step alarms one by one.
 pub async fn due_unlocked(
     tx: &mut Tx,
     kind: AlarmKind,

@@ -62,6 +62,14 @@ pub enum Repeat {
     Again,
 }
 
+impl AttemptRow {
+    /// A move to a state for a reason, with no news of the provider's and no settle alarm.
+    pub const fn moved_to(&self, state: AttemptState, reason: Reason) -> AttemptMove {
+        let (id, token) = (self.id, self.token);
+        AttemptMove { id, token, state, reason, code: None, provider_id: None, wake_at: None }
+    }
+}
+
 #[derive(FromRow)]
 struct Raw {
     id: Uuid,

@@ -1,17 +1,14 @@
-//! What piled up: alarms from the newest down, messages that wait, and outages with what became of their reminders.
+//! What piled up: messages that are over, and outages with what became of their reminders.
 
-use super::alarms::{AlarmKind, Due};
+use super::alarms::AlarmKind;
 use super::dialect::{Sql, on, sql, statements};
-use super::{Result, Tx, id_list, touched};
+use super::{Result, Tx, alarms, id_list, touched};
 use crate::care::{ReminderState, UtcMs};
-use crate::policy::outage::Outage;
+use crate::policy::outage::{Outage, Toll};
 use uuid::Uuid;
 
 statements! {
-    NEWEST = sql!(("-- backlog::newest\nSELECT wake_at_ms, id FROM alarms WHERE kind = $1 AND lane = $2 \
-        AND wake_at_ms <= $3 ORDER BY wake_at_ms DESC, id DESC LIMIT $4"), (skip));
     OVER = sql!(("-- backlog::over\nSELECT id FROM messages WHERE valid_until_ms <= $2 AND id IN "), (ids "$1"));
-    RESTS = Sql::both("-- backlog::rests\nSELECT channel, max(until_ms) AS until_ms FROM channel_rests WHERE until_ms > $1 GROUP BY channel ORDER BY channel");
     OPEN = Sql::both("-- backlog::open_outages\nSELECT channel, since_ms, until_ms, looked_ms FROM outages WHERE reported_ms IS NULL ORDER BY since_ms, channel");
     BEGIN = Sql::both("-- backlog::begin_outage\nINSERT INTO outages (channel, since_ms, until_ms, looked_ms, reported_ms) VALUES ($1, $2, $3, 0, NULL) \
         ON CONFLICT (channel, since_ms) DO NOTHING");
@@ -25,24 +22,9 @@ statements! {
         AND ($3 = '' OR messages.lane LIKE '%-' || $3) AND (reminders.state <> 'sent' OR EXISTS \
         (SELECT 1 FROM attempts WHERE attempts.message_id = reminders.message_id AND attempts.intent_at_ms >= $2)) \
         GROUP BY patients.programme, reminders.state ORDER BY patients.programme, reminders.state");
-}
-
-/// Alarms of one lane that are due, the newest first; on PostgreSQL locked, busy ones left out.
-pub async fn newest(
-    tx: &mut Tx,
-    kind: AlarmKind,
-    lane: &str,
-    now: UtcMs,
-    limit: usize,
-) -> Result<Vec<Due>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    Ok(on!(tx, NEWEST, |c, sql| sqlx::query_as(sql)
-        .bind(kind.word())
-        .bind(lane)
-        .bind(now.0)
-        .bind(limit)
-        .fetch_all(c)
-        .await?))
+    IN_GAPS = Sql::both("-- backlog::toll\nSELECT patients.programme, CAST(sum(gaps.slots) AS bigint) AS slots FROM gaps \
+        JOIN activities ON activities.id = gaps.activity_id JOIN patients ON patients.id = activities.patient_id \
+        WHERE gaps.to_ms > $1 AND gaps.from_ms < $2 GROUP BY patients.programme ORDER BY patients.programme");
 }
 
 /// Which of these messages have come to the end of their validity.
@@ -52,13 +34,6 @@ pub async fn over(tx: &mut Tx, messages: &[Uuid], now: UtcMs) -> Result<Vec<Uuid
     }
     let list = id_list(messages.iter().copied());
     Ok(on!(tx, OVER, |c, sql| sqlx::query_scalar(sql).bind(list).bind(now.0).fetch_all(c).await?))
-}
-
-/// Channels that rest on some instance after `now`, each with its latest end.
-pub async fn rests(tx: &mut Tx, now: UtcMs) -> Result<Vec<(String, UtcMs)>> {
-    let rows: Vec<(String, i64)> =
-        on!(tx, RESTS, |c, sql| sqlx::query_as(sql).bind(now.0).fetch_all(c).await?);
-    Ok(rows.into_iter().map(|(channel, until)| (channel, UtcMs(until))).collect())
 }
 
 /// Outages that nobody has been told of yet, the oldest first.
@@ -120,8 +95,9 @@ pub async fn forget_outage(tx: &mut Tx, outage: &Outage) -> Result<()> {
     Ok(())
 }
 
-/// How the reminders ended, or stand, that were due during an outage and did not leave before its end; by programme.
-pub async fn toll(tx: &mut Tx, outage: &Outage) -> Result<Vec<(String, ReminderState, i64)>> {
+/// How the reminders ended, or stand, that were due during an outage and did not leave before its end; and which slots
+/// are only counted. A gap row belongs to no channel: nobody was at work.
+pub async fn toll(tx: &mut Tx, outage: &Outage) -> Result<Toll> {
     let rows: Vec<(String, String, i64)> = on!(tx, TOLL, |c, sql| {
         sqlx::query_as(sql)
             .bind(outage.since.0)
@@ -133,5 +109,13 @@ pub async fn toll(tx: &mut Tx, outage: &Outage) -> Result<Vec<(String, ReminderS
     let known = |(programme, state, count): (String, String, i64)| {
         Some((programme, ReminderState::parse(&state)?, count))
     };
-    Ok(rows.into_iter().filter_map(known).collect())
+    let reminders = rows.into_iter().filter_map(known).collect();
+    if !outage.channel.is_empty() {
+        return Ok(Toll { reminders, ..Toll::default() });
+    }
+    let in_gaps = on!(tx, IN_GAPS, |c, sql| {
+        sqlx::query_as(sql).bind(outage.since.0).bind(outage.until.0).fetch_all(c).await?
+    });
+    let woken_until = alarms::next(tx, AlarmKind::Patient).await?;
+    Ok(Toll { reminders, in_gaps, woken_until })
 }

@@ -40,8 +40,7 @@ statements! {
     LIFT = Sql::both("-- holds::lift\nDELETE FROM holds WHERE scope = $1");
     REST = Sql::both("-- holds::rest\nINSERT INTO channel_rests (instance_id, channel, until_ms, since_ms, because) VALUES ($1, $2, $3, $4, $5) \
         ON CONFLICT (instance_id, channel) DO UPDATE SET until_ms = excluded.until_ms, since_ms = excluded.since_ms, because = excluded.because");
-    RESTS = Sql::both("-- holds::rests\nSELECT channel_rests.channel, max(channel_rests.until_ms) AS until_ms FROM channel_rests \
-        JOIN instances ON instances.id = channel_rests.instance_id WHERE channel_rests.until_ms > $1 GROUP BY channel_rests.channel");
+    RESTS = Sql::both("-- holds::rests\nSELECT channel, max(until_ms) AS until_ms FROM channel_rests WHERE until_ms > $1 GROUP BY channel ORDER BY channel");
 }
 
 /// Every hold, those whose end has passed included.

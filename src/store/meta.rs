@@ -42,6 +42,7 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET heartbeat_ms = excluded.heartbeat_ms");
     LIVE = Sql::both("-- meta::live_instances\nSELECT count(*) FROM instances WHERE heartbeat_ms >= $1");
     LEAVE = Sql::both("-- meta::leave\nDELETE FROM instances WHERE id = $1 OR heartbeat_ms < $2");
+    FORGET_RESTS = Sql::both("-- meta::leave\nDELETE FROM channel_rests WHERE instance_id NOT IN (SELECT id FROM instances)");
     INSTANCES = Sql::both("-- meta::instances\nSELECT id, host, pid, version, started_at_ms, heartbeat_ms FROM instances ORDER BY started_at_ms");
 }
 
@@ -122,10 +123,14 @@ pub async fn live_instances(tx: &mut Tx, since: UtcMs) -> Result<u32> {
     Ok(u32::try_from(live).unwrap_or(u32::MAX))
 }
 
-/// Takes an instance off the list, and those that have not been heard of since `before` (database clock).
+/// Takes an instance off the list, and those that have not been heard of since `before` (database clock), with the
+/// senders they rested.
 pub async fn leave(tx: &mut Tx, instance: InstanceId, before: UtcMs) -> Result<()> {
     on!(tx, LEAVE, |c, sql| {
         sqlx::query(sql).bind(instance.0).bind(before.0).execute(c).await?;
+    });
+    on!(tx, FORGET_RESTS, |c, sql| {
+        sqlx::query(sql).execute(c).await?;
     });
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::dialect::{Sql, on, sql, statements};
 use super::{Result, Tx, alarms, id_list, patients};
-use crate::care::ids::{InboundId, MessageId, PatientId};
+use crate::care::ids::{InboundId, MessageId, PatientId, distinct};
 use crate::care::{Reason, UtcMs};
 use serde_json::json;
 use uuid::Uuid;
@@ -30,10 +30,8 @@ pub async fn unpark(tx: &mut Tx, subjects: &[String], now: UtcMs) -> Result<Vec<
     let owners: Vec<Uuid> =
         on!(tx, OWNERS, |c, sql| sqlx::query_scalar(sql).bind(&list).fetch_all(c).await?);
     // Patients are locked before messages.
-    let mut locked: Vec<PatientId> =
-        owners.into_iter().chain(patient_ids.iter().copied()).map(PatientId).collect();
-    locked.sort_unstable();
-    locked.dedup();
+    let owners = owners.into_iter().chain(patient_ids.iter().copied());
+    let locked = distinct(owners.map(PatientId));
     patients::lock(tx, &locked).await?;
     let reason = json!(Reason::Reinstated).to_string();
     let awake = returned(tx, PATIENTS, &patient_ids).await?;

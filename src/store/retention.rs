@@ -24,8 +24,8 @@ pub enum Stale {
     Tasks,
     /// What the watch found hour by hour.
     WatchHours,
-    /// When webhooks were answered.
-    Listening,
+    /// Outages that were reported.
+    Outages,
 }
 
 impl Stale {
@@ -37,7 +37,7 @@ impl Stale {
         Self::Contents,
         Self::Tasks,
         Self::WatchHours,
-        Self::Listening,
+        Self::Outages,
     ];
 
     /// The word shown.
@@ -49,7 +49,7 @@ impl Stale {
             Self::Contents => "contents",
             Self::Tasks => "tasks",
             Self::WatchHours => "watch-hours",
-            Self::Listening => "listening",
+            Self::Outages => "outages",
         }
     }
 }
@@ -66,8 +66,8 @@ statements! {
         (SELECT id FROM tasks WHERE id < $1 AND state = 'done' ORDER BY id LIMIT $2)");
     WATCH_HOURS = Sql::both("-- retention::drop_some\nDELETE FROM watch_hours WHERE (hour_ms, programme, zone) IN \
         (SELECT hour_ms, programme, zone FROM watch_hours WHERE hour_ms < $1 ORDER BY hour_ms LIMIT $2)");
-    LISTENING = Sql::both("-- retention::drop_some\nDELETE FROM listening WHERE (channel, instance_id, since_ms) IN \
-        (SELECT channel, instance_id, since_ms FROM listening WHERE until_ms < $1 LIMIT $2)");
+    OUTAGES = Sql::both("-- retention::drop_some\nDELETE FROM outages WHERE (channel, since_ms) IN \
+        (SELECT channel, since_ms FROM outages WHERE reported_ms < $1 LIMIT $2)");
     NEXT_CONTENTS = Sql::both("-- retention::drop_contents\nSELECT id FROM attempts WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3");
     EMPTY_CONTENTS = sql!(("-- retention::drop_contents\nUPDATE attempts SET content = $2 WHERE state <> 'intent' AND wake_at_ms IS NULL AND id IN "), (ids "$1"));
 }
@@ -80,7 +80,7 @@ pub async fn drop_some(tx: &mut Tx, kind: Stale, before: UtcMs, limit: i64) -> R
         Stale::Receipts => RECEIPTS,
         Stale::Turns => TURNS,
         Stale::Tasks => TASKS,
-        Stale::WatchHours | Stale::Listening => return drop_by_time(tx, kind, before, limit).await,
+        Stale::WatchHours | Stale::Outages => return drop_by_time(tx, kind, before, limit).await,
         Stale::Contents => return drop_contents(tx, before, limit).await,
     };
     let first_kept = first_id_at(before);
@@ -90,7 +90,7 @@ pub async fn drop_some(tx: &mut Tx, kind: Stale, before: UtcMs, limit: i64) -> R
 }
 
 async fn drop_by_time(tx: &mut Tx, kind: Stale, before: UtcMs, limit: i64) -> Result<u64> {
-    let statement = if kind == Stale::WatchHours { WATCH_HOURS } else { LISTENING };
+    let statement = if kind == Stale::WatchHours { WATCH_HOURS } else { OUTAGES };
     Ok(on!(tx, statement, |c, sql| {
         sqlx::query(sql).bind(before.0).bind(limit).execute(c).await?.rows_affected()
     }))

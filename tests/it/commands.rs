@@ -37,6 +37,8 @@ fn looking_at_an_installation_that_was_never_started_makes_nothing() {
         let said = home.run(arguments);
         assert_eq!(said.code, 3, "{arguments:?}: {}", said.talk);
         assert!(said.talk.contains("there is no database"), "{arguments:?}: {}", said.talk);
+        let mut words = said.talk.lines().filter(|line| line.contains(' '));
+        assert!(words.all(|line| line.chars().count() <= 80), "{}", said.talk);
     }
     let said = home.run(&["check"]);
     assert_eq!(said.code, 0, "{}", said.answer);

@@ -88,6 +88,21 @@ fn p1_p5_p6_p7_a_day_is_played_right() {
     for reason in ["opted-out", "reinstated", "on-hold", "no-consent", "consent-refused"] {
         assert!(reasons.contains(&reason), "{reason} in {reasons:?}");
     }
+
+    // Whoever looks around afterwards sees it, whatever else is configured there.
+    std::fs::write(folder.path().join("carebell.toml"), "state_dir = \"/nowhere\"\n").unwrap();
+    let look = |arguments: &[&str]| -> Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_carebell"));
+        command.args(arguments).env_clear().env("CAREBELL_STATE_DIR", &kept);
+        let output = command.current_dir(folder.path()).stdin(Stdio::null()).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let patients = look(&["patients", "list", "--json"]);
+    assert!(patients.as_array().unwrap().len() >= 25, "{patients}");
+    assert_eq!(look(&["status", "--json"])["mode"], "demo");
+    let doctor = look(&["doctor", "--json"]);
+    let of_clock = |one: &&Value| one["where"].as_str().unwrap().starts_with("clock of");
+    assert_eq!(doctor["findings"].as_array().unwrap().iter().find(of_clock), None);
 }
 
 #[test]

@@ -54,6 +54,14 @@ on_both!(retention_drops_what_tells_and_keeps_what_promises_need, async |house: 
              SELECT id, id, intent_at_ms, 'queued', '{}' FROM attempts",
         )
         .await;
+    house
+        .damage(&format!(
+            "INSERT INTO outages (channel, since_ms, until_ms, looked_ms, reported_ms) \
+             VALUES ('told', {0}, {0}, {0}, {0}), ('untold', {0}, {1}, 0, NULL)",
+            MONDAY.0,
+            MONDAY.plus_ms(200 * DAY_MS).0
+        ))
+        .await;
     let all = "1 = 1";
     let told = [
         ("inbound", "note"),
@@ -61,6 +69,7 @@ on_both!(retention_drops_what_tells_and_keeps_what_promises_need, async |house: 
         ("transitions", "state"),
         ("tasks", "state"),
         ("watch_hours", "looks"),
+        ("outages", "looked_ms"),
     ];
     for (table, column) in told {
         assert!(rows(&house, table, column, all).await > 0, "the test needs rows in {table}");
@@ -94,11 +103,13 @@ on_both!(retention_drops_what_tells_and_keeps_what_promises_need, async |house: 
     assert_eq!(said["contents"], json!(2), "{said}");
     for (table, column) in told {
         let left = rows(&house, table, column, all).await;
-        assert_eq!(left, 0, "{table}: {said}");
+        let goes_on = u64::from(table == "outages");
+        assert_eq!(left, goes_on, "{table}: {said}");
     }
     for ((table, column), count) in kept.into_iter().zip(before) {
         assert_eq!(rows(&house, table, column, all).await, count, "{table}");
     }
+    assert_eq!(rows(&house, "outages", "looked_ms", "channel = 'untold'").await, 1);
     assert_eq!(rows(&house, "attempts", "state", "length(content) > 0").await, 0);
 });
 

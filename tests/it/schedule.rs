@@ -5,10 +5,15 @@ use crate::house::{House, MONDAY, On, at, doing, medicine, on_both, person, plan
 use carebell::care::ChannelKind::{Sms, Whatsapp};
 use carebell::care::contact::ConsentDecision;
 use carebell::care::ids::PatientId;
-use carebell::care::{ActivityKind, ActivityStatus, Patient, PatientStatus, Schedule, UtcMs};
+use carebell::care::{
+    ActivityKind, ActivityStatus, Patient, PatientStatus, ReceiptStatus, Schedule, UtcMs,
+};
+use carebell::clock::Clock as _;
+use carebell::deliver::evidence::{self, Evidence};
 use carebell::sandbox::{AnswerFault, CallbackFault, Condition, Fault, Rule};
 use carebell::store::activities::{ReviewDecision, decide_review};
-use carebell::store::{messages, patients, reminders, story};
+use carebell::store::{attempts, messages, patients, reminders, story};
+use sqlx::Connection as _;
 
 const PHONE: &str = "+351912345001";
 
@@ -139,6 +144,44 @@ on_both!(
         assert_eq!(house.story_of(doses[2].0).await, stays);
     }
 );
+
+/// Whoever gives a dose back takes its patient's row before its message's, as a wake does: else they wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn giving_a_dose_back_and_waking_its_patient_take_rows_in_one_order() {
+    let Some(house) = House::build(On::Postgres).await else { return };
+    house.sandbox.faults().add(Rule::always(Fault::Callbacks(CallbackFault::Off)));
+    let id = house.patient(lisbon(PHONE)).await;
+    let dose = house.activity(id, medicine("a", &["08:00"])).await;
+    house.play_until(at(8, 10)).await;
+    house.edit(dose, id, &medicine("a", &["08:30"])).await;
+    house.play_until(at(8, 31)).await;
+    let announced = house.reminders_of(id).await.remove(0);
+    let mut wake = house.app.store.write().await.unwrap();
+    patients::lock(&mut wake, &[id]).await.unwrap();
+    let message = announced.message.unwrap();
+    let attempt = attempts::of_messages(&mut wake, &[message]).await.unwrap().remove(0);
+    let deps = house.daemon.deliverer().deps().clone();
+    let now = house.clock.now();
+    let giving_back = tokio::spawn(async move {
+        let failed = ReceiptStatus::Failed;
+        let told = Evidence::receipt(attempt.id, failed, None, attempt.provider_id.unwrap());
+        let mut tx = deps.store.write().await.unwrap();
+        evidence::apply(&deps, &mut tx, &[told], now).await.unwrap();
+        tx.commit().await.unwrap();
+    });
+    let mut witness = sqlx::PgConnection::connect(&house.database_url()).await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut witness).await.unwrap() == 0 {
+        assert!(!giving_back.is_finished(), "it gave nothing back");
+    }
+    assert_eq!(messages::at_minutes(&mut wake, &[id], at(8, 0)).await.unwrap().len(), 1);
+    wake.commit().await.unwrap();
+    giving_back.await.unwrap();
+    house.play_until(at(9, 0)).await;
+    let back = reasons([("failed", "refused"), ("sent", "accepted")]);
+    assert_eq!(house.story_of(id).await, back);
+}
 
 on_both!(p1_the_nearest_neighbour_counts_on_both_sides, async |house: House| {
     let id = house.patient(lisbon(PHONE)).await;

@@ -2,8 +2,11 @@
 
 use crate::house::{House, On, at, medicine, on_both, person, planned};
 use carebell::care::ChannelKind::Sms;
+use carebell::care::ids::InstanceId;
 use carebell::security::Keyring;
-use carebell::store::{MIGRATIONS, Store, alarms, connect_sqlite};
+use carebell::store::holds::Rest;
+use carebell::store::meta::InstanceRow;
+use carebell::store::{MIGRATIONS, Store, alarms, connect_sqlite, holds, meta};
 use sqlx::Connection as _;
 use std::collections::BTreeSet;
 
@@ -148,4 +151,29 @@ on_both!(alarms_are_rebuilt_from_their_owners, async |house: House| {
     tx.commit().await.unwrap();
     house.play_until(at(33, 0)).await;
     assert_eq!(house.accepted("+351912345001"), [480, 24 * 60 + 480]);
+});
+
+on_both!(an_instance_takes_its_rests_along_when_it_leaves, async |house: House| {
+    let instance = |n| InstanceId(uuid::Uuid::from_u128(n));
+    let (leaves, silent, stays) = (instance(1), instance(2), instance(3));
+    let mut tx = house.app.store.write().await.unwrap();
+    for (id, heartbeat) in [(leaves, at(8, 0)), (silent, at(7, 0)), (stays, at(8, 0))] {
+        let row = InstanceRow {
+            id: id.0,
+            host: "here".to_owned(),
+            pid: 7,
+            version: "1".to_owned(),
+            started_at_ms: 0,
+            heartbeat_ms: heartbeat.0,
+        };
+        meta::beat(&mut tx, &row).await.unwrap();
+        let (channel, because) = (id.to_string(), "500".to_owned());
+        let rest = Rest { channel, until: at(9, 0), since: at(8, 0), because };
+        holds::rest(&mut tx, id, &rest).await.unwrap();
+    }
+    assert_eq!(holds::rests(&mut tx, at(8, 0)).await.unwrap().len(), 3);
+    meta::leave(&mut tx, leaves, at(7, 30)).await.unwrap();
+    let rests = holds::rests(&mut tx, at(8, 0)).await.unwrap();
+    assert_eq!(rests, [(stays.to_string(), at(9, 0))]);
+    assert_eq!(holds::rests(&mut tx, at(9, 0)).await.unwrap(), []);
 });

@@ -125,29 +125,26 @@ def month_end(draw):
 
 def per_months(draw):
     month_end(draw)
-    n = draw.chance.choice([1, 1, 1, 2, 3, 5, 6, 12, 18])
-    repeat = {"period": n, "periodUnit": "mo"}
-    draw.maybe(repeat, "frequency", 1)
-    if draw.chance.random() < 0.5:
-        of = draw.times(1)
-        repeat["timeOfDay"] = [minutes(of[0])]
-        return Rule(repeat, monthly(of, n), "exact")
-    draw.tables()
-    return Rule(repeat, monthly(draw.table(1), n), "defaulted")
+    return per_calendar(draw, "mo", [1, 1, 1, 2, 3, 5, 6, 12, 18], monthly)
 
 
 def per_years(draw):
     month_end(draw)
     draw.high = draw.low + timedelta(days=draw.chance.choice([800, 2000, 3300]))
-    n = draw.chance.choice([1, 1, 1, 2, 3, 4])
-    repeat = {"period": n, "periodUnit": "a"}
+    return per_calendar(draw, "a", [1, 1, 1, 2, 3, 4], yearly)
+
+
+def per_calendar(draw, unit, every, meaning):
+    """Once in so many months or years, at a given time of day or at the routine's."""
+    n = draw.chance.choice(every)
+    repeat = {"period": n, "periodUnit": unit}
     draw.maybe(repeat, "frequency", 1)
     if draw.chance.random() < 0.5:
         of = draw.times(1)
         repeat["timeOfDay"] = [minutes(of[0])]
-        return Rule(repeat, yearly(of, n), "exact")
+        return Rule(repeat, meaning(of, n), "exact")
     draw.tables()
-    return Rule(repeat, yearly(draw.table(1), n), "defaulted")
+    return Rule(repeat, meaning(draw.table(1), n), "defaulted")
 
 
 def hour_grid(draw):

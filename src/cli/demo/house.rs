@@ -13,6 +13,8 @@ use crate::import::{Importer, Mode, Options, ResourceReport};
 use crate::message::{Catalogue, Programmes};
 use crate::sandbox::{Receipts, Sandbox};
 use crate::security::SharedRng;
+use crate::store::Result as Stored;
+use crate::store::meta::{self, fact};
 use crate::zones::Zones;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
@@ -156,12 +158,20 @@ impl House {
     pub(super) async fn close(self) -> Result<(), Failure> {
         self.shutdown.cancel();
         self.daemon.drain().await.context("failed to drain")?;
+        self.forget_clock().await.context("failed to write to the database")?;
         self.sandbox.stop().await;
         self.app.store.close().await;
         drop(self.daemon);
         self.tracker.close();
         self.tracker.wait().await;
         Ok(())
+    }
+
+    /// Its clock ran ahead of this machine's, which whoever looks around later would be told is behind.
+    async fn forget_clock(&self) -> Stored<()> {
+        let mut tx = self.app.store.write().await?;
+        meta::forget(&mut tx, fact::CLOCK_KNOWN_MS).await?;
+        tx.commit().await
     }
 }
 

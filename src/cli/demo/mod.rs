@@ -241,18 +241,45 @@ Next (until it is installed, write `cargo run --release --` for `carebell`):
   carebell config default    every key of the configuration, with its meaning
   carebell check             is this machine fit to run the daemon?";
 
-/// What to try next with a kept folder.
+/// What to try next with a kept folder. The variable counts for more than any configuration file.
 fn next_with(folder: &Path) -> String {
-    let folder = folder.display();
+    let folder = quoted(&folder.display().to_string());
     format!(
         "
 Kept: {folder}
   {SQLITE_FILE}, and in {LEDGER_FILE} all that the providers took. Look around
 (until it is installed, write `cargo run --release --` for `carebell`):
-  export STATE_DIRECTORY={folder}
+  export CAREBELL_STATE_DIR={folder}
   carebell status
   carebell patients list
   carebell review list
   carebell explain --patient pat_... --at TIME"
     )
+}
+
+/// A word that a shell takes as it is.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
+    if word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_a_folder_as_it_is() {
+        for (folder, shown) in [
+            ("/tmp/carebell-demo", "/tmp/carebell-demo"),
+            ("/tmp/my demo", "'/tmp/my demo'"),
+            ("/tmp/it's $HOME", r"'/tmp/it'\''s $HOME'"),
+        ] {
+            let line = format!("  export CAREBELL_STATE_DIR={shown}\n");
+            assert!(next_with(Path::new(folder)).contains(&line), "{folder}");
+        }
+    }
 }

@@ -126,13 +126,47 @@ async fn f10_a_clock_in_doubt_is_named_and_confirmed() {
     assert!(findings(&told, "clock of")[0]["what"].as_str().unwrap().contains("forward by 1 h"));
     let status = home.run(&["status", "--json"]).json();
     assert!(status["clocks"][0].as_str().unwrap().contains("--confirm-clock"), "{status}");
-    let refused = home.run(&["jobs", "run", "watch-tick"]);
-    assert_eq!(refused.code, 1, "{}", refused.talk);
+    // What would be dated wrongly is refused; what must be done all the same is done, and says so.
+    let sms: Vec<_> =
+        super::home::SMS.map(|(key, value)| (format!("CAREBELL_{key}"), value)).into();
+    let sms: Vec<(&str, &str)> = sms.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    let run = |arguments: &[&str]| home.run_with(&sms, arguments);
+    let nothing = home.folder().join("nothing.csv");
+    std::fs::write(&nothing, "").unwrap();
+    let import = ["import", nothing.to_str().unwrap()];
+    let nobody = "act_00000000000000000000000000000000";
+    let review = ["review", "confirm", nobody, "--revision", "1", "--by", "A. Ngozi"];
+    let dated = [
+        &["jobs", "run", "watch-tick"][..],
+        &import,
+        &["channels", "pause", "twilio", "--for", "1h"],
+        &["reconcile", "--settle", "--yes"],
+        &review,
+    ];
+    for arguments in dated {
+        let said = run(arguments);
+        assert_eq!(said.code, 1, "{arguments:?}: {}", said.talk);
+        assert!(said.talk.contains("--confirm-clock"), "{arguments:?}: {}", said.talk);
+    }
+    for arguments in [
+        &["stop-sending"][..],
+        &["stop-sending", "--resume"],
+        &["channels", "pause", "twilio"],
+        &["channels", "resume", "twilio"],
+    ] {
+        let said = run(arguments);
+        assert_eq!(said.code, 0, "{arguments:?}: {}", said.talk);
+        assert!(said.talk.contains("may be wrong"), "{arguments:?}: {}", said.talk);
+    }
+    assert_eq!(run(&[&import[..], &["--dry-run"]].concat()).code, 0);
     let said = home.run(&["doctor", "--confirm-clock", "--json"]);
     let told = said.json();
     assert!(findings(&told, "clock of")[0]["what"].as_str().unwrap().ends_with("is confirmed"));
     assert_eq!(home.run(&["status", "--json"]).json()["clocks"], serde_json::json!([]));
-    assert_eq!(home.run(&["jobs", "run", "watch-tick"]).code, 0);
+    for arguments in &dated[..4] {
+        assert_eq!(run(arguments).code, 0, "{arguments:?}");
+    }
+    assert_eq!(run(&["stop-sending"]).talk, "");
 }
 
 #[tokio::test]

@@ -42,6 +42,11 @@ pub struct Said {
 }
 
 impl Said {
+    /// The talk, wherever its lines break.
+    pub fn words(&self) -> String {
+        self.talk.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     pub fn json(&self) -> serde_json::Value {
         let parsed = serde_json::from_str(&self.answer);
         parsed.unwrap_or_else(|_| unreadable(self))

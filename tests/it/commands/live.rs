@@ -35,7 +35,7 @@ async fn going_live_is_refused_while_anything_stands_in_the_way() {
     assert!(said.talk.contains("mode = \"sandbox\""), "{}", said.talk);
     let said = home.run_with(&LIVE, &GO);
     assert_eq!(said.code, 1);
-    assert!(said.talk.contains("no callback of twilio was verified"), "{}", said.talk);
+    assert!(said.words().contains("no callback of twilio was verified"), "{}", said.talk);
     // Nobody answers at a pipe.
     assert_eq!(home.run_with(&LIVE, &[&["db", "go-live"], &WAIVED[3..]].concat()).code, 2);
     assert_eq!(home.run_with(&LIVE, &[&GO[..], &["--waive-inbound", "by phone"]].concat()).code, 2);

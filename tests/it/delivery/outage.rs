@@ -168,6 +168,22 @@ on_both!(
     }
 );
 
+on_both!(f30_days_without_a_daemon_are_told_of_slot_by_slot, async |mut house: House| {
+    let id = house.patient(person("p", "Europe/Lisbon", &[(Sms, &phone(0))])).await;
+    house.activity(id, medicine("a", &["08:00"])).await;
+    house.play_until(at(9, 0)).await;
+    house.clock.set(at(4 * 24 + 9, 0));
+    house.restart();
+    house.play_until(at(4 * 24 + 10, 0)).await;
+    let mut tx = house.app.store.read().await.unwrap();
+    let open = tasks::list(&mut tx).await.unwrap();
+    let told = open.iter().find(|task| task.kind == "outage").unwrap();
+    let reason: Reason = serde_json::from_str(&told.reason).unwrap();
+    // Tuesday's and Wednesday's, Thursday's, today's.
+    let counts = matches!(reason, Reason::Outage { in_gaps: 2, expired: 1, sent: 1, other: 0, .. });
+    assert!(counts, "{reason:?}");
+});
+
 on_both!(f22_six_hours_on_a_paused_channel_end_in_one_message, async |house: House| {
     let all = people(&house).await;
     house.play_until(at(7, 55)).await;
@@ -243,6 +259,38 @@ on_both!(f22_what_is_due_now_passes_a_backlog, async |mut house: House| {
     let place = order.iter().position(|e| e.message.to == phone(0)).unwrap();
     assert!(place < 32, "it waited for {place} others");
     assert_eq!(order.len(), late + 1);
+});
+
+on_both!(p2_what_had_given_way_to_a_slot_that_is_withdrawn_unsent_is_said, async |house: House| {
+    // A reading and a dose give way to newer ones, of which the plan then loses the reading's and the dose's.
+    let (one, other) = (phone(0), phone(1));
+    let reader = house.patient(person("p", "Europe/Lisbon", &[(Sms, &one)])).await;
+    let taker = house.patient(person("q", "Europe/Lisbon", &[(Sms, &other)])).await;
+    let times = ["09:00", "11:00"];
+    let reading = house.activity(reader, doing(ActivityKind::Measurement, "m", &times)).await;
+    let dose = house.activity(taker, medicine("d", &["11:00"])).await;
+    let scope = Scope::Channel("twilio".to_owned());
+    pause(&house, &scope).await;
+    house.play_until(at(11, 30)).await;
+    house.edit(dose, taker, &medicine("d", &["11:00", "11:30"])).await;
+    house.settle().await;
+    let (status, code) = (429, Some("20429".to_owned()));
+    let busy = AnswerFault::Refuse { status, code, retry_after: Some("2100".into()) };
+    for phone in [&one, &other] {
+        house.sandbox.faults().add(Rule::once(Fault::Answer(busy.clone())).to(phone));
+    }
+    resume(&house, &scope).await;
+    house.play_until(at(11, 40)).await;
+    for id in [reader, taker] {
+        let told = house.story_of(id).await;
+        assert_eq!(told[0], ("superseded", "merged-into".to_owned()), "{told:?}");
+        assert_eq!(told[1].0, "queued", "{told:?}");
+    }
+    house.edit(reading, reader, &doing(ActivityKind::Measurement, "m", &times[..1])).await;
+    house.edit(dose, taker, &medicine("d", &["11:00"])).await;
+    house.play_until(at(13, 0)).await;
+    assert_eq!(house.accepted(&one), [700], "the reading is still due");
+    assert_eq!(house.accepted(&other), [0; 0], "an older dose is never said as if it were due now");
 });
 
 on_both!(p2_a_newer_slot_that_is_gone_outdates_nothing, async |house: House| {
