@@ -98,7 +98,7 @@ async fn kills(on: On) {
         let before = installation.sandbox.ledger().len();
         installation.enrol(&people).await;
         let moment = Moment::draw(round, fresh, &mut rng);
-        reach(&installation, moment, before, before + fresh).await;
+        reach(&installation, moment, before, slots).await;
         if victims.is_empty() {
             victims.extend(0..living.instances.len());
             victims.shuffle(&mut rng);
@@ -110,6 +110,7 @@ async fn kills(on: On) {
         installation.sandbox.release();
     }
     living.begin().await;
+    until("every slot has its reminder", async || states(&installation).await.all == slots).await;
     finish(&installation).await;
     living.stop().await;
     eprintln!("killed on {on:?}, seed {}: {killed:?}", size.seed);
@@ -294,13 +295,7 @@ async fn change(installation: &Installation, statement: &'static str) {
 /// Lets the living finish. Where the webhooks stayed open all the while, minutes of silence pass at once.
 async fn come_to_rest(installation: &Installation, on: On) {
     let store = &installation.store;
-    let open = async || {
-        let mut tx = store.read().await.unwrap();
-        let states = reminders::count(&mut tx).await.unwrap();
-        let open = states.iter().any(|(state, _)| state == "queued" || state == "sending");
-        open || states.is_empty()
-    };
-    until("every slot has left or is unknown", async || !open().await).await;
+    until("every slot has left or is unknown", async || open(installation).await == 0).await;
     if on == On::Postgres {
         // What is still on its way would be late by these minutes, which no receipt is.
         let sandbox = &installation.sandbox;
@@ -325,7 +320,8 @@ async fn come_to_rest(installation: &Installation, on: On) {
         settle_now(installation).await;
         let mut tx = store.read().await.unwrap();
         let unsettled = alarms::next(&mut tx, AlarmKind::Settle).await.unwrap();
-        unsettled.is_none() && !open().await
+        drop(tx);
+        unsettled.is_none() && open(installation).await == 0
     })
     .await;
 }
@@ -361,43 +357,78 @@ fn wing(patients: Range<usize>) -> Vec<(Patient, Vec<Activity>)> {
         .collect()
 }
 
-/// Waits for a moment of a life that began with `before` messages accepted, and can come to `all`.
-async fn reach(installation: &Installation, moment: Moment, before: usize, all: usize) {
+/// Waits for a moment of a life that began with `before` messages accepted, or until all of `slots` have left: what
+/// waited for more than a minute goes in fewer messages.
+async fn reach(installation: &Installation, moment: Moment, before: usize, slots: usize) {
     let sandbox = &installation.sandbox;
+    let comes_to = async |what, holds: &dyn Fn() -> bool| {
+        until(what, async || holds() || nothing_waits(installation, slots).await).await;
+    };
     match moment {
         Moment::Ready => {}
         Moment::Accepted(more) => {
-            until("messages are accepted", async || sandbox.ledger().len() >= before + more).await;
+            comes_to("messages are accepted", &|| sandbox.ledger().len() >= before + more).await;
         }
         Moment::Held { after, answers } => {
-            until("messages are accepted", async || sandbox.ledger().len() >= before + after).await;
+            comes_to("messages are accepted", &|| sandbox.ledger().len() >= before + after).await;
             sandbox.faults().add(Rule::always(Fault::Answer(AnswerFault::Hold)));
-            let all_left = || sandbox.ledger().len() >= all;
-            until("answers are held", async || sandbox.held() >= answers || all_left()).await;
+            comes_to("answers are held", &|| sandbox.held() >= answers).await;
         }
     }
+}
+
+/// Whether every slot has its reminder, and none waits to be claimed.
+async fn nothing_waits(installation: &Installation, slots: usize) -> bool {
+    let states = states(installation).await;
+    states.all == slots && states.queued == 0
+}
+
+/// How the reminders stand.
+struct States {
+    all: usize,
+    queued: usize,
+    /// Those on their way among them.
+    open: usize,
+}
+
+async fn states(installation: &Installation) -> States {
+    let mut tx = installation.store.read().await.unwrap();
+    let counts = reminders::count(&mut tx).await.unwrap();
+    let of = |wanted: &[&str]| -> usize {
+        let counts = counts.iter().filter(|(state, _)| wanted.contains(&state.as_str()));
+        counts.map(|(_, count)| usize::try_from(*count).unwrap()).sum()
+    };
+    let all = counts.iter().map(|(_, count)| usize::try_from(*count).unwrap()).sum();
+    States { all, queued: of(&["queued"]), open: of(&["queued", "sending"]) }
 }
 
 /// Lets who runs finish: everything sent, every lease over; then what no receipt has settled is settled at once
 /// instead of in ten minutes.
 pub async fn finish(installation: &Installation) {
-    let store = &installation.store;
-    until("every slot has left or is unknown", async || {
-        let mut tx = store.read().await.unwrap();
-        let states = reminders::count(&mut tx).await.unwrap();
-        let open = states.iter().any(|(state, _)| state == "queued" || state == "sending");
-        !states.is_empty() && !open
-    })
-    .await;
+    let mut waiting = usize::MAX;
+    while waiting > 0 {
+        // However many there are: the net is under each.
+        let before = waiting;
+        until("one more slot has left or is unknown", async || {
+            waiting = open(installation).await;
+            waiting < before
+        })
+        .await;
+    }
     until("every unknown outcome is settled", async || {
         settle_now(installation).await;
-        let mut tx = store.read().await.unwrap();
-        let states = reminders::count(&mut tx).await.unwrap();
-        let open = states.iter().any(|(state, _)| state == "queued" || state == "sending");
+        let mut tx = installation.store.read().await.unwrap();
         let unsettled = alarms::next(&mut tx, AlarmKind::Settle).await.unwrap();
-        !open && unsettled.is_none()
+        drop(tx);
+        open(installation).await == 0 && unsettled.is_none()
     })
     .await;
+}
+
+/// How many slots are queued or on their way; one at least while none has its reminder.
+async fn open(installation: &Installation) -> usize {
+    let states = states(installation).await;
+    states.open.max(usize::from(states.all == 0))
 }
 
 /// Settles at once what has been unknown for longer than any lease.
