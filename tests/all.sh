@@ -29,11 +29,14 @@ unable() {
 
 have() { command -v "$1" >/dev/null; }
 postgres() { have initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+# What tests/chaos/clock-steps.sh shows a daemon another time with.
+faketime() { compgen -G '/usr/lib*/*/faketime/libfaketime.so.1' >/dev/null || compgen -G '/usr/lib*/faketime/libfaketime.so.1' >/dev/null; }
 
 install_missing() {
     local packages=()
     have cc || packages+=(gcc libc6-dev)
     postgres || packages+=(postgresql)
+    faketime || packages+=(libfaketime)
     [ ${#packages[@]} -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ] || ! have apt-get; then
         echo "missing, and not installed without root and apt-get: ${packages[*]}"

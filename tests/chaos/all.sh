@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # Every script of this folder, side by side: each has an installation of its own, and mostly waits. SHORT=1 for the
 # short forms. Ends with 1 when a promise broke.
-#
-# Steps of the clock are not here: they need no process (tests/it/watch/clock.rs plays them on a manual clock).
 set -u
 cd "$(dirname "$0")"
 logs=$(mktemp -d)

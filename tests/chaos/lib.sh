@@ -13,6 +13,8 @@ home=$(mktemp -d /tmp/carebell-chaos-XXXXXX)
 chmod 755 "$home"
 started=()
 as=()
+# What the daemons are started by, beside themselves.
+under=()
 
 say() { printf '%s  %s\n' "$(date +%T)" "$*"; }
 broken() { say "BROKEN: $*"; tail -n 15 "$home/log" 2>/dev/null || true; exit 1; }
@@ -73,6 +75,7 @@ TOML
         -e '/^messages_per_second/d' -e 's/^\[channels\..*/&\nmessages_per_second = 2.0/' >>"$home/carebell.toml"
     ledger=$home/ledger.ndjson
     : >"$ledger"
+    : >"$home/log"
     "$carebell" sandbox --config "$home/carebell.toml" "${places[@]}" --ledger "$ledger" >"$home/sandbox.log" 2>&1 &
     started+=($!)
 }
@@ -93,22 +96,52 @@ patients() {
 
 tell() { "$carebell" "$@" --config "$home/carebell.toml"; }
 
+# daemon [CONFIG]: starts one.
 daemon() {
     # Through a pipe: a limit on the size of the daemon's files is none on its log.
-    "$carebell" run --config "$home/carebell.toml" > >(cat >>"$home/log") 2>&1 &
+    "${under[@]}" "$carebell" run --config "${1:-$home/carebell.toml}" > >(cat >>"$home/log") 2>&1 &
     daemon=$!
     started+=("$daemon")
 }
+
+# another: starts a second one on the same PostgreSQL, with a folder and a port of its own. No callback goes there.
+another() {
+    local config=$home/another.toml folder=$home/another
+    if ! [ -e "$config" ]; then
+        mkdir -m 700 "$folder"
+        cp -p "$state/master.key" "$folder/"
+        sed -e "s|^state_dir = .*|state_dir = \"$folder\"|" -e "s|listen = \"127.0.0.1:$port\"|listen = \"127.0.0.1:$(free_port)\"|" \
+            "$home/carebell.toml" >"$config"
+    fi
+    daemon "$config"
+}
+
+# answer_of PORT METHOD PATH [BODY]: what an HTTP server here says, head and body.
+answer_of() {
+    local body=${4:-}
+    (
+        exec 4<>"/dev/tcp/127.0.0.1/$1" || exit 1
+        printf '%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+            "$2" "$3" "${#body}" "$body" >&4
+        cat <&4
+    ) 2>/dev/null
+}
+
+# misbehave RULES, behave: the stand-in's script (src/sandbox/control.rs).
+misbehave() { answer_of "$http" POST /_sandbox/faults "$1" | grep -q '^HTTP/1.1 204' || broken "no such fault: $1"; }
+behave() { answer_of "$http" DELETE /_sandbox/faults >/dev/null; }
+held() { answer_of "$http" GET /_sandbox/state | grep -o '"held":[0-9]*' | grep -o '[0-9]*$' || echo 0; }
 
 accepted() { wc -l <"$ledger"; }
 has_accepted() { [ "$(accepted)" -ge "$1" ]; }
 said() { grep -qF -- "$1" "$home/log"; }
 ended() { ! kill -0 "$daemon" 2>/dev/null; }
 
+# stop_daemon [PROCESS]
 stop_daemon() {
-    kill -TERM "$daemon"
-    local code=0
-    wait "$daemon" || code=$?
+    local code=0 process=${1:-$daemon}
+    kill -TERM "$process"
+    wait "$process" || code=$?
     [ "$code" = 0 ] || broken "the daemon ended with $code"
 }
 

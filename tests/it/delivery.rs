@@ -1,6 +1,7 @@
 //! From messages to outcomes, against a stand-in that misbehaves: intents (P3), unknown outcomes (P4), validity
 //! (P5), re-reading (P6), receipts (P8), broken rows (P9), health data (P10), and all of it at random.
 
+mod beside_import;
 mod breaker;
 mod broken_rows;
 mod failures;

@@ -1,20 +1,22 @@
 //! Kills at any moment: the real binary, SIGKILL, start again; the providers' ledger is what is believed.
 
+mod story;
+
+pub use story::Story;
+
 use crate::house::{On, person};
-use crate::process::{Installation, Running, Wishes, noon_zone, now, once, until};
-use carebell::care::ids::{AttemptId, MessageId, PatientId};
-use carebell::care::{
-    Activity, ActivityKind, AttemptState, ChannelKind, Patient, Reason, ReminderState, UtcMs,
-};
+use crate::process::{Installation, Running, Wishes, client, noon_zone, now, once, until};
+use carebell::care::ids::AttemptId;
+use carebell::care::{Activity, ActivityKind, AttemptState, ChannelKind, Patient, UtcMs};
 use carebell::crash::POINTS;
-use carebell::sandbox::{AnswerFault, Entry, Fault, Rule};
+use carebell::sandbox::{AnswerFault, Fault, Rule};
 use carebell::store::alarms::{Alarm, AlarmKind};
-use carebell::store::attempts::{AttemptMove, AttemptRow, Repeat};
-use carebell::store::reminders::ReminderRow;
-use carebell::store::{alarms, attempts, messages, patients, reminders, tasks};
+use carebell::store::attempts::{AttemptMove, AttemptRow};
+use carebell::store::{alarms, attempts, reminders};
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
-use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
@@ -54,7 +56,7 @@ enum Moment {
 }
 
 impl Moment {
-    /// Every kind comes in turn; how far it lets the daemon go is drawn, so that all lives together come to an end.
+    /// Every kind comes in turn; how far it lets the daemons go is drawn, and never past the messages of a life.
     fn draw(round: usize, messages_a_life: usize, rng: &mut StdRng) -> Self {
         match round % 3 {
             0 if round == 0 => Self::Ready,
@@ -74,32 +76,100 @@ async fn p1_p2_p3_p4_f08_kills_never_double_and_never_lose_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p1_p2_p3_p4_p11_f08_kills_never_double_and_never_lose_on_postgres() {
+async fn p1_p2_p3_p4_p11_f08_kills_among_three_never_double_and_never_lose_on_postgres() {
     kills(On::Postgres).await;
 }
 
+/// Daemons live and die: alone on SQLite, any of three on PostgreSQL, in random order. Every life finds new work.
 async fn kills(on: On) {
     let size = Size::asked_for();
     let wishes = Wishes { permits: PERMITS, messages_per_second: 5.0, ..Wishes::default() };
     let Some(installation) = Installation::make(on, wishes).await else { return };
-    let people = ward(size.patients);
-    let slots: usize = people.iter().map(|(_, plan)| plan.len()).sum();
-    installation.enrol(&people).await;
     let mut rng = StdRng::seed_from_u64(size.seed);
+    let mut living = Living::of(&installation, on);
+    let (mut patients, mut slots) = (0, 0);
+    let (mut victims, mut killed) = (Vec::new(), [0; 3]);
     for round in 0..size.kills {
-        let moment = Moment::draw(round, slots / size.kills, &mut rng);
-        let running = installation.start().await;
-        reach(&installation, moment).await;
-        running.kill();
+        let next = size.patients * (round + 1) / size.kills;
+        let people = wing(patients..next);
+        let fresh: usize = people.iter().map(|(_, plan)| plan.len()).sum();
+        (patients, slots) = (next, slots + fresh);
+        living.begin().await;
+        let before = installation.sandbox.ledger().len();
+        installation.enrol(&people).await;
+        let moment = Moment::draw(round, fresh, &mut rng);
+        reach(&installation, moment, before, slots).await;
+        if victims.is_empty() {
+            victims.extend(0..living.instances.len());
+            victims.shuffle(&mut rng);
+        }
+        let victim = victims.pop().unwrap();
+        living.kill(victim);
+        killed[victim] += 1;
         installation.sandbox.faults().clear();
         installation.sandbox.release();
     }
-    let running = drain(&installation).await;
-    assert_eq!(running.stop().await, Some(0), "{}", installation.log());
+    living.begin().await;
+    until("every slot has its reminder", async || states(&installation).await.all == slots).await;
+    finish(&installation).await;
+    living.stop().await;
+    eprintln!("killed on {on:?}, seed {}: {killed:?}", size.seed);
     let story = Story::read(&installation).await;
     story.check(slots, size.kills * PERMITS as usize);
     for secret in ["Canary", "canary-drug", "+1202555", "@example.org"] {
         assert!(!installation.log().contains(secret), "p10: {secret} in the log");
+    }
+}
+
+/// The instances of an installation; whoever is dead is `None`.
+struct Living<'a> {
+    installation: &'a Installation,
+    instances: Vec<Option<Running>>,
+}
+
+impl<'a> Living<'a> {
+    fn of(installation: &'a Installation, on: On) -> Self {
+        let instances = match on {
+            On::Sqlite => vec![None],
+            On::Postgres => vec![None, None, None],
+        };
+        Self { installation, instances }
+    }
+
+    fn url_of(&self, place: usize) -> String {
+        match u32::try_from(place + 1).unwrap() {
+            1 => self.installation.url.clone(),
+            n => self.installation.url_of(n),
+        }
+    }
+
+    /// Starts the dead, and waits until they answer.
+    async fn begin(&mut self) {
+        let dead: Vec<usize> =
+            (0..self.instances.len()).filter(|place| self.instances[*place].is_none()).collect();
+        for place in &dead {
+            self.instances[*place] = Some(match u32::try_from(place + 1).unwrap() {
+                1 => self.installation.spawn_untold(&[]),
+                n => self.installation.spawn_other(n, &[]),
+            });
+        }
+        for place in dead {
+            let probe = format!("{}/healthz", self.url_of(place));
+            until("a daemon answers", async || client().get(&probe).send().await.is_ok()).await;
+        }
+    }
+
+    /// SIGKILL. As a proxy would have it, callbacks go to another one from now on, if there is one.
+    fn kill(&mut self, victim: usize) {
+        let heir = (victim + 1) % self.instances.len();
+        self.installation.sandbox.call_back(&self.url_of(heir)).unwrap();
+        self.instances[victim].take().unwrap().kill();
+    }
+
+    async fn stop(self) {
+        for running in self.instances.into_iter().flatten() {
+            assert_eq!(running.stop().await, Some(0), "{}", self.installation.log());
+        }
     }
 }
 
@@ -225,13 +295,7 @@ async fn change(installation: &Installation, statement: &'static str) {
 /// Lets the living finish. Where the webhooks stayed open all the while, minutes of silence pass at once.
 async fn come_to_rest(installation: &Installation, on: On) {
     let store = &installation.store;
-    let open = async || {
-        let mut tx = store.read().await.unwrap();
-        let states = reminders::count(&mut tx).await.unwrap();
-        let open = states.iter().any(|(state, _)| state == "queued" || state == "sending");
-        open || states.is_empty()
-    };
-    until("every slot has left or is unknown", async || !open().await).await;
+    until("every slot has left or is unknown", async || open(installation).await == 0).await;
     if on == On::Postgres {
         // What is still on its way would be late by these minutes, which no receipt is.
         let sandbox = &installation.sandbox;
@@ -256,13 +320,19 @@ async fn come_to_rest(installation: &Installation, on: On) {
         settle_now(installation).await;
         let mut tx = store.read().await.unwrap();
         let unsettled = alarms::next(&mut tx, AlarmKind::Settle).await.unwrap();
-        unsettled.is_none() && !open().await
+        drop(tx);
+        unsettled.is_none() && open(installation).await == 0
     })
     .await;
 }
 
 /// Patients of all channels and classes, with everything due a little while ago.
 pub fn ward(patients: usize) -> Vec<(Patient, Vec<Activity>)> {
+    wing(0..patients)
+}
+
+/// Some of them, by their numbers.
+fn wing(patients: Range<usize>) -> Vec<(Patient, Vec<Activity>)> {
     let (zone, due) = (noon_zone(), now().plus_ms(-60_000));
     let kinds = [
         [ActivityKind::Medication, ActivityKind::Medication],
@@ -270,7 +340,7 @@ pub fn ward(patients: usize) -> Vec<(Patient, Vec<Activity>)> {
         [ActivityKind::Appointment, ActivityKind::Education],
         [ActivityKind::Appointment, ActivityKind::Measurement],
     ];
-    (0..patients)
+    patients
         .map(|n| {
             let (channel, address) = match n % 3 {
                 0 => (ChannelKind::Whatsapp, format!("+1202555{n:04}")),
@@ -287,49 +357,78 @@ pub fn ward(patients: usize) -> Vec<(Patient, Vec<Activity>)> {
         .collect()
 }
 
-async fn reach(installation: &Installation, moment: Moment) {
+/// Waits for a moment of a life that began with `before` messages accepted, or until all of `slots` have left: what
+/// waited for more than a minute goes in fewer messages.
+async fn reach(installation: &Installation, moment: Moment, before: usize, slots: usize) {
     let sandbox = &installation.sandbox;
-    let before = sandbox.ledger().len();
+    let comes_to = async |what, holds: &dyn Fn() -> bool| {
+        until(what, async || holds() || nothing_waits(installation, slots).await).await;
+    };
     match moment {
         Moment::Ready => {}
         Moment::Accepted(more) => {
-            until("messages are accepted", async || sandbox.ledger().len() >= before + more).await;
+            comes_to("messages are accepted", &|| sandbox.ledger().len() >= before + more).await;
         }
         Moment::Held { after, answers } => {
-            until("messages are accepted", async || sandbox.ledger().len() >= before + after).await;
+            comes_to("messages are accepted", &|| sandbox.ledger().len() >= before + after).await;
             sandbox.faults().add(Rule::always(Fault::Answer(AnswerFault::Hold)));
-            until("answers are held", async || sandbox.held() >= answers).await;
+            comes_to("answers are held", &|| sandbox.held() >= answers).await;
         }
     }
 }
 
-/// Starts the last daemon and lets it finish.
-async fn drain(installation: &Installation) -> Running {
-    let running = installation.start().await;
-    finish(installation).await;
-    running
+/// Whether every slot has its reminder, and none waits to be claimed.
+async fn nothing_waits(installation: &Installation, slots: usize) -> bool {
+    let states = states(installation).await;
+    states.all == slots && states.queued == 0
+}
+
+/// How the reminders stand.
+struct States {
+    all: usize,
+    queued: usize,
+    /// Those on their way among them.
+    open: usize,
+}
+
+async fn states(installation: &Installation) -> States {
+    let mut tx = installation.store.read().await.unwrap();
+    let counts = reminders::count(&mut tx).await.unwrap();
+    let of = |wanted: &[&str]| -> usize {
+        let counts = counts.iter().filter(|(state, _)| wanted.contains(&state.as_str()));
+        counts.map(|(_, count)| usize::try_from(*count).unwrap()).sum()
+    };
+    let all = counts.iter().map(|(_, count)| usize::try_from(*count).unwrap()).sum();
+    States { all, queued: of(&["queued"]), open: of(&["queued", "sending"]) }
 }
 
 /// Lets who runs finish: everything sent, every lease over; then what no receipt has settled is settled at once
 /// instead of in ten minutes.
 pub async fn finish(installation: &Installation) {
-    let store = &installation.store;
-    until("every slot has left or is unknown", async || {
-        let mut tx = store.read().await.unwrap();
-        let states = reminders::count(&mut tx).await.unwrap();
-        let open = states.iter().any(|(state, _)| state == "queued" || state == "sending");
-        !states.is_empty() && !open
-    })
-    .await;
+    let mut waiting = usize::MAX;
+    while waiting > 0 {
+        // However many there are: the net is under each.
+        let before = waiting;
+        until("one more slot has left or is unknown", async || {
+            waiting = open(installation).await;
+            waiting < before
+        })
+        .await;
+    }
     until("every unknown outcome is settled", async || {
         settle_now(installation).await;
-        let mut tx = store.read().await.unwrap();
-        let states = reminders::count(&mut tx).await.unwrap();
-        let open = states.iter().any(|(state, _)| state == "queued" || state == "sending");
+        let mut tx = installation.store.read().await.unwrap();
         let unsettled = alarms::next(&mut tx, AlarmKind::Settle).await.unwrap();
-        !open && unsettled.is_none()
+        drop(tx);
+        open(installation).await == 0 && unsettled.is_none()
     })
     .await;
+}
+
+/// How many slots are queued or on their way; one at least while none has its reminder.
+async fn open(installation: &Installation) -> usize {
+    let states = states(installation).await;
+    states.open.max(usize::from(states.all == 0))
 }
 
 /// Settles at once what has been unknown for longer than any lease.
@@ -386,124 +485,5 @@ async fn long_unknown(tx: &mut carebell::store::Tx, id: AttemptId) {
     match tx {
         Sqlite(tx) => sqlx::query(AGE).bind(id.0).execute(&mut **tx).await.map(|_| ()).unwrap(),
         Postgres(tx) => sqlx::query(AGE).bind(id.0).execute(&mut **tx).await.map(|_| ()).unwrap(),
-    }
-}
-
-/// What is left when all is over: the house's books, and what the providers accepted.
-pub struct Story {
-    reminders: Vec<ReminderRow>,
-    attempts: BTreeMap<MessageId, Vec<AttemptRow>>,
-    accepted: BTreeMap<MessageId, Vec<Entry>>,
-    subjects: BTreeSet<String>,
-}
-
-impl Story {
-    pub async fn read(installation: &Installation) -> Self {
-        let mut tx = installation.store.read().await.unwrap();
-        let owners: Vec<PatientId> = patients::page(&mut tx, None, 100_000).await.unwrap();
-        let reminders =
-            reminders::of_patients(&mut tx, &owners, now().plus_ms(-86_400_000)).await.unwrap();
-        let mut ids: Vec<MessageId> = reminders.iter().filter_map(|r| r.message).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let mut attempts: BTreeMap<MessageId, Vec<AttemptRow>> = BTreeMap::new();
-        for row in attempts::of_messages(&mut tx, &ids).await.unwrap() {
-            attempts.entry(row.message).or_default().push(row);
-        }
-        let mut accepted: BTreeMap<MessageId, Vec<Entry>> = BTreeMap::new();
-        for entry in installation.sandbox.ledger().entries() {
-            let message = Self::message_of(&mut tx, &entry).await;
-            accepted.entry(message).or_default().push(entry);
-        }
-        let subjects = tasks::list(&mut tx).await.unwrap().into_iter().map(|t| t.subject).collect();
-        Self { reminders, attempts, accepted, subjects }
-    }
-
-    /// P3: what was accepted has its intent in the books, whenever the daemon died.
-    async fn message_of(tx: &mut carebell::store::Tx, entry: &Entry) -> MessageId {
-        let correlation = entry.message.correlation.as_deref().unwrap();
-        if let Ok(id) = correlation.parse::<MessageId>() {
-            assert!(messages::by_id(tx, id).await.unwrap().is_some(), "p3: {entry:?}");
-            return id;
-        }
-        let id: AttemptId = correlation.parse().unwrap();
-        let rows = attempts::read(tx, &[id]).await.unwrap();
-        assert_eq!(rows.len(), 1, "p3: accepted without an intent: {entry:?}");
-        rows[0].message
-    }
-
-    /// What a provider took is known wherever it can be: on a line that can be asked, and on one whose receipts
-    /// somebody always heard. There, what was never taken goes again, so that every slot has left exactly once.
-    fn check_once(&self, on: On) {
-        for reminder in &self.reminders {
-            let message = reminder.message.unwrap();
-            let attempts = &self.attempts[&message];
-            let times = self.accepted.get(&message).map_or(0, Vec::len);
-            let asked = attempts.iter().all(|a| a.channel == "twilio");
-            let known = match (asked, on) {
-                // The look-up never says that a message is surely absent.
-                (true, _) => times == usize::from(reminder.state == ReminderState::Sent),
-                (false, On::Postgres) => times == 1 && reminder.state == ReminderState::Sent,
-                (false, On::Sqlite) => times <= 1,
-            };
-            let states: Vec<_> =
-                attempts.iter().map(|a| (&a.channel, a.state, &a.reason)).collect();
-            assert!(known, "p1, p2: {times} times: {reminder:?} {states:?}");
-        }
-    }
-
-    /// How many messages speak for the slots.
-    pub fn messages(&self) -> usize {
-        self.reminders.iter().filter_map(|reminder| reminder.message).collect::<BTreeSet<_>>().len()
-    }
-
-    /// How many messages the providers accepted, every repetition counted.
-    pub fn times_accepted(&self) -> usize {
-        self.accepted.values().map(Vec::len).sum()
-    }
-
-    pub fn check(&self, slots: usize, unknown_at_most: usize) {
-        assert_eq!(self.reminders.len(), slots, "p2: every slot has its row, once");
-        let mut unknown = BTreeSet::new();
-        let mut repeats = 0;
-        for reminder in &self.reminders {
-            let message = reminder.message.unwrap();
-            let accepted = self.accepted.get(&message).map_or(0, Vec::len);
-            let attempts = self.attempts.get(&message).map_or(&[][..], Vec::as_slice);
-            let may_repeat = usize::from(!reminder.class.is_dose());
-            assert!(accepted <= 1 + may_repeat, "p1: {accepted} times: {reminder:?} {attempts:?}");
-            if accepted > 1 {
-                repeats += 1;
-                let last = attempts.iter().max_by_key(|row| row.number).unwrap();
-                assert_eq!(last.repeat, Repeat::Again, "p4: not marked: {attempts:?}");
-            }
-            match reminder.state {
-                ReminderState::Sent => assert!(accepted > 0, "p2: sent, but not: {reminder:?}"),
-                ReminderState::Unknown => {
-                    unknown.insert(message);
-                    let known = matches!(reminder.reason, Reason::StaysUnknown | Reason::Dropped);
-                    assert!(known, "p2: {reminder:?}");
-                    let task = self.subjects.contains(&message.to_string());
-                    assert_eq!(
-                        task,
-                        reminder.class.is_dose(),
-                        "p4: a person is asked: {reminder:?}"
-                    );
-                }
-                _ => panic!("p2: neither sent nor unknown: {reminder:?} {attempts:?}"),
-            }
-        }
-        assert!(unknown.len() <= unknown_at_most, "{} > {unknown_at_most}", unknown.len());
-        let mut ends: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
-        for reminder in &self.reminders {
-            for row in self.attempts.get(&reminder.message.unwrap()).into_iter().flatten() {
-                let end = (reminder.class.word(), row.channel.as_str(), row.state.word());
-                *ends.entry(end).or_default() += 1;
-            }
-        }
-        eprintln!(
-            "{slots} slots, {repeats} repeated, {} unknown; attempts {ends:?}",
-            unknown.len()
-        );
     }
 }

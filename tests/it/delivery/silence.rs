@@ -7,7 +7,7 @@ use carebell::care::ids::{PatientId, ReceiptId};
 use carebell::channel::Callback;
 use carebell::sandbox::{AnswerFault, CallbackFault, Fault, Rule};
 use carebell::store::receipts::{self, ReceiptRow};
-use carebell::store::{attempts, messages, story};
+use carebell::store::{Tx, attempts, messages, story};
 use futures::FutureExt as _;
 
 const PHONE: &str = "+351912345001";
@@ -144,8 +144,13 @@ on_both!(p4_a_callback_that_was_turned_away_breaks_the_line, async |house: House
         headers: Vec::new(),
         body: Vec::new(),
     };
+    let mut busy = house.app.store.write().await.unwrap();
+    if let Tx::Postgres(tx) = &mut busy {
+        sqlx::query("LOCK TABLE inbound").execute(&mut **tx).await.unwrap();
+    }
     let kept = house.daemon.inbound().keep("whatsapp", &callback, "turned away").now_or_never();
     assert!(kept.is_none());
+    drop(busy);
     house.play_until(at(9, 0)).await;
     assert!(house.accepted(PHONE).is_empty());
     assert_eq!(told(&house, id).await, (STAYS.0, STAYS.1.to_owned()));

@@ -8,12 +8,23 @@ mod oracle;
 mod world;
 
 use crate::house::On;
+use futures::FutureExt as _;
 use ops::{Op, lists};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Once;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use world::World;
+
+/// No new list is begun after so long: on a machine much slower than the usual, fewer are run. One that never comes
+/// to rest takes a minute longer, and the runner ends a test after eight (.config/nextest.toml).
+const LISTS_FOR: Duration = Duration::from_secs(200);
+/// A list that failed is made no shorter after so long, counted from the first list's beginning.
+const SHRINKS_UNTIL: Duration = Duration::from_secs(300);
+/// Of fewer lists nothing rare may be asked.
+const FLOOR: u32 = 50;
 
 /// How often what is rare happened in all lists: never would say that it was not tried.
 #[derive(Debug, Default)]
@@ -54,6 +65,20 @@ impl Seen {
 struct Size {
     lists: u32,
     seed: u64,
+    limits: Limits,
+}
+
+/// Whether real time may end the run before the last list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Limits {
+    RealTime,
+    None,
+}
+
+impl Limits {
+    fn are_over(self, began: Instant, after: Duration) -> bool {
+        self == Self::RealTime && began.elapsed() > after
+    }
 }
 
 impl Size {
@@ -67,9 +92,10 @@ impl Size {
             // What is the same on both is cheaper to find there.
             (Some(_), On::Postgres) => 40,
         };
-        let lists = numbers.next().unwrap_or(usual);
+        let wanted = numbers.next();
+        let limits = if wanted.is_some() { Limits::None } else { Limits::RealTime };
         let seed = numbers.next().unwrap_or_else(rand::random);
-        Self { lists: u32::try_from(lists).unwrap(), seed }
+        Self { lists: u32::try_from(wanted.unwrap_or(usual)).unwrap(), seed, limits }
     }
 }
 
@@ -100,8 +126,15 @@ fn simulate(on: On) {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let (began, said, seen) = (Instant::now(), Once::new(), Seen::default());
+    let begun = AtomicU32::new(0);
     let ran = runner.run(&lists(), |list| {
-        let broken = runtime.block_on(run(on, &list, &seen));
+        let after = if said.is_completed() { SHRINKS_UNTIL } else { LISTS_FOR };
+        if size.limits.are_over(began, after) {
+            return Ok(());
+        }
+        begun.fetch_add(1, Ordering::Relaxed);
+        let ran = AssertUnwindSafe(run(on, &list, &seen)).catch_unwind();
+        let broken = runtime.block_on(ran).unwrap_or_else(|panic| vec![said_by(&*panic)]);
         if broken.is_empty() {
             return Ok(());
         }
@@ -109,14 +142,22 @@ fn simulate(on: On) {
         said.call_once(|| println!("broken by {list:?}\n{}", broken[0]));
         Err(TestCaseError::fail(broken.join("\n")))
     });
-    println!("{} lists, {seen:?} in {:?}", size.lists, began.elapsed());
+    let begun = begun.into_inner();
+    println!("{begun} lists of {} asked for, {seen:?} in {:?}", size.lists, began.elapsed());
     match ran {
-        Ok(()) => assert!(size.lists < 50 || seen.never().is_empty(), "{:?}", seen.never()),
+        Ok(()) => assert!(begun < FLOOR || seen.never().is_empty(), "{:?}", seen.never()),
         Err(TestError::Fail(why, list)) => {
             panic!("{on:?}, SIMULATION={},{}: {list:?}\n{why}", size.lists, size.seed)
         }
         Err(fault) => panic!("{fault}"),
     }
+}
+
+/// What a panic in a list said.
+fn said_by(panic: &(dyn Any + Send)) -> String {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("a panic: {}", said.unwrap_or("without words"))
 }
 
 #[test]
