@@ -73,6 +73,7 @@ async fn million(database: Database, options: &Options) {
     let running = start(&installation, &mut beside, "first_start", &tell).await;
     let began = Instant::now();
     while is_any_due(&mut beside).await {
+        installation.hear();
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let seconds = began.elapsed().as_secs_f64();
@@ -88,7 +89,10 @@ async fn million(database: Database, options: &Options) {
     tokio::time::sleep(Duration::from_secs(15)).await;
     let before = cpu_seconds(running.id());
     let idled = Instant::now();
-    tokio::time::sleep(Duration::from_secs(u64::from(options.seconds))).await;
+    for _ in 0..options.seconds {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        installation.hear();
+    }
     let spent = cpu_seconds(running.id()) - before;
     tell("idle_cpu_percent", 100.0 * spent / idled.elapsed().as_secs_f64());
     tell("rss_kib", status_kib(running.id(), "VmRSS"));

@@ -233,11 +233,15 @@ email = {{ url = "{smtp}", from = "{sender}", messages_per_second = {pace:.1}, c
 
     /// The same, with more in its environment.
     pub async fn start_with(&self, environment: &[(&str, &str)]) -> Running {
-        // What an earlier run said that nobody waited for.
-        while self.notices.try_recv(&mut [0; 4096]).is_ok() {}
+        self.hear();
         let mut running = self.spawn_with(environment);
         self.until_told(&mut running, "READY=1").await;
         running
+    }
+
+    /// Hears what was told so far and nobody waited for: ten notices unheard would hold the daemon.
+    pub fn hear(&self) {
+        while self.notices.try_recv(&mut [0; 4096]).is_ok() {}
     }
 
     /// Waits for a notice to systemd with this in it, and returns the whole notice.
