@@ -9,7 +9,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The server's settings. Tests need no durability; a bench sets its own before the first database.
+pub static SETTINGS: OnceLock<&str> = OnceLock::new();
+const FOR_TESTS: &str =
+    "-c shared_buffers=32MB -c fsync=off -c full_page_writes=off -c autovacuum=off";
 
 /// An empty database; dropped with this value.
 #[derive(Debug)]
@@ -125,6 +131,7 @@ fn start(bin: &Path, folder: &Path, watched: u32) -> Child {
     let mut script = Command::new("setsid")
         .args(["sh", "-c", include_str!("postgres.sh"), "postgres.sh"])
         .args([folder.as_os_str(), watched.to_string().as_ref(), bin.as_os_str()])
+        .arg(SETTINGS.get().unwrap_or(&FOR_TESTS))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -1,8 +1,8 @@
 # Runs one throw-away PostgreSQL cluster for as long as the process $2 lives; then nothing of it is left.
 # $1 folder that becomes the cluster's (data, socket, log), $2 process to outlive by nothing, $3 the server's
-# binaries. Says "ready" on stdout once it takes connections; on failure its last words go there instead.
+# binaries, $4 its settings. Says "ready" on stdout once it takes connections; on failure its last words go there instead.
 set -eu
-folder=$1 watched=$2 bin=$3
+folder=$1 watched=$2 bin=$3 settings=$4
 
 as=
 if [ "$(id -u)" = 0 ]; then
@@ -26,8 +26,7 @@ trap 'exit 1' INT TERM HUP
 if ! {
     $as "$bin/initdb" -D data -U postgres -A trust -E UTF8 --no-sync --no-instructions &&
         $as "$bin/pg_ctl" -D data -w -t 60 -l server.log -o "-c listen_addresses='' \
-            -c unix_socket_directories='$folder' -c max_connections=200 -c shared_buffers=32MB \
-            -c fsync=off -c full_page_writes=off -c autovacuum=off" start
+            -c unix_socket_directories='$folder' -c max_connections=200 $settings" start
 } >start.log 2>&1; then
     tail -n 3 start.log server.log 2>/dev/null || true
     exit 1

@@ -57,6 +57,8 @@ pub struct Installation {
     pub sandbox: Sandbox,
     pub store: Store,
     pub url: String,
+    /// What is started as the daemon: the built binary, or what a bench puts in its place.
+    pub program: PathBuf,
     dir: tempfile::TempDir,
     notices: UnixDatagram,
     database: Option<crate::postgres::Database>,
@@ -87,7 +89,8 @@ impl Installation {
         let url = format!("http://127.0.0.1:{}", free_port());
         sandbox.call_back(&url).unwrap();
         let notices = UnixDatagram::bind(dir.path().join("notify")).unwrap();
-        let made = Self { sandbox, store, url, dir, notices, database };
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_carebell"));
+        let made = Self { sandbox, store, url, program, dir, notices, database };
         std::fs::write(made.config_file(), made.config(&wishes)).unwrap();
         Some(made)
     }
@@ -210,7 +213,7 @@ email = {{ url = "{smtp}", from = "{sender}", messages_per_second = {pace:.1}, c
         // As systemd does, WATCHDOG_PID names the process that WATCHDOG_USEC is for (sd_watchdog_enabled(3)).
         let child = Command::new("/bin/sh")
             .args(["-c", "WATCHDOG_PID=$$ exec \"$0\" run --config \"$1\""])
-            .arg(env!("CARGO_BIN_EXE_carebell"))
+            .arg(&self.program)
             .arg(config)
             .env_clear()
             .envs(environment.iter().copied())
@@ -230,11 +233,15 @@ email = {{ url = "{smtp}", from = "{sender}", messages_per_second = {pace:.1}, c
 
     /// The same, with more in its environment.
     pub async fn start_with(&self, environment: &[(&str, &str)]) -> Running {
-        // What an earlier run said that nobody waited for.
-        while self.notices.try_recv(&mut [0; 4096]).is_ok() {}
+        self.hear();
         let mut running = self.spawn_with(environment);
         self.until_told(&mut running, "READY=1").await;
         running
+    }
+
+    /// Hears what was told so far and nobody waited for: ten notices unheard would hold the daemon.
+    pub fn hear(&self) {
+        while self.notices.try_recv(&mut [0; 4096]).is_ok() {}
     }
 
     /// Waits for a notice to systemd with this in it, and returns the whole notice.
