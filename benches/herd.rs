@@ -206,8 +206,8 @@ impl<'a> Herd<'a> {
         let began = Instant::now();
         self.installation.enrol(&strangers).await;
         let one_ms = began.elapsed().as_secs_f64() * 1_000.0 / f64::from(STRANGERS);
-        // Half as long again, as others work on this machine too.
-        let enrolling_ms = (one_ms * 1.5 * f64::from(patients) * herds as f64) as i64;
+        // Twice as long and more, as others may work on this machine too.
+        let enrolling_ms = (one_ms * 2.5 * f64::from(patients) * herds as f64) as i64;
         now().plus_ms(enrolling_ms + AHEAD_MS + LEAD_MS + 60_000).minute()
     }
 

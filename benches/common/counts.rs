@@ -102,7 +102,8 @@ impl Commits {
     }
 
     /// Flushes of files since `earlier`. SQLite (synchronous=FULL) flushes the log at each commit; each time the log begins
-    /// anew it has flushed the log, the database, and the log's new header (sqlite.org/wal.html). PostgreSQL tells.
+    /// anew it has flushed the log, the database, and the log's new header (sqlite.org/wal.html): the very number that
+    /// strace counts. PostgreSQL tells. The state file's own flush, every five seconds, is not in it.
     pub fn flushes_since(self, earlier: Self) -> i64 {
         let turns = self.turns - earlier.turns;
         match self.engine {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const ROUNDS: u32 = 3;
-/// As its authors' own bench and reference/durable-scheduling.md, section 3.2, have it.
+/// What was best for it here (reference/durable-scheduling.md, section 3.2).
 const CONCURRENCY: usize = 24;
 const LOCAL_QUEUE: usize = 500;
 const COMPLETE_DELAY: Duration = Duration::from_millis(5);
