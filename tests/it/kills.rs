@@ -113,7 +113,8 @@ async fn kills(on: On) {
     until("every slot has its reminder", async || states(&installation).await.all == slots).await;
     finish(&installation).await;
     living.stop().await;
-    eprintln!("killed on {on:?}, seed {}: {killed:?}", size.seed);
+    let told = installation.log().matches("it brought the daemon down").count();
+    eprintln!("killed on {on:?}, seed {}: {killed:?}; {told} rows given up", size.seed);
     let story = Story::read(&installation).await;
     story.check(slots, size.kills * PERMITS as usize);
     for secret in ["Canary", "canary-drug", "+1202555", "@example.org"] {

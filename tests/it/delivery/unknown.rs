@@ -1,6 +1,7 @@
 //! Outcomes that nobody knows (design.md section 6). The oracle is the stand-in's ledger.
 
 use crate::house::{House, On, at, doing, medicine, on_both, person};
+use crate::process::until;
 use carebell::care::ChannelKind::{self, Sms, Whatsapp};
 use carebell::care::{ActivityKind, Schedule};
 use carebell::sandbox::{AnswerFault, CallbackFault, Fault, Rule};
@@ -202,14 +203,14 @@ async fn knows_less(on: On) {
     drop(tx);
     assert_eq!(other.deliverer().find_lost(&dead).await.unwrap(), 1);
     house.clock.set(at(8, 5));
-    while house.story_of(id).await != [("sent", "receipt".to_owned())] {
+    until("the receipts have told all", async || {
         house.sandbox.tick().await;
         other.step().await.unwrap();
-    }
-    // Its request has run out of time.
-    while house.daemon.deliverer().in_flight() > 0 {
-        tokio::task::yield_now().await;
-    }
+        house.story_of(id).await == [("sent", "receipt".to_owned())]
+    })
+    .await;
+    until("its request has run out of time", async || house.daemon.deliverer().in_flight() == 0)
+        .await;
     house.sandbox.release();
     house.play_until(at(12, 0)).await;
     assert_eq!(house.story_of(id).await, [("sent", "receipt".to_owned())]);
