@@ -113,7 +113,8 @@ async fn kills(on: On) {
     until("every slot has its reminder", async || states(&installation).await.all == slots).await;
     finish(&installation).await;
     living.stop().await;
-    eprintln!("killed on {on:?}, seed {}: {killed:?}", size.seed);
+    let told = installation.log().matches("it brought the daemon down").count();
+    eprintln!("killed on {on:?}, seed {}: {killed:?}; {told} rows given up", size.seed);
     let story = Story::read(&installation).await;
     story.check(slots, size.kills * PERMITS as usize);
     for secret in ["Canary", "canary-drug", "+1202555", "@example.org"] {
@@ -294,7 +295,6 @@ async fn change(installation: &Installation, statement: &'static str) {
 
 /// Lets the living finish. Where the webhooks stayed open all the while, minutes of silence pass at once.
 async fn come_to_rest(installation: &Installation, on: On) {
-    let store = &installation.store;
     until("every slot has left or is unknown", async || open(installation).await == 0).await;
     if on == On::Postgres {
         // What is still on its way would be late by these minutes, which no receipt is.
@@ -318,10 +318,7 @@ async fn come_to_rest(installation: &Installation, on: On) {
     .await;
     until("every unknown outcome is settled", async || {
         settle_now(installation).await;
-        let mut tx = store.read().await.unwrap();
-        let unsettled = alarms::next(&mut tx, AlarmKind::Settle).await.unwrap();
-        drop(tx);
-        unsettled.is_none() && open(installation).await == 0
+        is_settled(installation).await
     })
     .await;
 }
@@ -417,12 +414,19 @@ pub async fn finish(installation: &Installation) {
     }
     until("every unknown outcome is settled", async || {
         settle_now(installation).await;
-        let mut tx = installation.store.read().await.unwrap();
-        let unsettled = alarms::next(&mut tx, AlarmKind::Settle).await.unwrap();
-        drop(tx);
-        open(installation).await == 0 && unsettled.is_none()
+        is_settled(installation).await
     })
     .await;
+}
+
+/// Whether nothing is open or to be settled: before and after the look at the alarms, for what is on its way may become
+/// unknown, and what is unknown may go again.
+async fn is_settled(installation: &Installation) -> bool {
+    let was_open = open(installation).await;
+    let mut tx = installation.store.read().await.unwrap();
+    let unsettled = alarms::next(&mut tx, AlarmKind::Settle).await.unwrap();
+    drop(tx);
+    was_open == 0 && unsettled.is_none() && open(installation).await == 0
 }
 
 /// How many slots are queued or on their way; one at least while none has its reminder.

@@ -1,6 +1,7 @@
 //! Outcomes that nobody knows (design.md section 6). The oracle is the stand-in's ledger.
 
 use crate::house::{House, On, at, doing, medicine, on_both, person};
+use crate::process::until;
 use carebell::care::ChannelKind::{self, Sms, Whatsapp};
 use carebell::care::{ActivityKind, Schedule};
 use carebell::sandbox::{AnswerFault, CallbackFault, Fault, Rule};
@@ -208,6 +209,48 @@ on_both!(p3_f06_a_late_writer_is_evidence_and_no_more, async |house: House| {
     assert_eq!(house.accepted(PHONE), [480]);
     assert_eq!(house.tasks().await, [].into());
 });
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p3_f06_a_late_writer_that_knows_less_changes_nothing_on_sqlite() {
+    knows_less(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p3_f06_p11_a_late_writer_that_knows_less_changes_nothing_on_postgres() {
+    knows_less(On::Postgres).await;
+}
+
+/// A daemon that is held for dead ends its request without an answer when the receipts have told all.
+async fn knows_less(on: On) {
+    let Some(house) = House::with_timeout(on, 1_000).await else { return };
+    let id = house.patient(lisbon(Whatsapp)).await;
+    house.activity(id, medicine("a", &["08:00"])).await;
+    house.sandbox.faults().add(Rule::once(Fault::Answer(AnswerFault::Hold)));
+    house.clock.set(at(8, 0));
+    while house.sandbox.held() == 0 {
+        house.daemon.step().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let other = house.daemon();
+    let mut tx = house.app.store.read().await.unwrap();
+    let dead = attempts::open_instances(&mut tx).await.unwrap();
+    drop(tx);
+    assert_eq!(other.deliverer().find_lost(&dead).await.unwrap(), 1);
+    house.clock.set(at(8, 5));
+    until("the receipts have told all", async || {
+        house.sandbox.tick().await;
+        other.step().await.unwrap();
+        house.story_of(id).await == [("sent", "receipt".to_owned())]
+    })
+    .await;
+    until("its request has run out of time", async || house.daemon.deliverer().in_flight() == 0)
+        .await;
+    house.sandbox.release();
+    house.play_until(at(12, 0)).await;
+    assert_eq!(house.story_of(id).await, [("sent", "receipt".to_owned())]);
+    assert_eq!(house.accepted(PHONE), [480]);
+    assert_eq!(house.tasks().await, [].into());
+}
 
 // The first answer is lost and its receipt comes while the repeat is under way; the repeat's own end is unknown.
 on_both!(p8_a_receipt_of_the_first_counts_while_the_repeat_is_under_way, async |house: House| {

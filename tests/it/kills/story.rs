@@ -103,7 +103,7 @@ impl Story {
                 ReminderState::Unknown => {
                     unknown.insert(message);
                     let known = matches!(reminder.reason, Reason::StaysUnknown | Reason::Dropped);
-                    assert!(known, "p2: {reminder:?}");
+                    assert!(known, "p2: {reminder:?} {attempts:?}");
                     let task = self.subjects.contains(&message.to_string());
                     assert_eq!(
                         task,

@@ -100,6 +100,7 @@ on_both!(f10_suspend_is_downtime_and_small_steps_are_followed, async |house: Hou
         house.clock.step_to(house.clock.now().plus_ms(by));
         house.settle().await;
         assert_eq!(house.app.clock.now(), house.clock.now(), "{by} ms are followed");
+        assert_eq!(detail(&house.daemon).await, None, "{by} ms are no trouble");
     }
     house.clock.advance_ms(9 * HOUR_MS);
     house.settle().await;

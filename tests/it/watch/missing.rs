@@ -149,12 +149,15 @@ on_both!(p9_f29_a_patient_that_cannot_be_read_hides_no_other, async |house: Hous
 });
 
 on_both!(a_change_that_was_just_made_is_no_fault, async |house: House| {
-    let ids = countries(&house, 1).await;
-    house.play_until(at(8, 20)).await;
-    // Its wake is due this very moment, and rewrites what lies behind.
-    house.change(ids[0], |patient| patient.zone = "Atlantic/Azores".to_owned()).await;
+    let phone = phone(LISBON, 0);
+    let id = house.patient(person(&phone, LISBON, &[(Sms, &phone)])).await;
+    let dose = house.activity(id, medicine("a", &["08:00"])).await;
+    house.play_until(at(9, 20)).await;
+    // Its wake is due this very moment, and writes what lies behind.
+    house.edit(dose, id, &medicine("a", &["08:00", "09:05"])).await;
     assert_eq!(tick(&house).await.open_alarms, [""; 0]);
-    assert_eq!(watched_until(&house, at(8, 21), at(9, 50)).await.open_alarms, [""; 0]);
+    assert_eq!(watched_until(&house, at(9, 21), at(10, 50)).await.open_alarms, [""; 0]);
+    assert_eq!(house.accepted(&phone), [480, 560]);
 });
 
 fn literal(house: &House, id: PatientId) -> String {
