@@ -171,7 +171,7 @@ impl Daemon {
         &self.inbound
     }
 
-    /// Before the first step: missing alarms put back, intents of dead daemons found. On SQLite this process
+    /// Before the first step: intents of dead daemons found. On SQLite this process
     /// holds the only lock, so every open intent is a dead one's; on PostgreSQL leases decide.
     ///
     /// # Errors

@@ -126,7 +126,13 @@ statements! {
         "ON CONFLICT (patient_id, channel, decision, source, at_ms, basis_hash) DO NOTHING");
     PAGE = Sql::both("-- patients::page\nSELECT id FROM patients WHERE id > $1 ORDER BY id LIMIT $2");
     COUNT = Sql::both("-- patients::count\nSELECT status, count(*) AS patients FROM patients GROUP BY status ORDER BY status");
-    ZONES = Sql::both("-- patients::zones\nSELECT DISTINCT zone, zone_hash FROM patients");
+    // From one to the next by the index.
+    ZONES = Sql::both("-- patients::zones\nWITH RECURSIVE zones (zone) AS (SELECT min(zone) FROM patients \
+        UNION ALL SELECT (SELECT min(p.zone) FROM patients p WHERE p.zone > zones.zone) FROM zones WHERE zones.zone IS NOT NULL), \
+        rules (zone, zone_hash) AS (SELECT zone, (SELECT p.zone_hash FROM patients p WHERE p.zone = zones.zone ORDER BY p.zone_hash LIMIT 1) \
+        FROM zones WHERE zone IS NOT NULL UNION ALL SELECT rules.zone, (SELECT p.zone_hash FROM patients p WHERE p.zone = rules.zone \
+        AND p.zone_hash > rules.zone_hash ORDER BY p.zone_hash LIMIT 1) FROM rules WHERE rules.zone_hash IS NOT NULL) \
+        SELECT zone, zone_hash FROM rules WHERE zone_hash IS NOT NULL ORDER BY zone, zone_hash");
     ZONE_COUNTS = Sql::both("-- patients::zone_counts\nSELECT zone, zone_hash, count(*) AS patients FROM patients \
         WHERE status NOT IN ('deceased', 'left') GROUP BY zone, zone_hash ORDER BY zone, zone_hash");
     IN_ZONE = Sql::both("-- patients::in_zone\nSELECT id FROM patients WHERE zone = $1 AND zone_hash <> $2 ORDER BY id LIMIT $3");

@@ -113,13 +113,14 @@ pub struct Ended {
 statements! {
     // One step of the recursion is one seek in patients_by_stratum: a distinct scan would read every patient.
     ENTER = Sql::both("-- watch::enter_strata\nINSERT INTO watch_strata (programme, zone, quarter_ms, began_after, looked_until, phase, looked_at_ms) \
-        WITH RECURSIVE strata (programme, zone) AS ( \
-            SELECT first.programme, first.zone FROM (SELECT programme, zone FROM patients ORDER BY programme, zone LIMIT 1) AS first \
-            UNION ALL SELECT \
-                (SELECT p.programme FROM patients p WHERE (p.programme, p.zone) > (s.programme, s.zone) ORDER BY p.programme, p.zone LIMIT 1), \
-                (SELECT p.zone FROM patients p WHERE (p.programme, p.zone) > (s.programme, s.zone) ORDER BY p.programme, p.zone LIMIT 1) \
-            FROM strata s WHERE s.programme IS NOT NULL) \
-        SELECT programme, zone, 0, $1, $1, 'done', 0 FROM strata WHERE programme IS NOT NULL ON CONFLICT (programme, zone) DO NOTHING");
+        WITH RECURSIVE programmes (programme) AS (SELECT min(programme) FROM patients \
+            UNION ALL SELECT (SELECT min(p.programme) FROM patients p WHERE p.programme > o.programme) \
+            FROM programmes o WHERE o.programme IS NOT NULL), \
+        strata (programme, zone) AS (SELECT o.programme, (SELECT min(p.zone) FROM patients p WHERE p.programme = o.programme) \
+            FROM programmes o WHERE o.programme IS NOT NULL \
+            UNION ALL SELECT s.programme, (SELECT min(p.zone) FROM patients p WHERE p.programme = s.programme AND p.zone > s.zone) \
+            FROM strata s WHERE s.zone IS NOT NULL) \
+        SELECT programme, zone, 0, $1, $1, 'done', 0 FROM strata WHERE zone IS NOT NULL ON CONFLICT (programme, zone) DO NOTHING");
     DUE = Sql::both("-- watch::due_strata\nSELECT programme, zone, quarter_ms, began_after, looked_until, phase FROM watch_strata \
         WHERE quarter_ms < $1 OR phase <> 'done' ORDER BY looked_at_ms, programme, zone LIMIT $2");
     MEMBERS = Sql::both("-- watch::members\nSELECT id FROM patients WHERE programme = $1 AND zone = $2 AND id > $3 AND id <= $4 ORDER BY id LIMIT $5");

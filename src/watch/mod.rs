@@ -95,12 +95,12 @@ impl Watch {
         Self { deps, overdue: Arc::new(Overdue { quarter, reminders }) }
     }
 
-    /// Looks once before the first wake: what lies behind now is about to be taken and is no fault yet.
+    /// Looks once before the first wake, at what costs no walk over all patients; alarms that are lost are found by the
+    /// account of their programme and zone, within the hour.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn begin(&self) -> Result<()> {
-        self.rebuild_alarms().await?;
         self.rezone(self.deps.clock.now()).await?;
         Ok(())
     }
@@ -138,17 +138,6 @@ impl Watch {
             self.overdue.quarter.store(quarter, Ordering::SeqCst);
         }
         Ok(self.overdue.reminders.load(Ordering::SeqCst))
-    }
-
-    /// Puts back alarms that their owners name and the table lacks.
-    async fn rebuild_alarms(&self) -> Result<()> {
-        let mut tx = self.deps.store.write().await?;
-        let put_back = alarms::rebuild(&mut tx).await?;
-        tx.commit().await?;
-        if put_back > 0 {
-            tracing::warn!(alarms = put_back, "alarms were missing and are put back");
-        }
-        Ok(())
     }
 
     /// Wakes the patients of zones whose rules differ from those they were expanded by.
