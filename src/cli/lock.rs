@@ -22,8 +22,16 @@ impl DaemonLock {
     pub(super) fn take(state_dir: &Path) -> Result<Self, Failure> {
         super::app::make_state_dir(state_dir)?;
         let path = state_dir.join(FILE);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        let unusable = |fault: std::io::Error| {
+            Failure::new(
+                Exit::Failed,
+                format!("the lock {} cannot be taken: {fault}", path.display()),
+                "let this user own the state folder, make room on its disk, or set another state_dir",
+            )
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(&path).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -39,12 +47,16 @@ impl DaemonLock {
                     "stop it first, or give this one another state_dir or PostgreSQL",
                 ));
             }
-            Err(TryLockError::Error(fault)) => return Err(fault.into()),
+            Err(TryLockError::Error(fault)) => return Err(unusable(fault)),
         }
-        file.set_len(0)?;
-        file.rewind()?;
-        write!(file, "process {} on {}", std::process::id(), super::app::host_name())?;
-        file.sync_all()?;
+        name_holder(&mut file).map_err(unusable)?;
         Ok(Self { _file: file })
     }
+}
+
+fn name_holder(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    write!(file, "process {} on {}", std::process::id(), super::app::host_name())?;
+    file.sync_all()
 }

@@ -214,7 +214,7 @@ fn print(preview: &Preview, context: &Context) -> Result<(), Failure> {
     let Preview { patient, programme, status, zone, language, .. } = preview;
     output.print(&format!("{patient}, {status}\n{programme}, {zone}, texts in {language}\n"))?;
     if let Some(hold) = &preview.hold {
-        output.say(&format!("held: {hold}"));
+        output.say(wrapped(&format!("held: {hold}"), 0).trim_end());
     }
     if preview.slots.is_empty() {
         output.print("No slot falls into these days.")?;
@@ -235,7 +235,7 @@ fn print(preview: &Preview, context: &Context) -> Result<(), Failure> {
     }
     for silent in &preview.silent {
         let id = silent.activity;
-        output.print(&format!("{} {id}: no slots: {}", silent.kind, silent.why))?;
+        output.print(&wrapped(&format!("{} {id}: no slots: {}", silent.kind, silent.why), 0))?;
     }
     Ok(())
 }

@@ -211,7 +211,9 @@ async fn settle_one(
                 effects.attempts.push(moved);
                 go_again(&mut tx, &row, silent_ms, &mut effects, now).await?;
             }
-            Silence::Nothing { .. } => wait_or_decide(deps, &mut tx, &row, moved, &mut effects, now).await?,
+            Silence::Nothing { .. } => {
+                wait_or_decide(deps, &mut tx, &row, moved, &mut effects, now).await?;
+            }
         },
         // It is too early to miss it, or it may have gone unseen.
         Some(Found::Absent) | None => {

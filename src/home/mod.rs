@@ -95,7 +95,7 @@ impl Home {
         Ok(Self { memory: Mutex::new(memory), suspects: Mutex::new(suspects), file: Some(file) })
     }
 
-    /// A home without a file: a demo's, whose database goes with it.
+    /// A home without a file: a demo's, whose clock is its own, or of a command that sends nothing.
     pub fn without_file(fresh: Uuid) -> Self {
         let (memory, suspects) = (Mutex::new(Memory::new(fresh)), Mutex::default());
         Self { memory, suspects, file: None }

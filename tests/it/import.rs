@@ -21,7 +21,9 @@ mod apply;
 mod command;
 mod csv;
 mod fhir;
+mod people;
 mod protocol;
+mod sources;
 
 /// Zones by name only: reading checks names and resolves nothing.
 struct Names;

@@ -14,6 +14,7 @@ use carebell::sandbox::{AnswerFault, CallbackFault, Condition, Fault, Rule};
 use carebell::store::activities::{ReviewDecision, decide_review};
 use carebell::store::{attempts, messages, patients, reminders, story};
 use sqlx::Connection as _;
+use tokio_util::task::TaskTracker;
 
 const PHONE: &str = "+351912345001";
 
@@ -162,7 +163,7 @@ async fn giving_a_dose_back_and_waking_its_patient_take_rows_in_one_order() {
     let attempt = attempts::of_messages(&mut wake, &[message]).await.unwrap().remove(0);
     let deps = house.daemon.deliverer().deps().clone();
     let now = house.clock.now();
-    let giving_back = tokio::spawn(async move {
+    let giving_back = TaskTracker::new().spawn(async move {
         let failed = ReceiptStatus::Failed;
         let told = Evidence::receipt(attempt.id, failed, None, attempt.provider_id.unwrap());
         let mut tx = deps.store.write().await.unwrap();

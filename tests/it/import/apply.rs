@@ -1,18 +1,15 @@
-//! Import into the store: outcomes, what patients then get, and that a second import changes nothing.
+//! Import into the store: outcomes of orders and plans, what patients then get, and that nothing is said twice.
 
-use super::data;
 use crate::house::{House, MONDAY, On, on_both};
 use carebell::care::time::{DAY_MS, HOUR_MS};
-use carebell::care::{PatientStatus, UtcMs};
 use carebell::import::{
-    Assertion, Body, Counts, Document, Importer, Mode, Options, Outcome, ResourceReport, documents,
+    Assertion, Body, Counts, Document, Importer, Mode, Options, Outcome, ResourceReport,
 };
-use carebell::store::{Tx, patients};
+use carebell::store::Tx;
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::Arc;
 
-fn importer(house: &House) -> Importer {
+pub(super) fn importer(house: &House) -> Importer {
     Importer::new(
         house.app.store.clone(),
         house.clock.clone(),
@@ -22,7 +19,7 @@ fn importer(house: &House) -> Importer {
     )
 }
 
-async fn run(
+pub(super) async fn run(
     house: &House,
     documents: impl Iterator<Item = Document> + Send,
     mode: Mode,
@@ -42,7 +39,7 @@ async fn run(
     (reports, counts)
 }
 
-async fn fhir(house: &House, resources: &[Value]) -> Vec<ResourceReport> {
+pub(super) async fn fhir(house: &House, resources: &[Value]) -> Vec<ResourceReport> {
     let documents = resources.iter().enumerate().map(|(i, resource)| Document {
         source: format!("a.ndjson:{}", i + 1),
         body: Ok(Body::Fhir(resource.to_string())),
@@ -65,7 +62,7 @@ pub(super) fn reasons(reports: &[ResourceReport]) -> String {
     all.collect::<Vec<_>>().join("\n")
 }
 
-fn person(id: &str, extra: &Value) -> Value {
+pub(super) fn person(id: &str, extra: &Value) -> Value {
     let mut patient = json!({"resourceType": "Patient", "id": id,
         "identifier": [{"system": "urn:nhs", "value": id}],
         "birthDate": "1960-05-05",
@@ -75,7 +72,7 @@ fn person(id: &str, extra: &Value) -> Value {
     patient
 }
 
-fn order(id: &str, time: &str, extra: &Value) -> Value {
+pub(super) fn order(id: &str, time: &str, extra: &Value) -> Value {
     let mut order = json!({"resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order",
         "subject": {"reference": "Patient/p"}, "authoredOn": "2026-11-01",
         "medicationCodeableConcept": {"text": format!("Drug {id}")},
@@ -84,7 +81,7 @@ fn order(id: &str, time: &str, extra: &Value) -> Value {
     order
 }
 
-fn consent(decision: &str) -> Value {
+pub(super) fn consent(decision: &str) -> Value {
     json!({"resourceType": "Consent", "id": "c", "status": "active", "patient": {"reference": "Patient/p"},
         "category": [{"coding": [{"system": "x", "code": "y"}]}], "dateTime": "2026-01-01",
         "provision": {"type": decision, "class": [{"code": "Communication"}]}})
@@ -97,12 +94,12 @@ fn merge(into: &mut Value, extra: &Value) {
 }
 
 /// When each message left, in hours after Monday, to the minute.
-fn sent(house: &House) -> Vec<f64> {
+pub(super) fn sent(house: &House) -> Vec<f64> {
     let entries = house.sandbox.ledger().entries();
     entries.iter().map(|e| e.at.minute().since(MONDAY) as f64 / HOUR_MS as f64).collect()
 }
 
-async fn text(house: &House, sql: &'static str) -> String {
+pub(super) async fn text(house: &House, sql: &'static str) -> String {
     let mut tx = house.app.store.read().await.unwrap();
     match &mut tx {
         Tx::Sqlite(tx) => sqlx::query_scalar(sql).fetch_one(&mut **tx).await.unwrap(),
@@ -111,7 +108,7 @@ async fn text(house: &House, sql: &'static str) -> String {
 }
 
 /// Everything that a write would move.
-async fn state(house: &House) -> String {
+pub(super) async fn state(house: &House) -> String {
     let parts: [&'static str; 4] = [
         "SELECT 'patients ' || count(*) || ' ' || sum(revision) || ' ' || sum(expanded_until_ms) || ' ' || \
          coalesce(sum(wake_at_ms), 0) || ' ' || sum(updated_at_ms) FROM patients",
@@ -308,82 +305,6 @@ on_both!(p1_a_second_order_of_one_medicine_waits_until_the_first_ends, async |ho
     assert_eq!(outcomes(&fhir(&house, &[begins, later]).await), ["created", "created"]);
 });
 
-on_both!(p6_an_assertion_fills_a_silence_and_a_refusal_stands_against_it, async |house: House| {
-    let silent = person("s", &json!({"telecom": [{"system": "sms", "value": "+12025550102"}]}));
-    let of_silent = order("n", "08:00:00", &json!({"subject": {"reference": "Patient/s"}}));
-    let all = [
-        person("p", &json!({})),
-        consent("deny"),
-        order("m", "08:00:00", &json!({})),
-        silent,
-        of_silent,
-    ];
-    let documents: Vec<Document> = all
-        .iter()
-        .map(|r| Document { source: "a".to_owned(), body: Ok(Body::Fhir(r.to_string())) })
-        .collect();
-    let assertion = Assertion { basis: "signed at enrolment".to_owned(), at: MONDAY };
-    run(&house, documents.into_iter(), Mode::Write, Some(assertion)).await;
-    house.play_until(MONDAY.plus_ms(DAY_MS)).await;
-    let to: Vec<String> =
-        house.sandbox.ledger().entries().iter().map(|e| e.message.to.clone()).collect();
-    assert_eq!(to, ["+12025550102"]);
-});
-
-on_both!(p6_a_consent_counts_until_it_lapses_and_may_be_put_right, async |house: House| {
-    let until = |end: &str| {
-        let mut consent = consent("permit");
-        consent["provision"]["period"] = json!({"end": end});
-        consent
-    };
-    let order = order("m", "08:00:00", &json!({}));
-    fhir(&house, &[person("p", &json!({})), until("2026-11-23"), order]).await;
-    house.play_until(MONDAY.plus_ms(2 * DAY_MS)).await;
-    assert_eq!(sent(&house), [8.0]);
-    assert_eq!(outcomes(&fhir(&house, &[until("2026-11-30")]).await), ["updated"]);
-    house.play_until(MONDAY.plus_ms(3 * DAY_MS)).await;
-    assert_eq!(sent(&house), [8.0, 56.0]);
-});
-
-on_both!(h01_one_identifier_and_another_birth_date_are_not_one_person, async |house: House| {
-    fhir(&house, &[person("p", &json!({})), consent("permit")]).await;
-    let other = person(
-        "p",
-        &json!({"birthDate": "1999-01-01", "telecom": [{"system": "sms", "value": "+12025550109"}]}),
-    );
-    let reports = fhir(&house, &[other, order("m", "08:00:00", &json!({}))]).await;
-    assert_eq!(outcomes(&reports), ["review", "review"], "{}", reasons(&reports));
-    assert!(!reasons(&reports).contains("1999"), "no health data in a report");
-    house.play_until(MONDAY.plus_ms(DAY_MS)).await;
-    assert_eq!(sent(&house), [] as [f64; 0]);
-    let part = person("p", &json!({"birthDate": "1960"}));
-    assert_eq!(outcomes(&fhir(&house, &[part]).await), ["unchanged"], "a part of the date agrees");
-});
-
-on_both!(p6_what_people_decided_outlives_an_update_of_the_record, async |house: House| {
-    fhir(&house, &[person("p", &json!({})), consent("permit"), order("m", "08:00:00", &json!({}))])
-        .await;
-    house.play_until(MONDAY.plus_ms(12 * HOUR_MS)).await;
-    assert_eq!(sent(&house), [8.0]);
-    let mut tx = house.app.store.write().await.unwrap();
-    let id = patients::page(&mut tx, None, 9).await.unwrap()[0];
-    patients::set_status(&mut tx, id, PatientStatus::Paused, MONDAY).await.unwrap();
-    tx.commit().await.unwrap();
-    let renamed = person("p", &json!({"name": [{"text": "New Name"}]}));
-    assert_eq!(outcomes(&fhir(&house, std::slice::from_ref(&renamed)).await), ["updated"]);
-    house.play_until(MONDAY.plus_ms(2 * DAY_MS)).await;
-    assert_eq!(sent(&house), [8.0]);
-    // The source itself moves the standing.
-    let mut gone = renamed.clone();
-    gone["deceasedBoolean"] = json!(true);
-    fhir(&house, &[gone]).await;
-    let back = fhir(&house, &[renamed]).await;
-    assert_eq!(outcomes(&back), ["review"], "the dead stay dead: {}", reasons(&back));
-    let mut tx = house.app.store.read().await.unwrap();
-    let row = &patients::load(&mut tx, house.app.store.keys(), &[id]).await.unwrap()[0];
-    assert_eq!(row.status, PatientStatus::Deceased);
-});
-
 fn plan(id: &str, lines: &[(&str, &str)], extra: &Value) -> Value {
     let lines: Vec<Value> = lines
         .iter()
@@ -464,212 +385,4 @@ on_both!(one_identifier_on_two_orders_of_a_source_names_two_orders, async |house
     assert_eq!(outcomes(&fhir(&house, &both).await), ["unchanged"; 2]);
     house.play_until(MONDAY.plus_ms(DAY_MS)).await;
     assert_eq!(sent(&house), [8.0, 9.0]);
-});
-
-on_both!(a_dry_run_tells_what_an_import_does_and_does_nothing, async |house: House| {
-    let resources: Vec<Value> = (0..300)
-        .map(|n| person(&format!("q{n}"), &json!({"identifier": [], "telecom": []})))
-        .chain([person("p", &json!({})), order("m", "08:00:00", &json!({})), consent("permit")])
-        .chain([order("x", "08:00:00", &json!({"subject": {"reference": "Patient/none"}}))])
-        .collect();
-    let documents = || {
-        let one =
-            |r: &Value| Document { source: "a".to_owned(), body: Ok(Body::Fhir(r.to_string())) };
-        resources.iter().map(one).collect::<Vec<_>>().into_iter()
-    };
-    let count =
-        "SELECT 'rows ' || (SELECT count(*) FROM patients) || ' ' || (SELECT count(*) FROM intake)";
-    let (dry, _) = run(&house, documents(), Mode::DryRun, None).await;
-    assert_eq!(text(&house, count).await, "rows 0 0");
-    let (wet, _) = run(&house, documents(), Mode::Write, None).await;
-    let mut wet = outcomes(&wet);
-    assert_eq!(wet.len(), resources.len());
-    wet.sort_unstable();
-    let mut dry = outcomes(&dry);
-    dry.sort_unstable();
-    assert_eq!(dry, wet);
-});
-
-async fn insert(house: &House, kind: &str, programme: &str, payload: &str) {
-    let sql = "INSERT INTO intake (kind, programme, source, payload) VALUES ($1, $2, 'clinic', $3)";
-    let mut tx = house.app.store.write().await.unwrap();
-    match &mut tx {
-        Tx::Sqlite(tx) => drop(
-            sqlx::query(sql)
-                .bind(kind)
-                .bind(programme)
-                .bind(payload)
-                .execute(&mut **tx)
-                .await
-                .unwrap(),
-        ),
-        Tx::Postgres(tx) => drop(
-            sqlx::query(sql)
-                .bind(kind)
-                .bind(programme)
-                .bind(payload)
-                .execute(&mut **tx)
-                .await
-                .unwrap(),
-        ),
-    }
-    tx.commit().await.unwrap();
-}
-
-on_both!(p10_rows_that_others_insert_are_imported_and_emptied, async |house: House| {
-    insert(&house, "fhir", "general", &order("m", "08:00:00", &json!({})).to_string()).await;
-    insert(&house, "fhir", "general", &consent("permit").to_string()).await;
-    insert(
-        &house,
-        "csv",
-        "general",
-        &json!({"patient_id": "7", "phone": "+12025550107", "timezone": "UTC",
-        "consent": "yes", "order_id": 1, "type": "medication", "title": "Canary", "times": "09:00"})
-        .to_string(),
-    )
-    .await;
-    insert(&house, "fhir", "nowhere", "{}").await;
-    insert(&house, "fhir", "general", "{ broken canary").await;
-    insert(&house, "xml", "general", "<a/>").await;
-    house.settle().await;
-    let states = "SELECT (SELECT count(*) FROM intake WHERE state = 'waiting') || ' ' || (SELECT count(*) FROM intake \
-        WHERE state = 'done') || ' ' || (SELECT count(*) FROM intake WHERE state = 'rejected' AND sealed IS NOT NULL) || ' ' || \
-        (SELECT sum(length(payload)) FROM intake)";
-    assert_eq!(text(&house, states).await, "2 1 3 0");
-    insert(&house, "fhir", "general", &person("p", &json!({})).to_string()).await;
-    house.settle().await;
-    assert_eq!(text(&house, states).await, "0 4 3 0");
-    let report = "SELECT report FROM intake WHERE id = (SELECT min(id) FROM intake)";
-    let report: Value = serde_json::from_str(&text(&house, report).await).unwrap();
-    assert_eq!(
-        (&report["counts"]["created"], &report["resources"][0]["outcome"]),
-        (&json!(1), &json!("created"))
-    );
-    assert_eq!(report["resources"][0]["id"], Value::Null);
-    house.play_until(MONDAY.plus_ms(DAY_MS)).await;
-    assert_eq!(sent(&house), [8.0, 9.0]);
-});
-
-on_both!(the_corpus_imported_twice_changes_nothing, async |house: House| {
-    let mut created = 0;
-    // Files of it contradict one another, so each is imported twice in a row.
-    for document in documents(&[data("fhir"), data("csv")]) {
-        let again = || {
-            let body = document.body.as_ref().map_err(Clone::clone).map(|body| match body {
-                Body::Fhir(text) => Body::Fhir(text.clone()),
-                Body::Csv(text) => Body::Csv(text.clone()),
-            });
-            std::iter::once(Document { source: document.source.clone(), body })
-        };
-        let (first, counts) = run(&house, again(), Mode::Write, None).await;
-        created += counts.of(Outcome::Created);
-        let before = state(&house).await;
-        house.clock.advance_ms(1);
-        let (second, _) = run(&house, again(), Mode::Write, None).await;
-        assert_eq!(moved(&second), [] as [String; 0]);
-        assert_eq!(first.len(), second.len(), "{}", document.source);
-        assert_eq!(state(&house).await, before, "{}", document.source);
-    }
-    assert!(created > 10, "{created}");
-});
-
-/// Resources of the shared corpus that two files tell differently, so that each import moves them.
-const CONTRADICTED: [&str; 2] = [
-    "hl7au/Bundle/Bundle-aups-basicsummary-missing-comp-elements.json",
-    "hl7au/Bundle/Bundle-aups-section-emptyreason.json",
-];
-
-on_both!(the_shared_corpus_imported_twice_changes_nothing, async |house: House| {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/fhir");
-    if !shared.is_dir() {
-        return;
-    }
-    let paths = [shared];
-    let (first, counts) = run(&house, documents(&paths), Mode::Write, None).await;
-    assert!(counts.of(Outcome::Created) > 100, "{:?}", counts.by_outcome());
-    house.clock.advance_ms(1);
-    let (second, _) = run(&house, documents(&paths), Mode::Write, None).await;
-    assert_eq!(first.len(), second.len());
-    let mut moved = moved(&second);
-    moved.retain(|source| !CONTRADICTED.iter().any(|known| source.contains(known)));
-    assert_eq!(moved, [] as [String; 0]);
-});
-
-/// Sources of resources that were created or updated.
-fn moved(reports: &[ResourceReport]) -> Vec<String> {
-    let moved = |r: &&ResourceReport| matches!(r.outcome, Outcome::Created | Outcome::Updated);
-    reports.iter().filter(moved).map(|report| report.resource.source.clone()).collect()
-}
-
-/// A sample's text with its dates filled in.
-fn dated(text: &str, today: UtcMs) -> String {
-    let mut rest = text;
-    let mut filled = String::new();
-    while let Some((before, after)) = rest.split_once("{{today") {
-        let (days, after) = after.split_once("}}").unwrap();
-        let days: i64 = if days.is_empty() { 0 } else { days.parse().unwrap() };
-        let date = today.plus_ms(days * DAY_MS).to_utc().format("%Y-%m-%d");
-        filled.push_str(before);
-        filled.push_str(&date.to_string());
-        rest = after;
-    }
-    filled + rest
-}
-
-#[test]
-fn sample_dates_are_filled_in() {
-    assert_eq!(
-        dated("a{{today}}b{{today+2}}T1{{today-1}}", MONDAY),
-        "a2026-11-23b2026-11-25T12026-11-22"
-    );
-}
-
-on_both!(the_sample_data_is_imported_whole, async |house: House| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/demo/sample");
-    let mut people = 0;
-    for folder in std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
-        let Some(programme) =
-            folder.file_name().and_then(|n| house.app.programmes.get(n.to_str()?))
-        else {
-            assert!(!folder.is_dir(), "{folder:?} is no programme");
-            continue;
-        };
-        let options = Options {
-            programme,
-            source_system: programme.name.clone(),
-            assertion: None,
-            mode: Mode::Write,
-        };
-        for again in [false, true] {
-            let filled = documents(std::slice::from_ref(&folder)).map(|document| Document {
-                source: document.source,
-                body: document.body.map(|body| match body {
-                    Body::Fhir(text) => Body::Fhir(dated(&text, MONDAY)),
-                    Body::Csv(text) => Body::Csv(dated(&text, MONDAY)),
-                }),
-            });
-            let filled: Vec<Document> = filled.collect();
-            let mut reports = Vec::new();
-            let counts = importer(&house)
-                .import(filled.into_iter(), &options, &mut |report| reports.push(report))
-                .await
-                .unwrap();
-            assert_eq!(counts.of(Outcome::Rejected), 0, "{}", reasons(&reports));
-            assert_eq!(counts.of(Outcome::Created) == 0, again, "{:?}", counts.by_outcome());
-            if again {
-                people += reports
-                    .iter()
-                    .filter(|r| r.resource.kind.eq_ignore_ascii_case("patient"))
-                    .count();
-            }
-        }
-    }
-    assert_eq!(people, 25);
-});
-
-on_both!(an_address_of_several_people_is_remarked, async |house: House| {
-    let reports = fhir(&house, &[person("p", &json!({})), person("q", &json!({}))]).await;
-    assert_eq!(reasons(&reports).matches("same address").count(), 2, "{}", reasons(&reports));
-    let later = fhir(&house, &[person("r", &json!({}))]).await;
-    assert!(reasons(&later).contains("2 other active patients"), "{}", reasons(&later));
 });

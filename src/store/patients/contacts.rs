@@ -1,0 +1,253 @@
+//! How patients are reached: their contact points with their health, and what they have consented to.
+
+use super::PatientRow;
+use crate::care::contact::{ConsentDecision, KnownConsent, KnownContact};
+use crate::care::ids::{ContactPointId, PatientId};
+use crate::care::{Address, ChannelKind, ConsentBasis, ContactHealth, UtcMs};
+use crate::security::{Keyring, Place, SealingKey, hex};
+use crate::store::dialect::{Sql, insert_rows, on, sql, statements};
+use crate::store::{Result, StoreError, Tx, id_list};
+use rand::RngCore;
+use serde_json::json;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+#[derive(FromRow)]
+struct RawContact {
+    id: Uuid,
+    patient_id: Uuid,
+    channel: String,
+    rank: i64,
+    address: Vec<u8>,
+    health: String,
+    in_use: i64,
+}
+
+#[derive(FromRow)]
+struct RawConsent {
+    patient_id: Uuid,
+    channel: String,
+    decision: String,
+    source: String,
+    at_ms: i64,
+}
+
+statements! {
+    CONTACTS = sql!(("-- patients::contacts\nSELECT id, patient_id, channel, rank, address, health, in_use FROM contact_points \
+        WHERE patient_id IN "), (ids "$1"), (" ORDER BY patient_id, rank, id"));
+    CONTACT_OWNERS = Sql::both("-- patients::with_address\nSELECT id, patient_id FROM contact_points WHERE address_hash = $1 AND in_use = 1 ORDER BY patient_id, id");
+    PUT_CONTACTS = insert_rows!("-- patients::put_contacts" "contact_points" (id id, patient_id id, channel text, rank int, address bytes,
+        address_hash bytes, health text, in_use int)
+        "ON CONFLICT (patient_id, channel, address_hash) DO UPDATE SET rank = excluded.rank, in_use = 1");
+    RETIRE_CONTACTS = sql!(("-- patients::retire_contacts\nUPDATE contact_points SET in_use = 0 WHERE patient_id IN "), (ids "$1"));
+    SET_HEALTH = sql!(("-- patients::set_health\nUPDATE contact_points SET health = r.health, health_code = r.code, health_at_ms = r.at_ms FROM "),
+        (rows "$1" id id, health text, code text, at_ms int),
+        (" AS r WHERE contact_points.id = r.id AND NOT (contact_points.health = 'opted-out' AND r.health IN ('suspect', 'bad'))"));
+    CONSENTS = sql!(("-- patients::consents\nSELECT patient_id, channel, decision, source, at_ms FROM consents WHERE patient_id IN "),
+        (ids "$1"), (" ORDER BY patient_id, at_ms, id"));
+    PUT_CONSENTS = insert_rows!("-- patients::put_consents" "consents" (id id, patient_id id, channel text, decision text, source text,
+        basis bytes, basis_hash bytes, at_ms int, recorded_at_ms int)
+        "ON CONFLICT (patient_id, channel, decision, source, at_ms, basis_hash) DO NOTHING");
+    FORGET_HEALTH = Sql::both("-- patients::forget_learned\nUPDATE contact_points SET health = 'ok', health_code = NULL, health_at_ms = $1 \
+        WHERE health <> 'ok' AND coalesce(health_at_ms, 0) < $2");
+    FORGET_CONSENTS = Sql::both("-- patients::forget_learned\nDELETE FROM consents WHERE source IN ('reply', 'provider') AND recorded_at_ms < $1");
+}
+
+/// What sends and replies had taught about patients, and was forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Forgotten {
+    /// Contact points that count as good again.
+    pub contacts: u64,
+    /// Decisions that came by reply or by provider.
+    pub consents: u64,
+}
+
+/// Going live: forgets contact health, opt-outs and decisions learnt before `heard_since`, for in the sandbox only
+/// invented people answer. A STOP that a real provider has brought since then stays.
+///
+/// The decisions are deleted, not marked: whatever reads consents later cannot take one for a patient's own. The
+/// replies they came from stay, as the sandbox's evidence.
+pub async fn forget_learned(tx: &mut Tx, heard_since: UtcMs, now: UtcMs) -> Result<Forgotten> {
+    let contacts = on!(tx, FORGET_HEALTH, |c, sql| {
+        sqlx::query(sql).bind(now.0).bind(heard_since.0).execute(c).await?.rows_affected()
+    });
+    let consents = on!(tx, FORGET_CONSENTS, |c, sql| {
+        sqlx::query(sql).bind(heard_since.0).execute(c).await?.rows_affected()
+    });
+    Ok(Forgotten { contacts, consents })
+}
+
+/// Contact points of patients, by patient and rank.
+pub async fn contacts(tx: &mut Tx, patients: &[PatientRow]) -> Result<Vec<KnownContact>> {
+    let list = id_list(patients.iter().map(|p| p.id.0));
+    let rows: Vec<RawContact> =
+        on!(tx, CONTACTS, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?);
+    let keys: std::collections::HashMap<Uuid, &SealingKey> =
+        patients.iter().map(|p| (p.id.0, &p.key)).collect();
+    rows.into_iter()
+        .map(|raw| {
+            let fault =
+                |column, what| StoreError::Inconsistent { table: "contact_points", column, what };
+            let key = keys
+                .get(&raw.patient_id)
+                .ok_or_else(|| fault("patient_id", "a patient that was not asked for"))?;
+            let place =
+                Place { table: "contact_points", column: "address", row: raw.id.as_bytes() };
+            let address = String::from_utf8(key.open(place, &raw.address)?)
+                .map_err(|_| fault("address", "not text"))?;
+            Ok(KnownContact {
+                id: ContactPointId(raw.id),
+                patient: PatientId(raw.patient_id),
+                channel: ChannelKind::parse(&raw.channel)
+                    .ok_or_else(|| fault("channel", "an unknown word"))?,
+                rank: raw.rank,
+                address: Address::new(address),
+                health: ContactHealth::parse(&raw.health)
+                    .ok_or_else(|| fault("health", "an unknown word"))?,
+                in_use: raw.in_use == 1,
+            })
+        })
+        .collect()
+}
+
+/// Contact points in use that have this address, on any channel and of any patient.
+pub async fn with_address(
+    tx: &mut Tx,
+    keys: &Keyring,
+    address: &Address,
+) -> Result<Vec<(ContactPointId, PatientId)>> {
+    let hash = keys.look_up("address", address.expose());
+    let found: Vec<(Uuid, Uuid)> =
+        on!(tx, CONTACT_OWNERS, |c, sql| sqlx::query_as(sql).bind(hash).fetch_all(c).await?);
+    Ok(found.into_iter().map(|(id, patient)| (ContactPointId(id), PatientId(patient))).collect())
+}
+
+/// Makes the patient's contact points what the source says: the listed ones are in use, others are not.
+/// Health stays with an address that stays.
+pub async fn put_contacts(
+    tx: &mut Tx,
+    keys: &Keyring,
+    rng: &mut (dyn RngCore + Send),
+    patients: &[PatientRow],
+    now: UtcMs,
+) -> Result<()> {
+    let list = id_list(patients.iter().map(|p| p.id.0));
+    on!(tx, RETIRE_CONTACTS, |c, sql| {
+        sqlx::query(sql).bind(list).execute(c).await?;
+    });
+    let mut rows = Vec::new();
+    for row in patients {
+        for contact in &row.patient.contacts {
+            let id = ContactPointId::new(now, rng);
+            let place = Place { table: "contact_points", column: "address", row: id.0.as_bytes() };
+            let address = contact.address.expose();
+            rows.push(json!({
+                "id": id.0.simple().to_string(),
+                "patient_id": row.id.0.simple().to_string(),
+                "channel": contact.channel.word(),
+                "rank": contact.rank,
+                "address": hex(&row.key.seal(place, address.as_bytes(), rng)),
+                "address_hash": hex(&keys.look_up("address", address)),
+                "health": ContactHealth::Ok.word(),
+                "in_use": 1,
+            }));
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = json!(rows).to_string();
+    on!(tx, PUT_CONTACTS, |c, sql| {
+        sqlx::query(sql).bind(rows).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// A move of a contact point's health.
+#[derive(Clone, Debug)]
+pub struct HealthMove {
+    /// Which.
+    pub id: ContactPointId,
+    /// To what.
+    pub health: ContactHealth,
+    /// The code or word that asked for it.
+    pub code: String,
+}
+
+/// Moves the health of contact points; what its owner stopped is never made merely suspect or bad.
+pub async fn set_health(tx: &mut Tx, moves: &[HealthMove], now: UtcMs) -> Result<()> {
+    if moves.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = moves
+        .iter()
+        .map(|m| {
+            json!({"id": m.id.0.simple().to_string(), "health": m.health.word(), "code": m.code,
+                "at_ms": now.0})
+        })
+        .collect();
+    let rows = json!(rows).to_string();
+    on!(tx, SET_HEALTH, |c, sql| {
+        sqlx::query(sql).bind(rows).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// Consents of patients, by patient and time.
+pub async fn consents(tx: &mut Tx, ids: &[PatientId]) -> Result<Vec<KnownConsent>> {
+    let list = id_list(ids.iter().map(|id| id.0));
+    let rows: Vec<RawConsent> =
+        on!(tx, CONSENTS, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?);
+    Ok(rows
+        .into_iter()
+        .map(|raw| KnownConsent {
+            patient: PatientId(raw.patient_id),
+            channel: ChannelKind::parse(&raw.channel),
+            decision: if raw.decision == "given" {
+                ConsentDecision::Given
+            } else {
+                ConsentDecision::Refused
+            },
+            source: raw.source,
+            at: UtcMs(raw.at_ms),
+        })
+        .collect())
+}
+
+/// Records decisions; one that is there already is not recorded again.
+pub async fn put_consents(
+    tx: &mut Tx,
+    keys: &Keyring,
+    rng: &mut (dyn RngCore + Send),
+    consents: &[(&PatientRow, &'static str, &ConsentBasis)],
+    now: UtcMs,
+) -> Result<u64> {
+    if consents.is_empty() {
+        return Ok(0);
+    }
+    let rows: Vec<_> = consents
+        .iter()
+        .map(|(owner, source, consent)| {
+            let id = crate::care::ids::new_uuid(now, rng);
+            let place = Place { table: "consents", column: "basis", row: id.as_bytes() };
+            json!({
+                "id": id.simple().to_string(),
+                "patient_id": owner.id.0.simple().to_string(),
+                "channel": consent.channel.map_or("", ChannelKind::word),
+                "decision": match consent.decision {
+                    ConsentDecision::Given => "given",
+                    ConsentDecision::Refused => "refused",
+                },
+                "source": source,
+                "basis": hex(&owner.key.seal(place, consent.basis.expose().as_bytes(), rng)),
+                "basis_hash": hex(&keys.look_up("basis", consent.basis.expose())),
+                "at_ms": consent.at.0,
+                "recorded_at_ms": now.0,
+            })
+        })
+        .collect();
+    let rows = json!(rows).to_string();
+    Ok(on!(tx, PUT_CONSENTS, |c, sql| {
+        sqlx::query(sql).bind(rows).execute(c).await?.rows_affected()
+    }))
+}
