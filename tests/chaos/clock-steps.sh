@@ -22,7 +22,7 @@ believed() { [ "$(times 'the clock is believed again')" -gt "$beliefs" ]; }
 # What may still arrive once the clock is in doubt: what had left before.
 in_flight=8
 
-# in_doubt WORDS: it is told everywhere, in these words, and nothing moves.
+# in_doubt WORDS [SECONDS]: it is told everywhere, in these words, and nothing moves meanwhile.
 in_doubt() {
     until_it 30 "the daemon doubts its clock" doubted
     doubts=$((doubts + 1))

@@ -57,13 +57,14 @@ enum Moment {
 
 impl Moment {
     /// Every kind comes in turn; how far it lets the daemons go is drawn, and never past the messages of a life.
-    fn draw(round: usize, messages_a_life: usize, rng: &mut StdRng) -> Self {
+    fn draw(round: usize, messages_a_life: usize, instances: usize, rng: &mut StdRng) -> Self {
         match round % 3 {
             0 if round == 0 => Self::Ready,
             0 => Self::Accepted(0),
             1 => Self::Held {
                 after: rng.random_range(0..=messages_a_life / 2),
-                answers: rng.random_range(1..=5),
+                // Some of whoever dies.
+                answers: rng.random_range(1..=5) * instances,
             },
             _ => Self::Accepted(rng.random_range(1..=messages_a_life)),
         }
@@ -97,7 +98,7 @@ async fn kills(on: On) {
         living.begin().await;
         let before = installation.sandbox.ledger().len();
         installation.enrol(&people).await;
-        let moment = Moment::draw(round, fresh, &mut rng);
+        let moment = Moment::draw(round, fresh, living.instances.len(), &mut rng);
         reach(&installation, moment, before, slots).await;
         if victims.is_empty() {
             victims.extend(0..living.instances.len());

@@ -22,7 +22,7 @@ use world::World;
 /// to rest takes a minute longer, and the runner ends a test after eight (.config/nextest.toml).
 const LISTS_FOR: Duration = Duration::from_secs(200);
 /// A list that failed is made no shorter after so long, counted from the first list's beginning.
-const SHRINKS_UNTIL: Duration = Duration::from_secs(300);
+const SHRINKS_UNTIL: Duration = Duration::from_mins(5);
 /// Of fewer lists nothing rare may be asked.
 const FLOOR: u32 = 50;
 
