@@ -55,6 +55,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0009_rests.sql"),
         include_str!("../../migrations/postgres/0009_rests.sql"),
     ),
+    (
+        10,
+        "zones",
+        include_str!("../../migrations/sqlite/0010_zones.sql"),
+        include_str!("../../migrations/postgres/0010_zones.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

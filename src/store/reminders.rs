@@ -120,8 +120,9 @@ statements! {
         "ON CONFLICT (activity_id, dosage, slot) DO NOTHING");
     MOVE = sql!(("-- reminders::move_to\nUPDATE reminders SET state = r.state, reason = r.reason, updated_at_ms = r.updated_at_ms FROM "),
         (rows "$1" id id, state text, reason text, updated_at_ms int), (" AS r WHERE reminders.id = r.id"));
-    PARK = sql!(("-- reminders::park\nUPDATE reminders SET state = 'parked', reason = $2, updated_at_ms = $3 \
-        WHERE state IN ('queued', 'sending') AND message_id IN "), (ids "$1"));
+    // What may have left stays unknown, as its attempt does.
+    PARK = sql!(("-- reminders::park\nUPDATE reminders SET state = CASE state WHEN 'unknown' THEN 'unknown' ELSE 'parked' END, \
+        reason = $2, updated_at_ms = $3 WHERE state IN ('queued', 'sending', 'unknown') AND message_id IN "), (ids "$1"));
     REPLAN = sql!(("-- reminders::replan\nUPDATE reminders SET state = r.state, reason = r.reason, due_at_ms = r.due_at_ms, \
         local_time = r.local_time, valid_until_ms = r.valid_until_ms, message_id = r.message_id, updated_at_ms = r.updated_at_ms FROM "),
         (rows "$1" id id, state text, reason text, due_at_ms int, local_time text, valid_until_ms int, message_id id, updated_at_ms int),

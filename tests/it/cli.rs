@@ -1,5 +1,6 @@
 //! The command line as a user meets it: the built binary, its two streams and its exit codes.
 
+use crate::process::flat;
 use std::io::Read;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -66,7 +67,7 @@ fn check_says_where_what_and_how_to_put_it_right() {
     // The same fault met by another command is talk, not an answer.
     let (code, answer, talk) = run(&folder, &["config", "show"]);
     assert_eq!((code, answer.as_str()), (Some(78), ""));
-    assert!(talk.contains("fix: did you mean http.listen?"), "{talk}");
+    assert!(flat(&talk).contains("fix: did you mean http.listen?"), "{talk}");
 }
 
 #[test]

@@ -143,7 +143,7 @@ async fn p1_a_second_daemon_on_one_sqlite_file_is_refused_and_told_of_the_first(
     let first = installation.start().await;
     assert_eq!(installation.spawn().ended().await, Some(75));
     let named = format!("another daemon (process {} on ", first.id());
-    assert!(installation.log().contains(&named), "{}", installation.log());
+    assert!(installation.said(&named), "{}", installation.log());
     first.kill();
     // The lock dies with its holder.
     assert_eq!(installation.start().await.stop().await, Some(0));
@@ -156,14 +156,14 @@ async fn p10_a_key_that_is_wrong_open_to_others_or_gone_is_refused() {
     let key = installation.state_dir().join(MASTER_KEY_FILE);
     write_key(&key, [8; 32]);
     assert_eq!(installation.spawn().ended().await, Some(78));
-    assert!(installation.log().contains("is not the one this database was sealed with"));
+    assert!(installation.said("is not the one this database was sealed with"));
     write_key(&key, [7; 32]);
     std::fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
     assert_eq!(installation.spawn().ended().await, Some(78));
-    assert!(installation.log().contains("may be read by others (mode 640)"));
+    assert!(installation.said("may be read by others (mode 640)"));
     std::fs::remove_file(&key).unwrap();
     assert_eq!(installation.spawn().ended().await, Some(78));
-    assert!(installation.log().contains("is missing, but the database has sealed data"));
+    assert!(installation.said("is missing, but the database has sealed data"));
     assert!(!key.exists(), "a new key was made beside sealed data");
     write_key(&key, [7; 32]);
     assert_eq!(installation.start().await.stop().await, Some(0));

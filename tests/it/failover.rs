@@ -140,7 +140,7 @@ async fn p1_p3_a_read_only_server_is_refused_at_the_start_and_waited_for_while_r
     order(&mut administrator, read_only("on")).await;
     assert_eq!(installation.spawn_untold(&[]).ended().await, Some(1));
     let told = "none of the 1 database servers takes writes; the last one said: it takes no writes";
-    assert!(installation.log().contains(told), "{}", installation.log());
+    assert!(installation.said(told), "{}", installation.log());
     order(&mut administrator, read_only("off")).await;
 
     let running = installation.start().await;

@@ -108,6 +108,11 @@ impl Installation {
         self.database.as_ref().unwrap().url()
     }
 
+    /// Whether these words are in the log, wherever its lines break.
+    pub fn said(&self, words: &str) -> bool {
+        flat(&self.log()).contains(words)
+    }
+
     /// Everything that all runs so far have said.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
@@ -447,4 +452,9 @@ async fn enrol_batch(store: &Store, people: &[(Patient, Vec<Activity>)], rng: &S
     patients::lock(&mut tx, &ids).await.unwrap();
     patients::disturb(&mut tx, &ids, now).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+/// Words as they follow each other, wherever their lines break: where that is hangs on the length of a path.
+pub fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

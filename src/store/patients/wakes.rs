@@ -37,7 +37,7 @@ statements! {
 }
 
 /// Tells patients that something of theirs changed: their expansion is set back and their alarm rings now.
-/// The caller has locked them ([`lock`]).
+/// The caller has locked them ([`super::lock`]).
 pub async fn disturb(tx: &mut Tx, ids: &[PatientId], now: UtcMs) -> Result<()> {
     if ids.is_empty() {
         return Ok(());

@@ -1,5 +1,6 @@
 //! `carebell import` as an operator meets it.
 
+use crate::process::flat;
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -78,7 +79,10 @@ fn what_does_not_exist_is_told_with_its_fix() {
     let folder = house();
     let (code, _, talk) = carebell(&folder, &["import", "--programme", "nowhere", "plans.csv"]);
     assert_eq!(code, Some(3), "{talk}");
-    assert!(talk.contains("there is no programme nowhere") && talk.contains("general"), "{talk}");
+    assert!(
+        flat(&talk).contains("there is no programme nowhere") && talk.contains("general"),
+        "{talk}"
+    );
     let future = ["import", "--consent-basis", "x", "--consent-at", "2999-01-01", "plans.csv"];
     assert_eq!(carebell(&folder, &future).0, Some(2));
     assert_eq!(carebell(&folder, &["import", "--consent-basis", "x", "plans.csv"]).0, Some(2));

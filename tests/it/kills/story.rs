@@ -102,12 +102,14 @@ impl Story {
                 ReminderState::Sent => assert!(accepted > 0, "p2: sent, but not: {reminder:?}"),
                 ReminderState::Unknown => {
                     unknown.insert(message);
+                    // In hand at three unclean ends, it is given up as poison (P9): a person is asked then too.
+                    let poison = reminder.reason == Reason::Poisoned;
                     let known = matches!(reminder.reason, Reason::StaysUnknown | Reason::Dropped);
-                    assert!(known, "p2: {reminder:?} {attempts:?}");
+                    assert!(known || poison, "p2: {reminder:?} {attempts:?}");
                     let task = self.subjects.contains(&message.to_string());
                     assert_eq!(
                         task,
-                        reminder.class.is_dose(),
+                        poison || reminder.class.is_dose(),
                         "p4: a person is asked: {reminder:?}"
                     );
                 }
