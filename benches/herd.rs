@@ -14,6 +14,7 @@ mod common;
 
 use carebell::care::{Activity, ActivityKind, ChannelKind, Patient, UtcMs};
 use carebell::cli::stage;
+use carebell::config::KindConfig;
 use carebell::store::Engine;
 use common::accepts::{self, counted, counting};
 use common::counts::{Beside, Commits};
@@ -362,7 +363,9 @@ async fn sleep_until(at: UtcMs) {
 /// Requests a second to the stand-in's WhatsApp, without a daemon.
 async fn bare_limit(installation: &Installation, options: &Options) -> f64 {
     let configured = stage::channels_of(&Wishes::default().sandbox, &installation.sandbox);
-    let whatsapp = configured.whatsapp.unwrap();
+    let Some(KindConfig::Whatsapp(whatsapp)) = configured.get("whatsapp") else {
+        panic!("no WhatsApp")
+    };
     let url = format!("{}/{}/messages", whatsapp.base_url, whatsapp.phone_number_id);
     let client = process::client();
     let next = AtomicU32::new(0);

@@ -11,7 +11,7 @@ use carebell::channel::{
 use carebell::cli::app::{App, Sources, Stamp};
 use carebell::cli::daemon::Daemon;
 use carebell::cli::{logging, metrics};
-use carebell::config::Environment;
+use carebell::config::{Environment, KindConfig};
 use carebell::home::Home;
 use futures::future::BoxFuture;
 use sd_notify::NotifyState;
@@ -76,7 +76,10 @@ async fn serve(config: &Path) {
     let sources = Sources::real();
     let mut app =
         App::open_with(&loaded, sources, Stamp::Configured).await.map_err(|_| ()).unwrap();
-    let per_second = loaded.config.channels.whatsapp.as_ref().unwrap().messages_per_second;
+    let Some(KindConfig::Whatsapp(whatsapp)) = loaded.config.channels.get("whatsapp") else {
+        panic!("no WhatsApp")
+    };
+    let per_second = whatsapp.messages_per_second;
     app.channels =
         Arc::new(Channels::from(vec![Arc::new(Accepts { per_second }) as Arc<dyn Channel>]));
     let fresh = new_uuid(app.clock.now(), &mut app.rng.fork());

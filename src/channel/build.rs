@@ -5,8 +5,8 @@ use super::codes::BadCodeTable;
 use super::email::Email;
 use super::twilio::Twilio;
 use super::whatsapp::Whatsapp;
-use crate::care::ChannelKind;
-use crate::config::{ChannelsConfig, Mode, Secret};
+use crate::care::{Address, ChannelKind};
+use crate::config::{ChannelsConfig, KindConfig, Mode, Secret};
 use std::sync::Arc;
 
 /// The configured channels, in the default order of preference.
@@ -20,7 +20,7 @@ pub enum ChannelConfigError {
     #[error("{key} is not a URL this channel can use: write it as `{example}`")]
     NotAUrl {
         /// The key.
-        key: &'static str,
+        key: String,
         /// What one looks like.
         example: &'static str,
     },
@@ -28,7 +28,7 @@ pub enum ChannelConfigError {
     #[error("{key} leads to another machine without TLS: {fix}")]
     ClearText {
         /// The key.
-        key: &'static str,
+        key: String,
         /// What to write instead.
         fix: &'static str,
     },
@@ -36,7 +36,7 @@ pub enum ChannelConfigError {
     #[error("{key} is empty: {fix}")]
     Empty {
         /// The key.
-        key: &'static str,
+        key: String,
         /// What belongs there.
         fix: &'static str,
     },
@@ -44,7 +44,7 @@ pub enum ChannelConfigError {
     #[error("{key} has the wrong form: {fix}")]
     WrongForm {
         /// The key.
-        key: &'static str,
+        key: String,
         /// The right form.
         fix: &'static str,
     },
@@ -54,7 +54,7 @@ pub enum ChannelConfigError {
     )]
     NoTls {
         /// The key.
-        key: &'static str,
+        key: String,
     },
     /// A table in the binary or its extension is broken.
     #[error(transparent)]
@@ -76,15 +76,22 @@ impl Channels {
         request_timeout_ms: i64,
     ) -> Result<Self, ChannelConfigError> {
         let mut channels: Vec<Arc<dyn Channel>> = Vec::new();
-        if let Some(whatsapp) = &config.whatsapp {
-            channels.push(Arc::new(Whatsapp::new(whatsapp, mode, request_timeout_ms)?));
+        for (name, kind) in config.iter() {
+            let section = Section { name };
+            channels.push(match kind {
+                KindConfig::Whatsapp(whatsapp) => {
+                    Arc::new(Whatsapp::new(section, whatsapp, mode, request_timeout_ms)?)
+                }
+                KindConfig::Twilio(twilio) => {
+                    Arc::new(Twilio::new(section, twilio, mode, public_url, request_timeout_ms)?)
+                }
+                KindConfig::Email(email) => {
+                    Arc::new(Email::new(section, email, mode, request_timeout_ms)?)
+                }
+            });
         }
-        if let Some(twilio) = &config.twilio {
-            channels.push(Arc::new(Twilio::new(twilio, mode, public_url, request_timeout_ms)?));
-        }
-        if let Some(email) = &config.email {
-            channels.push(Arc::new(Email::new(email, mode, request_timeout_ms)?));
-        }
+        // By kind in the default order of preference; of one kind by rank.
+        channels.sort_by_key(|channel| channel.kind());
         Ok(Self(channels))
     }
 
@@ -93,9 +100,16 @@ impl Channels {
         self.0.iter().find(|channel| channel.name() == name)
     }
 
-    /// The channel that reaches a kind of address.
-    pub fn by_kind(&self, kind: ChannelKind) -> Option<&Arc<dyn Channel>> {
-        self.0.iter().find(|channel| channel.kind() == kind)
+    /// The channel by which a message goes to an address of a kind: the first by rank that serves it and is in
+    /// `open`; if none is, the first that serves it.
+    pub fn towards(
+        &self,
+        kind: ChannelKind,
+        to: &Address,
+        open: impl Fn(&str) -> bool,
+    ) -> Option<&Arc<dyn Channel>> {
+        let serving = || self.0.iter().filter(|c| c.kind() == kind && c.serves(to));
+        serving().find(|channel| open(channel.name())).or_else(|| serving().next())
     }
 
     /// Every channel.
@@ -116,33 +130,51 @@ impl std::fmt::Debug for Channels {
     }
 }
 
-/// A value that must not be empty.
-pub(super) fn present<'a>(
-    key: &'static str,
-    value: &'a str,
-    fix: &'static str,
-) -> Result<&'a str, ChannelConfigError> {
-    if value.trim().is_empty() { Err(ChannelConfigError::Empty { key, fix }) } else { Ok(value) }
+/// The section of a channel, by the channel's name.
+#[derive(Clone, Copy)]
+pub(super) struct Section<'a> {
+    pub(super) name: &'a str,
 }
 
-/// Secrets, at least one and none empty: with an empty one anybody could sign.
-pub(super) fn secrets(
-    key: &'static str,
-    secrets: &[Secret],
-    fix: &'static str,
-) -> Result<Vec<Secret>, ChannelConfigError> {
-    if secrets.is_empty() || secrets.iter().any(|secret| secret.expose().trim().is_empty()) {
-        return Err(ChannelConfigError::Empty { key, fix });
+impl Section<'_> {
+    /// The whole name of one of its keys.
+    pub(super) fn key(self, key: &str) -> String {
+        format!("channels.{}.{key}", self.name)
     }
-    Ok(secrets.to_vec())
-}
 
-/// A rate that can be paced.
-pub(super) fn rate(key: &'static str, per_second: f64) -> Result<f64, ChannelConfigError> {
-    if per_second.is_finite() && per_second > 0.0 {
-        return Ok(per_second);
+    /// A value that must not be empty.
+    pub(super) fn present<'a>(
+        self,
+        key: &str,
+        value: &'a str,
+        fix: &'static str,
+    ) -> Result<&'a str, ChannelConfigError> {
+        if value.trim().is_empty() {
+            return Err(ChannelConfigError::Empty { key: self.key(key), fix });
+        }
+        Ok(value)
     }
-    Err(ChannelConfigError::WrongForm { key, fix: "give a number above 0" })
+
+    /// Secrets, at least one and none empty: with an empty one anybody could sign.
+    pub(super) fn secrets(
+        self,
+        key: &str,
+        secrets: &[Secret],
+        fix: &'static str,
+    ) -> Result<Vec<Secret>, ChannelConfigError> {
+        if secrets.is_empty() || secrets.iter().any(|secret| secret.expose().trim().is_empty()) {
+            return Err(ChannelConfigError::Empty { key: self.key(key), fix });
+        }
+        Ok(secrets.to_vec())
+    }
+
+    /// A rate that can be paced.
+    pub(super) fn rate(self, key: &str, per_second: f64) -> Result<f64, ChannelConfigError> {
+        if per_second.is_finite() && per_second > 0.0 {
+            return Ok(per_second);
+        }
+        Err(ChannelConfigError::WrongForm { key: self.key(key), fix: "give a number above 0" })
+    }
 }
 
 /// E.164 with its plus sign (ITU-T E.164: at most 15 digits, none of the country codes begins with 0).

@@ -3,7 +3,7 @@
 //! Sources: RFC 5321 and 5322, RFC 3834 (Auto-Submitted), `reference/channels.md` section 4. It takes no
 //! callbacks: what bounces and what patients answer comes by mail, which nobody reads here yet.
 
-use super::build::{ChannelConfigError, rate};
+use super::build::{ChannelConfigError, Section};
 use super::codes::CodeTable;
 use super::smtp::{Broken, Fault, Letter, Relay};
 use super::{
@@ -20,6 +20,7 @@ use std::time::Duration;
 
 /// The channel `email`.
 pub(super) struct Email {
+    name: String,
     relay: Relay,
     codes: CodeTable,
     from: Mailbox,
@@ -29,15 +30,15 @@ pub(super) struct Email {
 impl Email {
     /// The channel of a configuration.
     pub(super) fn new(
+        section: Section<'_>,
         config: &EmailConfig,
         mode: Mode,
         request_timeout_ms: i64,
     ) -> Result<Self, ChannelConfigError> {
-        let from_key = "channels.email.from";
         let from = Some(&config.from).filter(|from| is_header_text(from) && from.is_ascii());
         let from =
             from.and_then(|from| from.parse().ok()).ok_or(ChannelConfigError::WrongForm {
-                key: from_key,
+                key: section.key("from"),
                 fix: "write `Name <name@host>`",
             })?;
         let login = match (&config.username, &config.password) {
@@ -45,23 +46,22 @@ impl Email {
             (Some(name), Some(password)) => Some(credentials(name, password)),
             _ => {
                 let fix = "give username and password together, or neither";
-                return Err(ChannelConfigError::WrongForm { key: "channels.email.username", fix });
+                return Err(ChannelConfigError::WrongForm { key: section.key("username"), fix });
             }
         };
         if config.connections == 0 {
             let fix = "allow at least 1";
-            return Err(ChannelConfigError::WrongForm { key: "channels.email.connections", fix });
+            return Err(ChannelConfigError::WrongForm { key: section.key("connections"), fix });
         }
         Ok(Self {
-            relay: Relay::new(&config.url, login, mode, config.connections)?,
+            name: section.name.to_owned(),
+            relay: Relay::new(section.key("url"), &config.url, login, mode, config.connections)?,
             codes: CodeTable::smtp()?,
             from,
             capabilities: Capabilities {
                 reminders: ReminderForm::Email,
-                messages_per_second: rate(
-                    "channels.email.messages_per_second",
-                    config.messages_per_second,
-                )?,
+                messages_per_second: section
+                    .rate("messages_per_second", config.messages_per_second)?,
                 pair_gap_ms: 0,
                 request_timeout_ms,
             },
@@ -87,7 +87,7 @@ impl Email {
     /// Control characters are refused before lettre sees them: it panics on a line break in a name, and a
     /// header must not be able to begin another one.
     fn message(&self, outbound: &Outbound) -> Result<(Message, lettre::Address, String), Outcome> {
-        let Content::Email { subject, text, message_id } = &outbound.content else {
+        let Content::Email { subject, text, message_id, .. } = &outbound.content else {
             return Err(Outcome::refused(Action::Fix, "content-is-not-email"));
         };
         let to = outbound.to.expose();
@@ -144,8 +144,8 @@ impl Email {
 }
 
 impl Channel for Email {
-    fn name(&self) -> &'static str {
-        "email"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn kind(&self) -> ChannelKind {

@@ -45,7 +45,7 @@ impl Http {
     /// Connecting (name, TCP, TLS) has half of the time of a whole call: what runs out later ran out after the
     /// connection stood, when the request may have been written.
     pub(super) fn new(
-        key: &'static str,
+        key: String,
         base_url: &str,
         mode: Mode,
         request_timeout_ms: i64,
@@ -206,7 +206,7 @@ mod tests {
         };
         let http = |host: &str| {
             let url = format!("http://{host}:9");
-            Http::new("k", &url, Mode::Sandbox, 1_000).unwrap()
+            Http::new("k".to_owned(), &url, Mode::Sandbox, 1_000).unwrap()
         };
         let not_sent = |stage| Outcome::NotSent { stage };
         let elsewhere = Some(Elsewhere(Gate::LoopbackOnly));
@@ -241,7 +241,9 @@ mod tests {
 
     #[test]
     fn clear_text_to_another_machine_is_refused_when_live() {
-        let new = |url, mode| Http::new("channels.whatsapp.base_url", url, mode, 1_000).map(drop);
+        let new = |url, mode| {
+            Http::new("channels.whatsapp.base_url".to_owned(), url, mode, 1_000).map(drop)
+        };
         for (url, mode, is_fine) in [
             ("https://graph.example.org/v25.0", Mode::Live, true),
             ("http://127.0.0.1:4010", Mode::Live, true),
@@ -257,7 +259,7 @@ mod tests {
     #[test]
     fn resources_lie_below_the_base_whatever_its_last_character() {
         for base in ["http://127.0.0.1:1/v25.0", "http://127.0.0.1:1/v25.0/"] {
-            let http = Http::new("k", base, Mode::Sandbox, 1_000).unwrap();
+            let http = Http::new("k".to_owned(), base, Mode::Sandbox, 1_000).unwrap();
             let url = http.url(["106", "messages"]);
             assert_eq!(url.as_str(), "http://127.0.0.1:1/v25.0/106/messages");
         }

@@ -7,25 +7,31 @@
 mod build;
 mod codes;
 mod email;
+mod event;
 mod gate;
 mod http;
 mod signature;
 mod smtp;
+mod told;
 mod twilio;
 mod verdict;
 mod whatsapp;
 
 pub use build::{ChannelConfigError, Channels};
 pub use codes::BadCodeTable;
+pub use event::{
+    Body, Event, Handled, IdentityChange, IdentityEvent, MediaItem, Person, PreferenceEvent,
+    Pricing, ReceiptEvent, ReplyEvent, TemplateEvent, TemplateNews,
+};
 
 use crate::care::ids::AttemptId;
-use crate::care::{Address, ChannelKind, Phi, ReceiptHabit, ReceiptStatus, UtcMs};
+use crate::care::{Address, ChannelKind, Phi, ReceiptHabit, UtcMs};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 /// A way to reach patients.
 pub trait Channel: Send + Sync {
-    /// The name in the configuration and in URLs: `whatsapp`, `twilio`, `email`.
+    /// The name in the configuration and in URLs; without more words than a kind's: `whatsapp`, `twilio`, `email`.
     fn name(&self) -> &str;
 
     /// The kind of address it reaches.
@@ -33,6 +39,16 @@ pub trait Channel: Send + Sync {
 
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// Whether messages to an address may go this way; some lead to a few countries only.
+    fn serves(&self, _to: &Address) -> bool {
+        true
+    }
+
+    /// What the provider would refuse about a content, before anything is sent.
+    fn problems(&self, _content: &Content) -> Vec<Problem> {
+        Vec::new()
+    }
 
     /// Sends once. Never retries by itself: what a failure means is decided by where it happened
     /// (design.md section 6).
@@ -60,6 +76,11 @@ pub trait Channel: Send + Sync {
         false
     }
 
+    /// Asks the provider whether it would take messages of ours now: login, sender, templates. Sends nothing.
+    fn probe(&self) -> BoxFuture<'_, Result<Health, Outcome>> {
+        Box::pin(async { Ok(Health::default()) })
+    }
+
     /// Asks the provider for an attempt whose outcome is unknown. `None` when it has no such look-up or the
     /// look-up proves nothing.
     fn look_up<'a>(&'a self, _attempt: &'a LookUp) -> BoxFuture<'a, Option<Found>> {
@@ -80,6 +101,25 @@ pub struct Capabilities {
     pub request_timeout_ms: i64,
 }
 
+/// What a provider would refuse about a content.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {fix}")]
+pub struct Problem {
+    /// What is wrong, without the content.
+    pub what: String,
+    /// What to do.
+    pub fix: &'static str,
+}
+
+/// What a provider says of our standing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Facts worth showing, as (name, value): quality rating, tier, sender.
+    pub facts: Vec<(&'static str, String)>,
+    /// What will hurt, in words for operators.
+    pub warnings: Vec<String>,
+}
+
 /// How reminders travel on a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReminderForm {
@@ -98,6 +138,9 @@ pub struct Outbound {
     pub correlation: AttemptId,
     /// Where to.
     pub to: Address,
+    /// The id by which the provider knows the person as well, where it gave one.
+    #[serde(default)]
+    pub user_id: Option<Address>,
     /// What.
     pub content: Content,
     /// How long the provider may go on trying, in seconds (P5).
@@ -112,6 +155,12 @@ pub enum Content {
     Text {
         /// The text.
         body: Text,
+        /// What can be pressed under it, where the channel has buttons.
+        #[serde(default)]
+        buttons: Vec<Button>,
+        /// A picture, film or document with it, where the channel takes one.
+        #[serde(default)]
+        media: Option<Media>,
     },
     /// An approved template.
     Template {
@@ -119,8 +168,17 @@ pub enum Content {
         name: String,
         /// The provider's language code.
         language: String,
+        /// Names of the parameters where the template has names; none: they go by order.
+        #[serde(default)]
+        names: Vec<String>,
         /// Body parameters in order.
         parameters: Vec<Text>,
+        /// The file of its header.
+        #[serde(default)]
+        header: Option<Media>,
+        /// Its quick replies in order: only the payloads travel, the titles are the template's.
+        #[serde(default)]
+        buttons: Vec<Button>,
     },
     /// An email.
     Email {
@@ -128,8 +186,71 @@ pub enum Content {
         subject: Text,
         /// Plain text.
         text: Text,
+        /// The same as HTML.
+        #[serde(default)]
+        html: Option<Text>,
         /// The same message in its later versions has the same Message-ID.
         message_id: String,
+    },
+}
+
+impl Content {
+    /// Free text and nothing else.
+    pub fn text(body: Text) -> Self {
+        Self::Text { body, buttons: Vec::new(), media: None }
+    }
+}
+
+/// Something to press.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Button {
+    /// What the patient reads.
+    pub title: Text,
+    /// What comes back; opaque, never health data.
+    pub payload: String,
+}
+
+/// A file that goes with a message. Not a patient's: the programme's teaching material.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Media {
+    /// What it is.
+    pub kind: MediaKind,
+    /// Where it lies on this machine, or an https URL that the provider fetches.
+    pub source: MediaSource,
+    /// Its type, as `image/jpeg`.
+    pub mime_type: String,
+    /// The name of a document.
+    #[serde(default)]
+    pub file_name: Option<String>,
+}
+
+/// Kinds of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MediaKind {
+    /// A picture.
+    Image,
+    /// A film.
+    Video,
+    /// Anything to read.
+    Document,
+}
+
+/// Where a file is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MediaSource {
+    /// On this machine.
+    File {
+        /// Its path.
+        path: std::path::PathBuf,
+        /// Its SHA-256 in lower-case hex: the key under which an upload is remembered.
+        sha256: String,
+    },
+    /// Where the provider fetches it.
+    Link {
+        /// The URL.
+        url: String,
     },
 }
 
@@ -252,6 +373,12 @@ impl Callback {
     pub fn query(&self) -> &str {
         self.path_and_query.split_once('?').map_or("", |(_, query)| query)
     }
+
+    /// The first value of a parameter of the query.
+    pub fn parameter(&self, wanted: &str) -> Option<String> {
+        let mut query = form_urlencoded::parse(self.query().as_bytes());
+        query.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+    }
 }
 
 /// A callback that is what it says it is.
@@ -286,58 +413,6 @@ pub enum Reject {
 pub struct Unreadable {
     /// What is wrong, without the content.
     pub kind: String,
-}
-
-/// What a callback says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// A receipt.
-    Receipt(ReceiptEvent),
-    /// A reply.
-    Reply(ReplyEvent),
-    /// The provider handled an opt-out itself and has answered the patient. Comes after the [`Event::Reply`]
-    /// of the same callback, so that the words are kept too: record both, answer neither.
-    ProviderOptOut {
-        /// Whose address.
-        from: Address,
-    },
-    /// Something that changes nothing here; counted by its kind.
-    Ignored {
-        /// Its kind.
-        kind: String,
-    },
-}
-
-/// A receipt in normal form.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReceiptEvent {
-    /// Our correlation id, where the provider echoes it.
-    pub correlation: Option<AttemptId>,
-    /// The provider's message id.
-    pub provider_id: String,
-    /// What it says.
-    pub status: ReceiptStatus,
-    /// The provider's error code, with what it asks for.
-    pub error: Option<(String, Action)>,
-    /// When it happened, by the provider's clock.
-    pub at: Option<UtcMs>,
-}
-
-/// A reply in normal form.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReplyEvent {
-    /// The provider's id of the reply: the same reply twice has the same id.
-    pub provider_id: String,
-    /// From whom.
-    pub from: Address,
-    /// What they wrote, or the title of the button they pressed.
-    pub text: Phi<String>,
-    /// Our payload of the button.
-    pub payload: Option<String>,
-    /// The provider's id of the message it answers.
-    pub context: Option<String>,
-    /// When, by the provider's clock.
-    pub at: Option<UtcMs>,
 }
 
 /// An attempt to ask the provider about.

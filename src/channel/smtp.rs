@@ -20,7 +20,6 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-const KEY: &str = "channels.email.url";
 const EXAMPLE: &str = "smtps://host:465";
 
 /// The longest that an idle connection may take to say that it lives.
@@ -78,27 +77,30 @@ pub(super) enum Fault {
 impl Relay {
     /// The relay of a URL: `smtps://host:465`, `smtp://host:587?tls=required`, `smtp://127.0.0.1:2525`.
     pub(super) fn new(
+        key: String,
         url: &str,
         login: Option<Credentials>,
         mode: Mode,
         connections: u32,
     ) -> Result<Self, ChannelConfigError> {
-        let not_a_url = || ChannelConfigError::NotAUrl { key: KEY, example: EXAMPLE };
+        let not_a_url = || ChannelConfigError::NotAUrl { key: key.clone(), example: EXAMPLE };
         let url = Url::parse(url).map_err(|_| not_a_url())?;
         let host = url.host_str().ok_or_else(not_a_url)?;
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         if !url.username().is_empty() || url.password().is_some() {
             let fix = "write the login to channels.email.username and channels.email.password";
-            return Err(ChannelConfigError::WrongForm { key: KEY, fix });
+            return Err(ChannelConfigError::WrongForm { key, fix });
         }
-        let tls =
-            || TlsParameters::new(bare.clone()).map_err(|_| ChannelConfigError::NoTls { key: KEY });
+        let tls = || {
+            TlsParameters::new(bare.clone())
+                .map_err(|_| ChannelConfigError::NoTls { key: key.clone() })
+        };
         let starttls = match url.query() {
             None => false,
             Some("tls=required") => true,
             Some(_) => {
                 let fix = "the only option is `?tls=required`";
-                return Err(ChannelConfigError::WrongForm { key: KEY, fix });
+                return Err(ChannelConfigError::WrongForm { key, fix });
             }
         };
         let (security, default_port) = match (url.scheme(), starttls) {
@@ -113,7 +115,7 @@ impl Relay {
         };
         if mode == Mode::Live && protection == Protection::Clear && !names_loopback(host) {
             let fix = "write smtps://host:465 or smtp://host:587?tls=required";
-            return Err(ChannelConfigError::ClearText { key: KEY, fix });
+            return Err(ChannelConfigError::ClearText { key, fix });
         }
         Ok(Self {
             port: url.port().unwrap_or(default_port),

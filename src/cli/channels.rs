@@ -7,7 +7,7 @@ use crate::care::UtcMs;
 use crate::care::hold::{Hold, Scope};
 use crate::care::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::channel::Channel;
-use crate::config::ChannelsConfig;
+use crate::config::KindConfig;
 use crate::policy::grouping::sender_of;
 use crate::store::story::{Act, audit};
 use crate::store::{Result as Stored, Tx, alarms, attempts, holds, inbound};
@@ -140,7 +140,13 @@ async fn gather(app: &App, tx: &mut Tx) -> Stored<Vec<Shown>> {
         Shown {
             name: name.to_owned(),
             kind: channel.kind().word(),
-            sender: sender(&app.config.channels, name),
+            sender: app
+                .config
+                .channels
+                .get(name)
+                .map(KindConfig::sender)
+                .unwrap_or_default()
+                .to_owned(),
             paused: pause.is_some(),
             paused_until: pause.and_then(|hold| hold.until).map(|until| When::new(until, None)),
             paused_by: pause.map(|hold| hold.actor.clone()),
@@ -157,17 +163,6 @@ async fn gather(app: &App, tx: &mut Tx) -> Stored<Vec<Shown>> {
         }
     };
     Ok(app.channels.iter().map(|channel| show(channel.as_ref())).collect())
-}
-
-/// From whom patients see the messages come.
-fn sender(channels: &ChannelsConfig, name: &str) -> String {
-    let sender = match name {
-        "whatsapp" => channels.whatsapp.as_ref().map(|c| c.phone_number_id.clone()),
-        "twilio" => channels.twilio.as_ref().map(|c| c.from.clone()),
-        "email" => channels.email.as_ref().map(|c| c.from.clone()),
-        _ => None,
-    };
-    sender.unwrap_or_default()
 }
 
 fn rows(shown: &[Shown]) -> Vec<Vec<String>> {

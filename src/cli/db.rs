@@ -173,11 +173,8 @@ fn hearing(config: &Config, verified: &[(&str, Option<UtcMs>)], now: UtcMs) -> H
 }
 
 async fn heard(app: &App, tx: &mut Tx) -> Stored<Hearing> {
-    let channels = &app.config.channels;
-    let answerable =
-        [("whatsapp", channels.whatsapp.is_some()), ("twilio", channels.twilio.is_some())];
     let mut verified = Vec::new();
-    for (name, _) in answerable.into_iter().filter(|(_, configured)| *configured) {
+    for (name, _) in app.config.channels.iter().filter(|(_, kind)| kind.hears()) {
         let key = format!("{}{name}", fact::WEBHOOK_VERIFIED_MS);
         let at = meta::get(tx, &key).await?.and_then(|ms| ms.parse().ok()).map(UtcMs);
         verified.push((name, at));

@@ -1,7 +1,9 @@
 //! A stage: the provider stand-in, and the channels that point at it. The demo plays on it, `sandbox` prints
 //! it, tests build on it.
 
-use crate::config::{ChannelsConfig, EmailConfig, Secret, TwilioConfig, WhatsappConfig};
+use crate::config::{
+    ChannelsConfig, EmailConfig, KindConfig, Secret, TwilioConfig, WhatsappConfig,
+};
 use crate::message::Programmes;
 use crate::sandbox::{Sandbox, SandboxConfig, Template};
 use std::net::SocketAddr;
@@ -56,7 +58,10 @@ pub fn channels_config(
         messages_per_second: PER_SECOND,
         connections: 4,
     };
-    ChannelsConfig { whatsapp: Some(whatsapp), twilio: Some(twilio), email: Some(email) }
+    ChannelsConfig::default()
+        .with("whatsapp", KindConfig::Whatsapp(whatsapp))
+        .with("twilio", KindConfig::Twilio(twilio))
+        .with("email", KindConfig::Email(email))
 }
 
 /// The same of a stand-in that runs in this process.

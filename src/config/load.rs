@@ -3,8 +3,8 @@
 use super::environment::Environment;
 use super::mask::{self, Effective};
 use super::problem::{ConfigProblems, Problem, Report, origin, place};
-use super::schema::{Schema, insert, leaves};
-use super::{Config, DEFAULT};
+use super::schema::{Kinds, Schema, insert, leaves};
+use super::{ChannelsConfig, Config, DEFAULT};
 use figment::error::{Actual, Kind};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -41,20 +41,59 @@ impl Loaded {
 pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded, ConfigProblems> {
     let schema = Schema::built_in().map_err(|fault| ConfigProblems(vec![fault]))?;
     let mut given = Given::default();
-    given.file(file, environment, &schema);
+    let layer = given.file(file, environment);
+    let schema = schema.of_kinds(kinds(layer.as_ref(), environment));
+    if let Some(layer) = layer {
+        given.problems.extend(schema.check(&layer.table, &layer.origin));
+        given.layers.push(layer);
+    }
     given.variables(environment, &schema);
     given.credentials(environment, &schema);
     if !given.problems.is_empty() {
         return Err(ConfigProblems(given.problems));
     }
     let layers = layered(given.layers, environment, &schema);
-    let config = layers.extract::<Config>().map_err(|faults| {
-        ConfigProblems(faults.into_iter().map(|f| problem(&f, &layers)).collect())
+    let config = extract(&layers).map_err(|faults| {
+        ConfigProblems(faults.iter().map(|fault| problem(fault, &layers)).collect())
     })?;
     let mut report = Report::new(&layers);
     config.validate(&mut report);
     report.into_result()?;
     Ok(Loaded { config, master_key_credential: given.master_key, layers })
+}
+
+/// The values of the layers together.
+pub(super) fn extract(layers: &Figment) -> Result<Config, Vec<figment::Error>> {
+    let config = layers.extract::<Config>();
+    let channels = ChannelsConfig::extract(layers);
+    match (config, channels) {
+        (Ok(config), Ok(channels)) => Ok(Config { channels, ..config }),
+        (config, channels) => {
+            let faults = config.err().into_iter().flatten();
+            let of_channels = channels.err().into_iter().flatten().map(|fault| *fault);
+            Err(faults.chain(of_channels).collect())
+        }
+    }
+}
+
+/// The kinds of the channels: which keys a channel has depends on it.
+fn kinds(file: Option<&Layer>, environment: &Environment) -> Kinds {
+    let mut kinds = Kinds::default();
+    let said = file.map(|file| leaves(&file.table)).unwrap_or_default();
+    for (key, value) in &said {
+        kinds.learn(key, value);
+    }
+    for (name, text) in &environment.variables {
+        if let Some(key) = key_of_variable(name) {
+            kinds.learn(&key, &text.as_str().into());
+        }
+    }
+    kinds
+}
+
+/// The key that a variable sets.
+fn key_of_variable(name: &str) -> Option<String> {
+    name.strip_prefix("CAREBELL_").map(|rest| rest.to_lowercase().replace("__", "."))
 }
 
 /// One layer, or one variable or credential of it.
@@ -95,11 +134,11 @@ struct Given {
 }
 
 impl Given {
-    fn file(&mut self, named: Option<&Path>, environment: &Environment, schema: &Schema) {
+    fn file(&mut self, named: Option<&Path>, environment: &Environment) -> Option<Layer> {
         let folders = [&environment.working_dir, &environment.system_dir];
         let mut usual = folders.into_iter().map(|folder| folder.join("carebell.toml"));
         let found = named.map(Path::to_owned).or_else(|| usual.find(|path| path.exists()));
-        let Some(path) = found else { return };
+        let path = found?;
         let origin = path.strip_prefix(".").unwrap_or(&path).display().to_string();
         match std::fs::read_to_string(&path) {
             Err(fault) => self.problems.push(Problem::new(
@@ -118,18 +157,15 @@ impl Given {
                         "check quotes, brackets and repeated keys on this line",
                     ));
                 }
-                Ok(table) => {
-                    self.problems.extend(schema.check(&table, &origin));
-                    self.layers.push(Layer { origin, table });
-                }
+                Ok(table) => return Some(Layer { origin, table }),
             },
         }
+        None
     }
 
     fn variables(&mut self, environment: &Environment, schema: &Schema) {
         for (name, text) in &environment.variables {
-            if let Some(rest) = name.strip_prefix("CAREBELL_") {
-                let key = rest.to_lowercase().replace("__", ".");
+            if let Some(key) = key_of_variable(name) {
                 self.text(name.clone(), &key, text, schema);
             }
         }

@@ -19,7 +19,7 @@ mod secret;
 mod zones;
 
 pub use backup::BackupConfig;
-pub use channels::{ChannelsConfig, EmailConfig, TwilioConfig, WhatsappConfig};
+pub use channels::{ChannelsConfig, EmailConfig, KindConfig, TwilioConfig, WhatsappConfig};
 pub use database::{DatabaseConfig, Engine, RefusedTls, UnverifiedTls, connect_options_policy};
 pub use deliver::DeliverConfig;
 pub use environment::{Environment, User};
@@ -43,7 +43,6 @@ const DEFAULT: &str = "default";
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Config {
     /// Sandbox or live.
     pub mode: Mode,
@@ -63,8 +62,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// Copies of a SQLite database.
     pub backup: BackupConfig,
-    /// The channels.
-    #[serde(default)]
+    /// The channels; read by their kinds, see [`ChannelsConfig`].
+    #[serde(skip_deserializing)]
     pub channels: ChannelsConfig,
     /// Logs.
     pub log: LogConfig,
@@ -86,7 +85,7 @@ impl Config {
         self.backup.validate(report);
         self.channels.validate(report);
         self.log.validate(report);
-        let heard = self.channels.whatsapp.is_some() || self.channels.twilio.is_some();
+        let heard = self.channels.iter().any(|(_, kind)| kind.hears());
         report.require(
             self.mode != Mode::Live || !heard || self.http.public_url.starts_with("https://"),
             "http.public_url",

@@ -1,16 +1,38 @@
 //! The keys there are, with their kinds and defaults: read from `default.toml`, the one list of them.
 
+use super::channels::KindConfig;
 use super::problem::Problem;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 /// The commented configuration file with every key and its default.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
 
-/// Every key of the configuration.
+/// Every key of the configuration. A channel's keys are described once a kind, under the kind's own name.
 pub(super) struct Schema {
     keys: BTreeMap<String, Value>,
     defaults: Table,
+    kinds: Kinds,
+}
+
+/// The kinds of channels by their names, as the layers say them. A channel that is named like a kind is of it.
+#[derive(Default)]
+pub(super) struct Kinds(BTreeMap<String, String>);
+
+impl Kinds {
+    /// Notes the kinds that a layer states.
+    pub(super) fn learn(&mut self, key: &str, value: &Value) {
+        let name = channel_of(key).filter(|name| key == format!("channels.{name}.kind"));
+        if let (Some(name), Some(kind)) = (name, value.as_str()) {
+            self.0.insert(name.to_owned(), kind.to_owned());
+        }
+    }
+
+    fn of<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        let kind = self.0.get(name).map_or(name, String::as_str);
+        KindConfig::WORDS.contains(&kind).then_some(kind)
+    }
 }
 
 impl Schema {
@@ -22,32 +44,66 @@ impl Schema {
             })
         };
         let keys = leaves(&read(&uncommented(DEFAULT_FILE))?);
-        Ok(Self { keys, defaults: read(DEFAULT_FILE)? })
+        Ok(Self { keys, defaults: read(DEFAULT_FILE)?, kinds: Kinds::default() })
+    }
+
+    /// The same, for channels of these kinds.
+    pub(super) fn of_kinds(self, kinds: Kinds) -> Self {
+        Self { kinds, ..self }
     }
 
     /// The defaults of a configuration in which `present` keys are set: a channel's defaults count only when
     /// the channel is used.
     pub(super) fn defaults<'a>(&self, present: impl Iterator<Item = &'a str>) -> Table {
         let mut table = self.defaults.clone();
-        for channel in present.filter_map(channel_of) {
-            for (key, value) in self.keys.iter().filter(|(key, _)| channel_of(key) == Some(channel))
-            {
-                if !is_empty(value) {
-                    insert(&mut table, key, value.clone());
+        let of_kind = |name| Some((name, format!("channels.{}.", self.kinds.of(name)?)));
+        for (name, kind) in present.filter_map(channel_of).filter_map(of_kind) {
+            for (key, value) in &self.keys {
+                if let Some(rest) = key.strip_prefix(&kind).filter(|_| !is_empty(value)) {
+                    insert(&mut table, &format!("channels.{name}.{rest}"), value.clone());
                 }
             }
         }
         table
     }
 
+    /// The key under which `default.toml` describes a key.
+    fn described<'a>(&self, key: &'a str) -> Cow<'a, str> {
+        let kind = channel_of(key).and_then(|name| Some((name, self.kinds.of(name)?)));
+        match kind {
+            Some((name, kind)) if name != kind => {
+                let rest = &key["channels.".len() + name.len()..];
+                Cow::Owned(format!("channels.{kind}{rest}"))
+            }
+            _ => Cow::Borrowed(key),
+        }
+    }
+
+    fn model(&self, key: &str) -> Option<&Value> {
+        self.keys.get(self.described(key).as_ref())
+    }
+
+    /// The name of the channel of a key, if nothing says of which kind it is.
+    fn of_no_kind<'a>(&self, key: &'a str) -> Option<&'a str> {
+        channel_of(key).filter(|name| self.kinds.of(name).is_none())
+    }
+
     /// What is wrong with the keys and kinds of a layer.
     pub(super) fn check(&self, layer: &Table, origin: &str) -> Vec<Problem> {
-        leaves(layer).iter().filter_map(|(key, value)| self.check_key(key, value, origin)).collect()
+        let mut problems: Vec<Problem> = Vec::new();
+        for (key, value) in leaves(layer) {
+            let found = self.check_key(&key, &value, origin);
+            problems.extend(found.filter(|found| !problems.contains(found)));
+        }
+        problems
     }
 
     fn check_key(&self, key: &str, value: &Value, origin: &str) -> Option<Problem> {
+        if let Some(name) = self.of_no_kind(key) {
+            return Some(Fault::NoKind.at(format!("{origin}: channels.{name}")));
+        }
         let place = format!("{origin}: {key}");
-        let Some(model) = self.keys.get(key) else {
+        let Some(model) = self.model(key) else {
             if self.is_section(key) {
                 // An empty table is a section without keys; a bare value in its place is a fault.
                 return (!value.is_table())
@@ -64,8 +120,9 @@ impl Schema {
 
     /// Turns the text of a variable or credential into the kind of its key.
     pub(super) fn coerce(&self, key: &str, text: &str) -> Result<Value, Fault> {
-        let model = match self.keys.get(key) {
+        let model = match self.model(key) {
             Some(model) => model,
+            None if self.of_no_kind(key).is_some() => return Err(Fault::NoKind),
             None if self.is_section(key) => return Err(Fault::Section),
             None => return Err(Fault::Unknown { fix: self.suggestion(key) }),
         };
@@ -73,14 +130,20 @@ impl Schema {
     }
 
     fn is_section(&self, key: &str) -> bool {
-        let prefix = format!("{key}.");
+        let prefix = format!("{}.", self.described(key));
         self.keys.keys().any(|known| known.starts_with(&prefix))
     }
 
     fn suggestion(&self, key: &str) -> String {
-        let near = self.keys.keys().map(|known| (strsim::damerau_levenshtein(key, known), known));
+        let described = self.described(key);
+        let near =
+            self.keys.keys().map(|known| (strsim::damerau_levenshtein(&described, known), known));
         match near.min() {
             Some((distance, known)) if distance <= 2.max(key.len() / 4) => {
+                let known = match (channel_of(key), channel_of(known)) {
+                    (Some(name), Some(kind)) => known.replacen(kind, name, 1),
+                    _ => known.clone(),
+                };
                 format!("did you mean {known}?")
             }
             _ => "`carebell config default` lists the keys".to_owned(),
@@ -92,6 +155,7 @@ impl Schema {
 pub(super) enum Fault {
     Unknown { fix: String },
     Section,
+    NoKind,
     Kind { expected: &'static str },
 }
 
@@ -100,6 +164,10 @@ impl Fault {
         match self {
             Self::Unknown { fix } => Problem::new(place, "is no key", fix),
             Self::Section => Problem::new(place, "is a section, not a value", "set a key in it"),
+            Self::NoKind => {
+                let words = KindConfig::WORDS.join(", ");
+                Problem::new(place, "is a channel of no kind", format!("set its kind: {words}"))
+            }
             Self::Kind { expected } => {
                 Problem::new(place, format!("is not {expected}"), format!("write {expected}"))
             }
@@ -187,12 +255,15 @@ fn coerce(model: &Value, text: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use figment::Figment;
+    use figment::providers::{Format, Toml};
 
     #[test]
     fn the_default_file_names_exactly_the_keys_of_the_configuration() {
         let mut table: Table = uncommented(DEFAULT_FILE).parse().unwrap();
-        let config: Config = table.clone().try_into().unwrap();
+        let config =
+            crate::config::load::extract(&Figment::from(Toml::string(&uncommented(DEFAULT_FILE))))
+                .unwrap();
         insert(&mut table, "state_dir", "/var/lib/carebell".into());
         let known: Vec<String> = leaves(&table).into_keys().collect();
         let fields: Table = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();

@@ -66,18 +66,23 @@ impl Composition<'_> {
             (Some(template), _) => Content::Template {
                 name: template.name,
                 language: template.language,
+                names: Vec::new(),
                 parameters: template.parameters.into_iter().map(Text).collect(),
+                header: None,
+                buttons: Vec::new(),
             },
             (None, Some(subject)) => Content::Email {
                 subject: Text(subject),
                 text: Text(rendered.text),
+                html: None,
                 message_id: self.message.id.to_string(),
             },
-            (None, None) => Content::Text { body: Text(rendered.text) },
+            (None, None) => Content::text(Text(rendered.text)),
         };
         Ok(Outbound {
             correlation,
             to: contact.address.clone(),
+            user_id: None,
             content,
             validity_seconds: ttl_seconds
                 .unwrap_or_else(|| u32::try_from((hop_ms / 1_000).max(1)).unwrap_or(u32::MAX)),

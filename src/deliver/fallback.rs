@@ -36,7 +36,8 @@ pub(super) async fn fall_back(
     let held = reminders_by_message(tx, &[message.id]).await?;
     let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
     message.tried = tried;
-    let sender = deps.channels.by_kind(contact.channel).map(|channel| channel.name());
+    let sender = deps.channels.towards(contact.channel, &contact.address, |_| true);
+    let sender = sender.map(|channel| channel.name());
     message.lane = lane(message.class, message.answering(), sender);
     effects.requeue(&mut message, speaks_for, now, Reason::NoReceipt, now);
     metrics::counter!("carebell_fallbacks_total", "channel" => row.channel.clone()).increment(1);

@@ -237,8 +237,7 @@ pub(super) async fn follow_up(
     if !tried.contains(&contact_point) {
         tried.push(contact_point);
     }
-    let next_kind =
-        next_contact(deps, tx, message, &tried, now).await?.map(|contact| contact.channel);
+    let next = next_contact(deps, tx, message, &tried, now).await?;
     let failure = match failed.action {
         Action::Retry if is_unreached(failed.code) => Failure::Unreached,
         Action::Retry | Action::Unknown => {
@@ -252,7 +251,7 @@ pub(super) async fn follow_up(
         | Action::Fix => Failure::Lasting,
     };
     // Who opted out at the provider is not followed to another channel on the strength of the same consent.
-    let others = if next_kind.is_some() && failed.action != Action::OptedOut {
+    let others = if next.is_some() && failed.action != Action::OptedOut {
         Others::Left
     } else {
         Others::None
@@ -267,7 +266,9 @@ pub(super) async fn follow_up(
         }
         Next::Elsewhere => {
             message.tried = tried;
-            let sender = next_kind.and_then(|kind| deps.channels.by_kind(kind)).map(|c| c.name());
+            let sender =
+                next.and_then(|to| deps.channels.towards(to.channel, &to.address, |_| true));
+            let sender = sender.map(|channel| channel.name());
             message.lane = lane(message.class, message.answering(), sender);
             effects.requeue(message, speaks_for, now, Reason::NextChannel { code }, now);
         }

@@ -204,7 +204,9 @@ impl Step<'_> {
                     return None;
                 }
             };
-            let Some(channel) = self.deps.channels.by_kind(contact.channel).cloned() else {
+            let is_open = |name: &str| held_back(self.now, name, &self.facts.holds).is_none();
+            let channel = self.deps.channels.towards(contact.channel, &contact.address, is_open);
+            let Some(channel) = channel.cloned() else {
                 self.no_way(message, standing, Reason::NoChannel, first_fault, held);
                 return None;
             };

@@ -1,11 +1,12 @@
 //! Kept callbacks: their events, applied in one transaction.
 
 use super::Inbound;
-use crate::care::ids::{AttemptId, InboundId, ReceiptId};
-use crate::care::{ContactHealth, UtcMs};
-use crate::channel::{Callback, Event, ReceiptEvent, Unreadable};
+use crate::care::UtcMs;
+use crate::care::ids::{AttemptId, ContactPointId, InboundId, PatientId, ReceiptId};
+use crate::channel::{Callback, Event, Person, ReceiptEvent, Unreadable};
 use crate::crash;
 use crate::deliver::evidence::{self, Evidence};
+use crate::security::Keyring;
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::receipts::ReceiptRow;
 use crate::store::{Result, StoreError, Tx, attempts, inbound, patients, receipts};
@@ -36,10 +37,8 @@ impl Inbound {
             .collect();
         self.receipts(&mut tx, &told, now).await?;
         for (row, events) in &read {
-            // The provider has answered the patient itself: one confirmation is enough.
-            let answered = events.iter().any(|e| matches!(e, Event::ProviderOptOut { .. }));
             for event in events {
-                self.apply_event(&mut tx, &row.channel, event, answered.into(), now).await?;
+                self.apply_event(&mut tx, &row.channel, event, now).await?;
             }
         }
         let done: Vec<InboundId> = read.iter().map(|(row, _)| row.id).collect();
@@ -61,10 +60,14 @@ impl Inbound {
         let keys = self.deliverer.deps().store.keys();
         let mut writers = BTreeSet::new();
         for event in read.iter().flat_map(|(_, events)| events) {
-            if let Event::Reply(reply) = event {
-                let owners = patients::with_address(tx, keys, &reply.from).await?;
-                writers.extend(owners.into_iter().map(|(_, patient)| patient));
-            }
+            let person = match event {
+                Event::Reply(reply) => &reply.from,
+                Event::Identity(identity) => &identity.from,
+                Event::Preference(preference) => &preference.from,
+                _ => continue,
+            };
+            let owners = owners(tx, keys, person).await?;
+            writers.extend(owners.into_iter().map(|(_, patient)| patient));
         }
         let writers: Vec<_> = writers.into_iter().collect();
         if !writers.is_empty() {
@@ -91,25 +94,18 @@ impl Inbound {
         tx: &mut Tx,
         channel: &str,
         event: &Event,
-        answered: Answered,
         now: UtcMs,
     ) -> Result<()> {
         match event {
             Event::Receipt(_) => Ok(()),
-            Event::Reply(reply) => self.reply(tx, channel, reply, answered, now).await,
-            Event::ProviderOptOut { from } => {
-                let deps = self.deliverer.deps();
-                let moves: Vec<_> = patients::with_address(tx, deps.store.keys(), from)
-                    .await?
-                    .into_iter()
-                    .map(|(id, _)| patients::HealthMove {
-                        id,
-                        health: ContactHealth::OptedOut,
-                        code: "provider".to_owned(),
-                    })
-                    .collect();
-                patients::set_health(tx, &moves, now).await
+            Event::Reply(reply) => self.reply(tx, channel, reply, now).await,
+            Event::Identity(identity) => self.identity(tx, channel, identity, now).await,
+            Event::Preference(preference) => {
+                Self::preference(channel, preference);
+                Ok(())
             }
+            Event::Template(template) => self.template(tx, channel, template, now).await,
+            Event::Account { field, says } => self.account(tx, channel, field, says, now).await,
             Event::Ignored { kind } => {
                 metrics::counter!("carebell_events_ignored_total", "kind" => kind.clone())
                     .increment(1);
@@ -136,32 +132,44 @@ impl Inbound {
         let mut rows = Vec::with_capacity(told.len());
         let mut facts = BTreeMap::new();
         for (channel, receipt) in told {
+            let Some(status) = receipt.status else {
+                metrics::counter!("carebell_events_ignored_total", "kind" => "status.unknown")
+                    .increment(1);
+                continue;
+            };
+            // A gateway that tells no id of its own is known by ours.
+            let Some(provider_id) = receipt.provider_id.clone().or_else(|| receipt.echo.clone())
+            else {
+                metrics::counter!("carebell_events_ignored_total", "kind" => "status.of-nothing")
+                    .increment(1);
+                continue;
+            };
             // Our own correlation id first; it must name an attempt over this channel.
             let ours = receipt
                 .correlation
                 .filter(|id| known.get(id).is_some_and(|known| known == channel));
             let attempt = match ours {
                 Some(id) => Some(id),
-                None => attempts::by_provider_id(tx, channel, &receipt.provider_id)
-                    .await?
-                    .map(|row| row.id),
+                None => {
+                    attempts::by_provider_id(tx, channel, &provider_id).await?.map(|row| row.id)
+                }
             };
             let row = ReceiptRow {
                 id: ReceiptId::new(now, &mut rng),
                 channel: (*channel).to_owned(),
-                provider_id: receipt.provider_id.clone(),
-                status: receipt.status,
+                provider_id: provider_id.clone(),
+                status,
                 code: receipt.error.as_ref().map(|(code, _)| code.clone()).unwrap_or_default(),
                 attempt,
                 at: receipt.at,
                 received_at: now,
             };
             metrics::counter!("carebell_receipts_total", "channel" => row.channel.clone(),
-                "status" => receipt.status.word(), "matched" => if attempt.is_some() { "yes" } else { "no" })
+                "status" => status.word(), "matched" => if attempt.is_some() { "yes" } else { "no" })
             .increment(1);
-            let (error, provider_id) = (receipt.error.clone(), receipt.provider_id.clone());
-            let fact = attempt
-                .map(|id| Evidence::receipt(id, receipt.status, error, provider_id).at(receipt.at));
+            let error = receipt.error.clone();
+            let fact =
+                attempt.map(|id| Evidence::receipt(id, status, error, provider_id).at(receipt.at));
             facts.extend(fact.map(|fact| (row.id, fact)));
             rows.push(row);
         }
@@ -171,17 +179,19 @@ impl Inbound {
     }
 }
 
-/// Whether the provider has answered the patient already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answered {
-    /// It has.
-    ByProvider,
-    /// Nobody has.
-    NotYet,
-}
-
-impl From<bool> for Answered {
-    fn from(by_provider: bool) -> Self {
-        if by_provider { Self::ByProvider } else { Self::NotYet }
+/// The contact points of whoever wrote, with their patients.
+pub(super) async fn owners(
+    tx: &mut Tx,
+    keys: &Keyring,
+    person: &Person,
+) -> Result<Vec<(ContactPointId, PatientId)>> {
+    let mut owners = Vec::new();
+    for address in person.known_by() {
+        for owner in patients::with_address(tx, keys, address).await? {
+            if !owners.contains(&owner) {
+                owners.push(owner);
+            }
+        }
     }
+    Ok(owners)
 }

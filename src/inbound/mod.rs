@@ -7,6 +7,7 @@
 mod apply;
 mod keep;
 mod line;
+mod news;
 mod replies;
 
 pub use keep::NotKept;

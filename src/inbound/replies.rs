@@ -1,12 +1,12 @@
 //! Replies: STOP and START act at once; everything else waits for a person, as a task.
 
 use super::Inbound;
-use super::apply::Answered;
+use super::apply::owners;
 use crate::care::contact::{ConsentDecision, KnownConsent};
 use crate::care::ids::{ContactPointId, MessageId, ReplyId, TaskId, distinct};
 use crate::care::time::HOUR_MS;
 use crate::care::{Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs};
-use crate::channel::ReplyEvent;
+use crate::channel::{Handled, ReplyEvent};
 use crate::policy::grouping::lane;
 use crate::policy::keywords::{Heard, hear};
 use crate::policy::validity::{STOP_CONFIRMATION_MS, valid_until};
@@ -17,6 +17,15 @@ use crate::store::messages::MessageRow;
 use crate::store::patients::{HealthMove, PatientRow};
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{Result, Tx, alarms, inbound, messages, patients, tasks};
+
+/// Whether the patient was answered already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answered {
+    /// By the provider, or as another owner of the same address.
+    ByProvider,
+    /// Nobody has answered.
+    NotYet,
+}
 
 /// A reply by one patient who has the address.
 struct Heeded<'a> {
@@ -33,27 +42,36 @@ impl Inbound {
         tx: &mut Tx,
         channel: &str,
         reply: &ReplyEvent,
-        answered: Answered,
         now: UtcMs,
     ) -> Result<()> {
         let deps = self.deliverer.deps();
-        let heard = hear(reply.text.expose());
+        let words = reply.words();
+        // What the provider made of it counts as well: it has the keywords of more languages, and blocks by them.
+        let heard = match reply.handled {
+            Some(Handled::Stop) => Heard::Stop,
+            Some(Handled::Help) => Heard::Help,
+            Some(Handled::Start) | None => hear(words.expose()),
+        };
         metrics::counter!("carebell_replies_total", "keyword" => word(heard)).increment(1);
-        let owners = patients::with_address(tx, deps.store.keys(), &reply.from).await?;
+        let owners = owners(tx, deps.store.keys(), &reply.from).await?;
         let kind = deps.channels.by_name(channel).map(|c| c.kind());
         let ids = distinct(owners.iter().map(|(_, patient)| *patient));
         let ids = patients::lock(tx, &ids).await?;
         let rows = patients::load(tx, deps.store.keys(), &ids).await?;
         let known = patients::contacts(tx, &rows).await?;
-        let mut confirmation = answered;
+        let mut confirmation = match reply.handled {
+            Some(_) => Answered::ByProvider,
+            None => Answered::NotYet,
+        };
         for owner in &rows {
             let theirs = known.iter().filter(|c| c.patient == owner.id && c.in_use);
-            let same: Vec<_> = theirs.filter(|c| c.address == reply.from).collect();
+            let same: Vec<_> =
+                theirs.filter(|c| owners.iter().any(|(contact, _)| *contact == c.id)).collect();
             let from = same.iter().find(|c| Some(c.channel) == kind).or(same.first());
             let Some(contact) = from.map(|c| c.id) else { continue };
             let heeded =
                 Heeded { owner, contact, reply: ReplyId::new(now, &mut deps.rng.fork()), channel };
-            if !self.keep_reply(tx, &heeded, reply, heard, now).await? {
+            if !self.keep_reply(tx, &heeded, (&reply.provider_id, &words), heard, now).await? {
                 continue;
             }
             let all: Vec<ContactPointId> = same.iter().map(|c| c.id).collect();
@@ -82,7 +100,7 @@ impl Inbound {
         &self,
         tx: &mut Tx,
         heeded: &Heeded<'_>,
-        reply: &ReplyEvent,
+        (provider_id, words): (&str, &Phi<String>),
         heard: Heard,
         now: UtcMs,
     ) -> Result<bool> {
@@ -93,9 +111,9 @@ impl Inbound {
             patient: heeded.owner.id,
             contact_point: heeded.contact,
             channel: heeded.channel.to_owned(),
-            provider_id: reply.provider_id.clone(),
+            provider_id: provider_id.to_owned(),
             keyword: word(heard),
-            sealed_text: patients::seal_text(heeded.owner, place, &reply.text, &mut rng),
+            sealed_text: patients::seal_text(heeded.owner, place, words, &mut rng),
             received_at: now,
         };
         inbound::put_reply(tx, &row).await

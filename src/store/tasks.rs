@@ -16,6 +16,8 @@ pub enum TaskKind {
     Parked,
     /// A patient wrote something: read it.
     Reply,
+    /// An address may be another person's now: ask whose it is.
+    Address,
     /// A channel refuses us: an operator must act.
     Channel,
     /// A language has no text for a message.
@@ -35,6 +37,7 @@ impl TaskKind {
             Self::UnknownDose => "unknown-dose",
             Self::Parked => "parked",
             Self::Reply => "reply",
+            Self::Address => "address",
             Self::Channel => "channel",
             Self::NoText => "no-text",
             Self::Watch => "watch",

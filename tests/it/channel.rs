@@ -14,7 +14,9 @@ use carebell::care::UtcMs;
 use carebell::care::ids::AttemptId;
 use carebell::care::{Address, Phi};
 use carebell::channel::{Channels, Content, Outbound, Text};
-use carebell::config::{ChannelsConfig, EmailConfig, Mode, Secret, TwilioConfig, WhatsappConfig};
+use carebell::config::{
+    ChannelsConfig, EmailConfig, KindConfig, Mode, Secret, TwilioConfig, WhatsappConfig,
+};
 use hmac::{Hmac, Mac};
 use rand::SeedableRng;
 
@@ -58,11 +60,10 @@ fn email(url: &str) -> EmailConfig {
 
 /// All channels, each towards its own address, in sandbox mode.
 fn channels(http: &str, smtp: &str, timeout_ms: i64) -> Channels {
-    let config = ChannelsConfig {
-        whatsapp: Some(whatsapp(http)),
-        twilio: Some(twilio(http)),
-        email: Some(email(smtp)),
-    };
+    let config = ChannelsConfig::default()
+        .with("whatsapp", KindConfig::Whatsapp(whatsapp(http)))
+        .with("twilio", KindConfig::Twilio(twilio(http)))
+        .with("email", KindConfig::Email(email(smtp)));
     Channels::build(&config, Mode::Sandbox, PUBLIC_URL, timeout_ms).unwrap()
 }
 
@@ -76,17 +77,24 @@ fn attempt(seed: u64) -> AttemptId {
 }
 
 fn outbound(to: &str, content: Content) -> Outbound {
-    Outbound { correlation: attempt(1), to: Address::new(to), content, validity_seconds: 7_200 }
+    Outbound {
+        correlation: attempt(1),
+        to: Address::new(to),
+        user_id: None,
+        content,
+        validity_seconds: 7_200,
+    }
 }
 
 fn sms(body: &str) -> Outbound {
-    outbound("+15555550123", Content::Text { body: text(body) })
+    outbound("+15555550123", Content::text(text(body)))
 }
 
 fn mail(subject: &str) -> Outbound {
     let content = Content::Email {
         subject: text(subject),
         text: text("It is time.\nReply if you need help. Grüße"),
+        html: None,
         message_id: "msg-1@example.org".to_owned(),
     };
     outbound("patient@example.net", content)

@@ -1,6 +1,6 @@
 //! The configuration's layers: which wins, what is refused, and that nothing secret is said.
 
-use carebell::config::{ConfigProblems, Environment, Loaded, Mode, User, load};
+use carebell::config::{ConfigProblems, Environment, KindConfig, Loaded, Mode, User, load};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -72,7 +72,7 @@ fn without_any_layer_the_defaults_are_valid() {
     assert_eq!(loaded.config.state_dir, Path::new("/home/ada/.local/state/carebell"));
     assert_eq!(loaded.config.http.listen, "127.0.0.1:8480");
     assert_eq!(loaded.config.deliver.retry_seconds, [60, 300, 900]);
-    assert!(loaded.config.channels.whatsapp.is_none());
+    assert!(loaded.config.channels.get("whatsapp").is_none());
     assert_eq!(loaded.origin("http.listen"), "default");
     assert_eq!(loaded.master_key_credential, None);
 }
@@ -106,7 +106,9 @@ fn credentials_win_over_variables_over_the_file_over_defaults() {
         .credential("channels.whatsapp.access_token", "from-the-credential\n")
         .credential("master_key", "00");
     let loaded = setup.load().unwrap();
-    let whatsapp = loaded.config.channels.whatsapp.clone().unwrap();
+    let Some(KindConfig::Whatsapp(whatsapp)) = loaded.config.channels.get("whatsapp") else {
+        panic!("no WhatsApp")
+    };
     assert_eq!(whatsapp.access_token.expose(), "from-the-credential");
     assert_eq!(whatsapp.verify_token.expose(), "other word");
     assert_eq!(whatsapp.app_secrets[0].expose(), "first");
@@ -123,6 +125,29 @@ fn credentials_win_over_variables_over_the_file_over_defaults() {
         assert_eq!(loaded.origin(key), origin);
     }
     assert!(loaded.origin("channels.whatsapp.app_secrets").ends_with("here/carebell.toml"));
+}
+
+#[test]
+fn a_channel_of_any_name_has_the_keys_of_its_kind() {
+    let other = WHATSAPP.replace("whatsapp", "wa_kenya");
+    let unsaid = Setup::new().file("here/carebell.toml", &other).problem();
+    let none = "/here/carebell.toml: channels.wa_kenya";
+    assert_eq!((unsaid.0.as_str(), unsaid.1.as_str()), (none, "is a channel of no kind"));
+    let setup = Setup::new()
+        .file("here/carebell.toml", &format!("{WHATSAPP}\n{other}\nrank = 7\n"))
+        .variable("CAREBELL_CHANNELS__WA_KENYA__KIND", "whatsapp");
+    let loaded = setup.load().unwrap();
+    let names: Vec<&str> = loaded.config.channels.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["wa_kenya", "whatsapp"]);
+    let Some(KindConfig::Whatsapp(kenya)) = loaded.config.channels.get("wa_kenya") else {
+        panic!("not WhatsApp")
+    };
+    assert_eq!(kenya.base_url, "https://graph.facebook.com/v25.0");
+    let misspelt =
+        setup.file("here/carebell.toml", &format!("{other}\nacess_token = \"S3CRET\"\n"));
+    let (place, _, fix) = misspelt.problem();
+    assert_eq!(place, "/here/carebell.toml: channels.wa_kenya.acess_token");
+    assert_eq!(fix, "did you mean channels.wa_kenya.access_token?");
 }
 
 #[test]

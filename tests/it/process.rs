@@ -5,6 +5,7 @@ use carebell::care::ids::{ActivityId, PatientId};
 use carebell::care::{Activity, ActivityKind, ConsentBasis, Patient, Phi, Schedule, Timing, UtcMs};
 use carebell::cli::{app, stage};
 use carebell::clock::{Clock as _, SystemClock};
+use carebell::config::KindConfig;
 use carebell::message::{Catalogue, Programmes};
 use carebell::sandbox::{Sandbox, SandboxConfig};
 use carebell::security::{Keyring, SharedRng};
@@ -120,8 +121,12 @@ impl Installation {
 
     fn config(&self, wishes: &Wishes) -> String {
         let channels = stage::channels_of(&wishes.sandbox, &self.sandbox);
-        let (Some(whatsapp), Some(twilio), Some(email)) =
-            (channels.whatsapp, channels.twilio, channels.email)
+        let of = |name: &str| channels.get(name);
+        let (
+            Some(KindConfig::Whatsapp(whatsapp)),
+            Some(KindConfig::Twilio(twilio)),
+            Some(KindConfig::Email(email)),
+        ) = (of("whatsapp"), of("twilio"), of("email"))
         else {
             panic!("the stage has all channels")
         };

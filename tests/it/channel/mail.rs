@@ -3,7 +3,7 @@
 use super::stub::{FRIENDLY, Script};
 use super::{TIMEOUT_MS, channels, email, mail, outbound, stub, text};
 use carebell::channel::{Action, Channels, Content, Outcome};
-use carebell::config::{ChannelsConfig, EmailConfig, Mode, Secret};
+use carebell::config::{ChannelsConfig, EmailConfig, KindConfig, Mode, Secret};
 
 const NO_HTTP: &str = "http://127.0.0.1:1";
 const SHORT_MS: i64 = 1_000;
@@ -155,7 +155,7 @@ async fn no_header_can_begin_another_one() {
     assert_eq!(email.send(&outbound("a@b.org\r\nBcc: c@d.org", content.clone())).await, fix);
     let bad = refused(Action::BadAddress, "not-an-address", None);
     assert_eq!(email.send(&outbound("not an address", content)).await, bad);
-    let wrong = outbound("patient@example.net", Content::Text { body: text("Hi") });
+    let wrong = outbound("patient@example.net", Content::text(text("Hi")));
     let outcome = email.send(&wrong).await;
     assert_eq!(outcome, refused(Action::Fix, "content-is-not-email", None));
     assert!(stub.heard().is_empty());
@@ -180,7 +180,7 @@ async fn a_refused_login_pauses_the_channel() {
             password: Some(Secret::new("p")),
             ..email(&format!("smtp://{}", stub.address))
         };
-        let config = ChannelsConfig { email: Some(config), ..ChannelsConfig::default() };
+        let config = ChannelsConfig::default().with("email", KindConfig::Email(config));
         let channels = Channels::build(&config, Mode::Sandbox, "", TIMEOUT_MS).unwrap();
         let outcome = channels.by_name("email").unwrap().send(&mail("Hi")).await;
         assert_eq!(outcome, expected);
@@ -190,7 +190,7 @@ async fn a_refused_login_pauses_the_channel() {
 #[test]
 fn a_relay_is_configured_safely_or_not_at_all() {
     let built = |config: EmailConfig, mode| {
-        let config = ChannelsConfig { email: Some(config), ..ChannelsConfig::default() };
+        let config = ChannelsConfig::default().with("email", KindConfig::Email(config));
         Channels::build(&config, mode, "", TIMEOUT_MS).map(drop).map_err(|e| e.to_string())
     };
     let by_url = |url, mode| built(email(url), mode);

@@ -127,6 +127,9 @@ async fn whatsapp_is_asked_as_meta_documents() {
         name: "dose_discreet".to_owned(),
         language: "en_US".to_owned(),
         parameters: vec![text("Ana"), text("8:00")],
+        names: Vec::new(),
+        header: None,
+        buttons: Vec::new(),
     };
     for message in [sms("Hello"), outbound("+5511999990000", template)] {
         let accepted = Outcome::Accepted { ids: vec!["wamid.1".to_owned()] };
@@ -166,7 +169,7 @@ async fn an_address_without_its_plus_sign_is_never_sent() {
     let stub = stub::http(Play::CloseAtOnce).await;
     let channels = channels(&stub.url(), NO_MAIL, TIMEOUT_MS);
     for to in ["15555550123", "+0155555501", "+1 555 5550123", "", "+", "patient@example.net"] {
-        let message = outbound(to, Content::Text { body: text("Hello") });
+        let message = outbound(to, Content::text(text("Hello")));
         for name in ["whatsapp", "twilio"] {
             let outcome = channels.by_name(name).unwrap().send(&message).await;
             assert_eq!(outcome, refused(Action::BadAddress, "not-e164", None), "{to}");
@@ -192,7 +195,7 @@ async fn p5_twilio_is_given_the_validity_and_a_callback_with_our_id() {
         // `AC1:current-token`: the first token signs in, the others only verify.
         assert!(head.contains("authorization: Basic QUMxOmN1cnJlbnQtdG9rZW4="), "{head}");
         let callback = format!(
-            "https%3A%2F%2Fhooks.example.org%2Fwebhooks%2Ftwilio%3Fcorrelation%3D{}%23rc%3D5%26rp%3Dall",
+            "https%3A%2F%2Fhooks.example.org%2Fwebhooks%2Ftwilio%3Fmsg%3D{}%23rc%3D5%26rp%3Dall",
             attempt(1)
         );
         let form = [
@@ -249,7 +252,7 @@ async fn looked_up((status, body): (&str, &str), expected: Option<Found>) {
     let asked = LookUp {
         correlation: attempt(1),
         to: Address::new("+15555550123"),
-        content: Content::Text { body: text("Hello") },
+        content: Content::text(text("Hello")),
         intent_at: UtcMs(1_764_000_000_000),
     };
     let answer = channels.by_name("twilio").unwrap().look_up(&asked).await;

@@ -3,16 +3,18 @@
 //! Sources: developers.facebook.com/documentation/business-messaging/whatsapp, pages messages/send-messages,
 //! webhooks/overview and webhooks/reference/messages; `reference/channels.md` section 1.
 
-use super::build::{is_e164, present, rate, secrets};
+mod events;
+
+use super::build::{Section, is_e164};
 use super::codes::CodeTable;
 use super::http::{Answer, Http};
 use super::verdict::{self, Said};
 use super::{
     Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Outbound, Outcome,
-    ReceiptEvent, Reject, ReminderForm, ReplyEvent, Unreadable, Verified, signature,
+    Reject, ReminderForm, Unreadable, Verified, signature,
 };
 use crate::care::time::SECOND_MS;
-use crate::care::{Address, ChannelKind, Phi, ReceiptHabit, ReceiptStatus, UtcMs};
+use crate::care::{ChannelKind, ReceiptHabit};
 use crate::config::{Mode, Secret, WhatsappConfig};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -20,11 +22,9 @@ use serde_json::{Value, json};
 /// Meta allows one message in 6 s to one user (page about-the-platform).
 const PAIR_GAP_MS: i64 = 6 * SECOND_MS;
 
-/// Timestamps are Unix seconds as text; milliseconds have been seen. No second of this era is as large.
-const LEAST_MILLISECONDS: i64 = 100_000_000_000;
-
 /// The channel `whatsapp`.
 pub(super) struct Whatsapp {
+    name: String,
     http: Http,
     codes: CodeTable,
     phone_number_id: String,
@@ -37,47 +37,42 @@ pub(super) struct Whatsapp {
 impl Whatsapp {
     /// The channel of a configuration.
     pub(super) fn new(
+        section: Section<'_>,
         config: &WhatsappConfig,
         mode: Mode,
         request_timeout_ms: i64,
     ) -> Result<Self, ChannelConfigError> {
-        let phone_number_id = present(
-            "channels.whatsapp.phone_number_id",
+        let phone_number_id = section.present(
+            "phone_number_id",
             &config.phone_number_id,
             "copy it from the app's WhatsApp settings",
         )?;
-        present(
-            "channels.whatsapp.access_token",
+        section.present(
+            "access_token",
             config.access_token.expose(),
             "create a system user's token",
         )?;
-        present(
-            "channels.whatsapp.verify_token",
+        section.present(
+            "verify_token",
             config.verify_token.expose(),
             "choose one and enter it at the webhook's registration too",
         )?;
         Ok(Self {
-            http: Http::new(
-                "channels.whatsapp.base_url",
-                &config.base_url,
-                mode,
-                request_timeout_ms,
-            )?,
+            name: section.name.to_owned(),
+            http: Http::new(section.key("base_url"), &config.base_url, mode, request_timeout_ms)?,
             codes: CodeTable::meta()?,
             phone_number_id: phone_number_id.to_owned(),
             access_token: config.access_token.clone(),
-            app_secrets: secrets(
-                "channels.whatsapp.app_secrets",
+            app_secrets: section.secrets(
+                "app_secrets",
                 &config.app_secrets,
                 "copy the app secret from the app's basic settings",
             )?,
             verify_token: config.verify_token.clone(),
             capabilities: Capabilities {
                 reminders: ReminderForm::Template,
-                messages_per_second: rate(
-                    "channels.whatsapp.messages_per_second",
-                    config.messages_per_second,
-                )?,
+                messages_per_second: section
+                    .rate("messages_per_second", config.messages_per_second)?,
                 pair_gap_ms: PAIR_GAP_MS,
                 request_timeout_ms,
             },
@@ -98,10 +93,7 @@ impl Whatsapp {
     }
 
     fn register(&self, callback: &Callback) -> Result<Verified, Reject> {
-        let parameter = |wanted: &str| {
-            let mut query = form_urlencoded::parse(callback.query().as_bytes());
-            query.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
-        };
+        let parameter = |wanted: &str| callback.parameter(wanted);
         if parameter("hub.mode").as_deref() != Some("subscribe") {
             return Err(Reject::Unexpected);
         }
@@ -127,8 +119,8 @@ impl Whatsapp {
 }
 
 impl Channel for Whatsapp {
-    fn name(&self) -> &'static str {
-        "whatsapp"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn kind(&self) -> ChannelKind {
@@ -169,47 +161,7 @@ impl Channel for Whatsapp {
             .as_array()
             .ok_or_else(|| Unreadable { kind: "no list `entry`".to_owned() })?;
         let changes = entries.iter().filter_map(|entry| entry["changes"].as_array()).flatten();
-        Ok(changes.flat_map(|change| self.change(change)).collect())
-    }
-}
-
-impl Whatsapp {
-    /// One change of a callback: messages and statuses of one number, or news of another field.
-    fn change(&self, change: &Value) -> Vec<Event> {
-        let field = change["field"].as_str().unwrap_or("without a field");
-        if field != "messages" {
-            return vec![Event::Ignored { kind: field.to_owned() }];
-        }
-        let value = &change["value"];
-        let list = |name: &str| value[name].as_array().map(Vec::as_slice).unwrap_or_default();
-        let messages = list("messages").iter().map(message);
-        let statuses = list("statuses").iter().map(|status| self.status(status));
-        let errors = list("errors").iter().map(|_| ignored("errors"));
-        messages.chain(statuses).chain(errors).collect()
-    }
-
-    fn status(&self, status: &Value) -> Event {
-        let word = status["status"].as_str().unwrap_or("missing");
-        let known = match word {
-            "sent" => Some(ReceiptStatus::Sent),
-            "delivered" => Some(ReceiptStatus::Delivered),
-            "read" | "played" => Some(ReceiptStatus::Read),
-            "failed" => Some(ReceiptStatus::Failed),
-            _ => None,
-        };
-        let (Some(known), Some(id)) = (known, status["id"].as_str()) else {
-            return ignored(&format!("status.{word}"));
-        };
-        Event::Receipt(ReceiptEvent {
-            correlation: status["biz_opaque_callback_data"]
-                .as_str()
-                .and_then(|opaque| opaque.parse().ok()),
-            provider_id: id.to_owned(),
-            status: known,
-            error: code(&status["errors"][0]["code"])
-                .map(|code| (code.clone(), self.codes.asks_in_receipt(&code))),
-            at: instant(status),
-        })
+        Ok(changes.flat_map(|change| events::of_change(change, &self.codes)).collect())
     }
 }
 
@@ -222,10 +174,10 @@ fn request(outbound: &Outbound) -> Result<Value, Outcome> {
         return Err(Outcome::refused(Action::BadAddress, "not-e164"));
     }
     let (kind, content) = match &outbound.content {
-        Content::Text { body } => {
+        Content::Text { body, .. } => {
             ("text", json!({ "preview_url": false, "body": body.0.expose() }))
         }
-        Content::Template { name, language, parameters } => {
+        Content::Template { name, language, parameters, .. } => {
             let parameters: Vec<Value> = parameters
                 .iter()
                 .map(|text| json!({ "type": "text", "text": text.0.expose() }))
@@ -259,63 +211,12 @@ fn said(answer: &Answer) -> Said {
     }
 }
 
-/// What a patient wrote or pressed. A picture, a voice note, a place or a contact card is a reply as well: its
-/// caption, or its kind in brackets, which no keyword rule takes for an answer, so that a person looks at it.
-fn message(message: &Value) -> Event {
-    let kind = message["type"].as_str().unwrap_or("missing");
-    let text = |pointer: &str| message.pointer(pointer).and_then(Value::as_str);
-    let (words, payload) = match kind {
-        "text" => (text("/text/body"), None),
-        "button" => (text("/button/text"), text("/button/payload")),
-        "interactive" => match text("/interactive/type") {
-            Some("button_reply") => {
-                (text("/interactive/button_reply/title"), text("/interactive/button_reply/id"))
-            }
-            Some("list_reply") => {
-                (text("/interactive/list_reply/title"), text("/interactive/list_reply/id"))
-            }
-            _ => (None, None),
-        },
-        "image" => (text("/image/caption").or(Some("[image]")), None),
-        "video" => (text("/video/caption").or(Some("[video]")), None),
-        "document" => (text("/document/caption").or(Some("[document]")), None),
-        "audio" => (Some("[audio]"), None),
-        "sticker" => (Some("[sticker]"), None),
-        "location" => (Some("[location]"), None),
-        "contacts" => (Some("[contacts]"), None),
-        _ => (None, None),
-    };
-    // Since 2026 a person may hide the number; then only the business-scoped id is there.
-    let from = text("/from").map(|digits| format!("+{}", digits.trim_start_matches('+')));
-    let from = from.or_else(|| text("/from_user_id").map(ToOwned::to_owned));
-    let (Some(words), Some(from), Some(id)) = (words, from, text("/id")) else {
-        return ignored(&format!("message.{kind}"));
-    };
-    Event::Reply(ReplyEvent {
-        provider_id: id.to_owned(),
-        from: Address::new(from),
-        text: Phi::from(words),
-        payload: payload.map(ToOwned::to_owned),
-        context: text("/context/id").map(ToOwned::to_owned),
-        at: instant(message),
-    })
-}
-
-fn ignored(kind: &str) -> Event {
-    Event::Ignored { kind: kind.to_owned() }
-}
-
 fn code(value: &Value) -> Option<String> {
     match value {
         Value::Number(number) => Some(number.to_string()),
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         _ => None,
     }
-}
-
-fn instant(value: &Value) -> Option<UtcMs> {
-    let number: i64 = value["timestamp"].as_str()?.parse().ok()?;
-    Some(UtcMs(if number < LEAST_MILLISECONDS { number * SECOND_MS } else { number }))
 }
 
 fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {

@@ -6,17 +6,18 @@
 //! `ContentRetention=discard` is not asked for: it empties the stored body, by which [`Channel::look_up`] finds
 //! an attempt again.
 
-use super::build::{is_e164, present, rate, secrets};
+mod events;
+
+use super::build::{Section, is_e164};
 use super::codes::CodeTable;
 use super::http::{Answer, Http};
 use super::verdict::{self, Said};
 use super::{
     Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Found, LookUp,
-    Outbound, Outcome, ReceiptEvent, Reject, ReminderForm, ReplyEvent, Unreadable, Verified,
-    signature,
+    Outbound, Outcome, Reject, ReminderForm, Unreadable, Verified, signature,
 };
 use crate::care::time::{MINUTE_MS, SECOND_MS};
-use crate::care::{Address, ChannelKind, Phi, ReceiptHabit, ReceiptStatus, UtcMs};
+use crate::care::{ChannelKind, ReceiptHabit, UtcMs};
 use crate::config::{Mode, Secret, TwilioConfig};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -38,11 +39,15 @@ const VALIDITY_SECONDS: std::ops::RangeInclusive<u32> = 1..=36_000;
 /// sent nor signed (page webhooks-connection-overrides).
 const CALLBACK_RETRIES: &str = "rc=5&rp=all";
 
+/// Our parameter of the callback's URL.
+const CORRELATION: &str = "msg";
+
 /// How much the provider's clock may differ from ours, in milliseconds.
 const CLOCK_SLACK_MS: i64 = 5 * SECOND_MS;
 
 /// The channel `twilio`.
 pub(super) struct Twilio {
+    name: String,
     http: Http,
     codes: CodeTable,
     account_sid: String,
@@ -63,35 +68,35 @@ enum Sender {
 impl Twilio {
     /// The channel of a configuration.
     pub(super) fn new(
+        section: Section<'_>,
         config: &TwilioConfig,
         mode: Mode,
         public_url: &str,
         request_timeout_ms: i64,
     ) -> Result<Self, ChannelConfigError> {
-        let account_sid = present(
-            "channels.twilio.account_sid",
+        let account_sid = section.present(
+            "account_sid",
             &config.account_sid,
             "copy it from the console, it begins with AC",
         )?;
-        let from = present(
-            "channels.twilio.from",
+        let from = section.present(
+            "from",
             &config.from,
             "give a number in E.164, or a Messaging Service that begins with MG",
         )?;
         let public_url = Url::parse(public_url).ok().filter(Url::has_host).ok_or(
-            ChannelConfigError::NotAUrl { key: "http.public_url", example: "https://host" },
+            ChannelConfigError::NotAUrl {
+                key: "http.public_url".to_owned(),
+                example: "https://host",
+            },
         )?;
         Ok(Self {
-            http: Http::new(
-                "channels.twilio.base_url",
-                &config.base_url,
-                mode,
-                request_timeout_ms,
-            )?,
+            name: section.name.to_owned(),
+            http: Http::new(section.key("base_url"), &config.base_url, mode, request_timeout_ms)?,
             codes: CodeTable::twilio()?,
             account_sid: account_sid.to_owned(),
-            auth_tokens: secrets(
-                "channels.twilio.auth_tokens",
+            auth_tokens: section.secrets(
+                "auth_tokens",
                 &config.auth_tokens,
                 "copy the auth token from the console",
             )?,
@@ -102,10 +107,8 @@ impl Twilio {
             public_url,
             capabilities: Capabilities {
                 reminders: ReminderForm::Text,
-                messages_per_second: rate(
-                    "channels.twilio.messages_per_second",
-                    config.messages_per_second,
-                )?,
+                messages_per_second: section
+                    .rate("messages_per_second", config.messages_per_second)?,
                 pair_gap_ms: 0,
                 request_timeout_ms,
             },
@@ -137,7 +140,7 @@ impl Twilio {
         if !is_e164(outbound.to.expose()) {
             return Err(Outcome::refused(Action::BadAddress, "not-e164"));
         }
-        let Content::Text { body } = &outbound.content else {
+        let Content::Text { body, .. } = &outbound.content else {
             return Err(Outcome::refused(Action::Fix, "content-is-not-text"));
         };
         let validity_seconds =
@@ -158,9 +161,9 @@ impl Twilio {
     fn status_callback(&self, outbound: &Outbound) -> String {
         let mut url = self.public_url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["webhooks", "twilio"]);
+            path.pop_if_empty().extend(["webhooks", self.name.as_str()]);
         }
-        url.set_query(Some(&format!("correlation={}", outbound.correlation)));
+        url.set_query(Some(&format!("{CORRELATION}={}", outbound.correlation)));
         url.set_fragment(Some(CALLBACK_RETRIES));
         url.into()
     }
@@ -172,7 +175,7 @@ impl Twilio {
     /// back behind the intent and has nothing in its time that could be it, a text that was redacted included; the
     /// caller sees to it that Twilio has had time to list it.
     async fn find(&self, attempt: &LookUp) -> Option<Found> {
-        let Content::Text { body } = &attempt.content else { return None };
+        let Content::Text { body, .. } = &attempt.content else { return None };
         let mut url = self.resource();
         url.query_pairs_mut()
             .append_pair("To", attempt.to.expose())
@@ -236,8 +239,8 @@ fn created(message: &Value) -> Option<UtcMs> {
 }
 
 impl Channel for Twilio {
-    fn name(&self) -> &'static str {
-        "twilio"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn kind(&self) -> ChannelKind {
@@ -269,7 +272,7 @@ impl Channel for Twilio {
         let is_form = callback.header("content-type").is_some_and(|kind| {
             kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
         });
-        let body_hash = parameter(callback.query(), "bodySHA256");
+        let body_hash = callback.parameter("bodySHA256");
         let body_is_covered = match &body_hash {
             Some(hash) => signature::same(
                 &crate::security::hex(&Sha256::digest(&callback.body)),
@@ -289,48 +292,7 @@ impl Channel for Twilio {
     }
 
     fn events(&self, callback: &Callback) -> Result<Vec<Event>, Unreadable> {
-        let field = |name: &str| {
-            let mut form = form_urlencoded::parse(&callback.body);
-            form.find(|(key, value)| key == name && !value.is_empty())
-                .map(|(_, value)| value.into_owned())
-        };
-        let id = field("MessageSid")
-            .or_else(|| field("SmsSid"))
-            .ok_or_else(|| Unreadable { kind: "no field `MessageSid`".to_owned() })?;
-        if let Some(word) = field("MessageStatus") {
-            let Some(status) = receipt_status(&word) else {
-                return Ok(vec![Event::Ignored { kind: format!("status.{word}") }]);
-            };
-            let error = field("ErrorCode").filter(|code| code != "0");
-            return Ok(vec![Event::Receipt(ReceiptEvent {
-                correlation: parameter(callback.query(), "correlation")
-                    .and_then(|text| text.parse().ok()),
-                provider_id: id,
-                status,
-                error: error.map(|code| (code.clone(), self.codes.asks_in_receipt(&code))),
-                at: None,
-            })]);
-        }
-        let Some(from) = field("From") else {
-            return Ok(vec![Event::Ignored { kind: "without a sender".to_owned() }]);
-        };
-        let from = Address::new(from.strip_prefix("whatsapp:").unwrap_or(&from));
-        let has_media = field("NumMedia").is_some_and(|count| count != "0");
-        let words = field("ButtonText")
-            .or_else(|| field("Body"))
-            .unwrap_or_else(|| if has_media { "[media]" } else { "" }.to_owned());
-        let mut events = vec![Event::Reply(ReplyEvent {
-            provider_id: id,
-            from: from.clone(),
-            text: Phi::new(words),
-            payload: field("ButtonPayload"),
-            context: field("OriginalRepliedMessageSid"),
-            at: None,
-        })];
-        if field("OptOutType").as_deref() == Some("STOP") {
-            events.push(Event::ProviderOptOut { from });
-        }
-        Ok(events)
+        events::of_callback(callback, &self.codes)
     }
 
     fn look_up<'a>(&'a self, attempt: &'a LookUp) -> BoxFuture<'a, Option<Found>> {
@@ -348,24 +310,8 @@ fn said(answer: &Answer) -> Said {
     }
 }
 
-fn receipt_status(word: &str) -> Option<ReceiptStatus> {
-    match word {
-        "accepted" | "scheduled" | "queued" | "sending" => Some(ReceiptStatus::Accepted),
-        "sent" => Some(ReceiptStatus::Sent),
-        "delivered" => Some(ReceiptStatus::Delivered),
-        "read" => Some(ReceiptStatus::Read),
-        "undelivered" | "failed" | "canceled" => Some(ReceiptStatus::Failed),
-        _ => None,
-    }
-}
-
 /// Names and values of a form run together, sorted by name, then value, each pair once.
 fn sorted_form(body: &[u8]) -> String {
     let pairs: BTreeSet<_> = form_urlencoded::parse(body).collect();
     pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]).collect()
-}
-
-fn parameter(query: &str, wanted: &str) -> Option<String> {
-    let mut query = form_urlencoded::parse(query.as_bytes());
-    query.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
 }

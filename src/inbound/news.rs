@@ -1,0 +1,105 @@
+//! News that are no reply and no receipt: who somebody is, what they chose, how our templates and numbers stand.
+
+use super::Inbound;
+use super::apply::owners;
+use crate::care::ids::TaskId;
+use crate::care::time::{DAY_MS, HOUR_MS};
+use crate::care::{ContactHealth, Reason, UtcMs};
+use crate::channel::{IdentityChange, IdentityEvent, PreferenceEvent, TemplateEvent, TemplateNews};
+use crate::store::patients::HealthMove;
+use crate::store::tasks::{NewTask, TaskKind};
+use crate::store::{Result, Tx, patients, tasks};
+
+impl Inbound {
+    /// Whoever answers there may be another person now: nothing more goes to the address before a person of the care
+    /// team has asked, and a new number is never taken over unasked.
+    pub(super) async fn identity(
+        &self,
+        tx: &mut Tx,
+        channel: &str,
+        identity: &IdentityEvent,
+        now: UtcMs,
+    ) -> Result<()> {
+        let deps = self.deliverer.deps();
+        let kind = deps.channels.by_name(channel).map(|channel| channel.kind());
+        let (code, what) = match identity.change {
+            IdentityChange::Number { .. } => ("number-changed", "the number changed hands"),
+            IdentityChange::Key => ("key-changed", "the account was set up anew"),
+        };
+        for (contact, patient) in owners(tx, deps.store.keys(), &identity.from).await? {
+            let rows = patients::load(tx, deps.store.keys(), &[patient]).await?;
+            let known = patients::contacts(tx, &rows).await?;
+            if !known.iter().any(|c| c.id == contact && Some(c.channel) == kind) {
+                continue;
+            }
+            let health =
+                HealthMove { id: contact, health: ContactHealth::Bad, code: code.to_owned() };
+            patients::set_health(tx, &[health], now).await?;
+            let task = NewTask {
+                id: TaskId::new(now, &mut deps.rng.fork()),
+                patient: Some(patient),
+                kind: TaskKind::Address,
+                subject: contact.to_string(),
+                reason: Reason::Person { what: what.to_owned() },
+                due_at: now.plus_ms(4 * HOUR_MS),
+            };
+            tasks::open(tx, &task, now).await?;
+        }
+        metrics::counter!("carebell_identities_changed_total", "change" => code).increment(1);
+        Ok(())
+    }
+
+    /// A choice in the provider's own settings. It is about marketing, which Carebell never sends.
+    pub(super) fn preference(channel: &str, preference: &PreferenceEvent) {
+        metrics::counter!("carebell_preferences_total", "channel" => channel.to_owned(),
+            "value" => preference.value.clone())
+        .increment(1);
+    }
+
+    /// News of a template: an operator must know.
+    pub(super) async fn template(
+        &self,
+        tx: &mut Tx,
+        channel: &str,
+        template: &TemplateEvent,
+        now: UtcMs,
+    ) -> Result<()> {
+        let said = match &template.news {
+            TemplateNews::Status { word, .. } => word.clone(),
+            TemplateNews::Category { to, .. } | TemplateNews::Quality { to } => to.clone(),
+            TemplateNews::Components => "components".to_owned(),
+        };
+        let subject = format!("{channel} {} {}", template.name, template.language);
+        self.tell_operator(tx, subject, said, now).await
+    }
+
+    /// News of our account or number: an operator must know.
+    pub(super) async fn account(
+        &self,
+        tx: &mut Tx,
+        channel: &str,
+        field: &str,
+        says: &str,
+        now: UtcMs,
+    ) -> Result<()> {
+        self.tell_operator(tx, format!("{channel} {field}"), says.to_owned(), now).await
+    }
+
+    async fn tell_operator(
+        &self,
+        tx: &mut Tx,
+        subject: String,
+        what: String,
+        now: UtcMs,
+    ) -> Result<()> {
+        let task = NewTask {
+            id: TaskId::new(now, &mut self.deliverer.deps().rng.fork()),
+            patient: None,
+            kind: TaskKind::Channel,
+            subject,
+            reason: Reason::Person { what },
+            due_at: now.plus_ms(DAY_MS),
+        };
+        tasks::open(tx, &task, now).await
+    }
+}
