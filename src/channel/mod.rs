@@ -60,6 +60,11 @@ pub trait Channel: Send + Sync {
     /// [`Reject`] says why; nothing of the body is trusted or kept then.
     fn verify(&self, callback: &Callback) -> Result<Verified, Reject>;
 
+    /// Whether callbacks prove who sent them; a gateway that signs nothing is believed by its address alone.
+    fn guards_callbacks(&self) -> bool {
+        true
+    }
+
     /// What a verified callback says. Called later, from the stored event, so it must not need the network.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod doctor;
 mod home;
 mod jobs;
 mod live;
+mod replay;
 mod stories;
 mod timing;
 

@@ -1,5 +1,7 @@
 //! `carebell channels`: how each channel stands, and the operator's hand on it.
 
+mod replay;
+
 use super::app::App;
 use super::installation::{When, must_know_the_time, not_found, opened, tell_doubt};
 use super::{Context, Exit, Failure, Form, wrapped};
@@ -33,6 +35,8 @@ pub(super) enum Action {
     /// Let a paused channel go on
     #[command(after_help = "Example: carebell channels resume twilio")]
     Resume(Resume),
+    /// Show what stored callbacks say: who, what, when, and whether the signature is right
+    Replay(replay::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,6 +91,7 @@ pub(super) fn run(action: &Action, context: &Context) -> Result<(), Failure> {
         Action::List(args) => opened(context, async |app| list(args, app, context).await),
         Action::Pause(args) => opened(context, async |app| pause(args, app, context).await),
         Action::Resume(args) => opened(context, async |app| resume(args, app, context).await),
+        Action::Replay(args) => replay::run(args, context),
     }
 }
 

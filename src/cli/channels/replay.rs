@@ -1,0 +1,299 @@
+//! `carebell channels replay`: what stored callbacks say, without a database or a network.
+
+use crate::channel::{Callback, Channel, ChannelConfigError, Channels, Reject};
+use crate::cli::{Context, Exit, Failure};
+use crate::config::{
+    ChannelsConfig, EmailConfig, KindConfig, Mode, Secret, TwilioConfig, WhatsappConfig,
+};
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where callbacks come in when nothing else is said.
+const ORIGIN: &str = "https://replay.invalid";
+/// A secret that signs nothing: without a real one every signature is wrong.
+const NO_SECRET: &str = "none";
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Prints one JSON line a callback: {\"file\", \"signature\": valid|invalid|absent, \
+                        \"events\": [...]}. It shows what patients wrote; nothing is sent, stored or changed.\n\
+                        What is signed wrongly has no events, as the webhook would turn it away.\n\
+                        Examples:\n  \
+                        carebell channels replay --channel twilio --url 'https://bell.example.org/webhooks/twilio' \\\n    \
+                        --header 'X-Twilio-Signature: ...' --secret \"$TOKEN\" callback.form\n  \
+                        carebell channels replay --index webhooks/index.json"
+)]
+pub(in crate::cli) struct Args {
+    /// A configured channel, or a kind: whatsapp, twilio, email
+    #[arg(long, value_name = "KIND", required_unless_present = "index")]
+    channel: Option<String>,
+    /// Callbacks as they came, byte for byte; what came by GET is an empty file with its --url
+    #[arg(value_name = "FILE", required_unless_present = "index")]
+    files: Vec<PathBuf>,
+    /// A header of the callback; may be given again
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// The address that was called, whole
+    #[arg(long, value_parser = url)]
+    url: Option<Url>,
+    /// GET, POST, ... [default: GET for an empty file, else POST]
+    #[arg(long)]
+    method: Option<String>,
+    /// What signatures are checked with, in place of the configured ones; may be given again
+    #[arg(long = "secret", value_name = "SECRET")]
+    secrets: Vec<String>,
+    /// A list of callbacks with their requests, secrets and mappings; files beside it
+    #[arg(long, value_name = "FILE")]
+    index: Option<PathBuf>,
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("write it as `Name: value`")?;
+    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+}
+
+fn url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(Url::has_host);
+    url.ok_or_else(|| "write it whole: https://host/path?query".to_owned())
+}
+
+/// A list of callbacks.
+#[derive(Deserialize)]
+struct Index {
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
+    files: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    file: PathBuf,
+    provider: Option<String>,
+    request: Option<Request>,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    method: Option<String>,
+    url: Option<String>,
+    #[serde(default)]
+    content_type: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+}
+
+/// One callback, and by which channel it is read.
+struct Replay {
+    name: String,
+    callback: Callback,
+    channel: Arc<dyn Channel>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    file: &'a str,
+    signature: &'static str,
+    events: Vec<Value>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let replays = match &args.index {
+        Some(index) => of_index(args, index, context)?,
+        None => {
+            args.files.iter().map(|file| of_file(args, file, context)).collect::<Result<_, _>>()?
+        }
+    };
+    for replay in replays {
+        let line = read(&replay, context);
+        let line = serde_json::to_string(&line).map_err(anyhow::Error::from)?;
+        context.output.print(&line)?;
+    }
+    Ok(())
+}
+
+fn read<'a>(replay: &'a Replay, context: &Context) -> Line<'a> {
+    let Replay { name, callback, channel } = replay;
+    let told = |fault: &dyn std::fmt::Display| context.output.say(&format!("{name}: {fault}"));
+    let (signature, is_read) = match channel.verify(callback) {
+        Ok(_) if channel.guards_callbacks() => ("valid", true),
+        Ok(_) | Err(Reject::Unsigned) => ("absent", true),
+        Err(fault @ Reject::BadSignature) => {
+            told(&fault);
+            ("invalid", false)
+        }
+        Err(fault @ Reject::Unexpected) => {
+            told(&fault);
+            ("valid", false)
+        }
+    };
+    let events = if is_read { channel.events(callback) } else { Ok(Vec::new()) };
+    let events = events.unwrap_or_else(|fault| {
+        told(&fault);
+        Vec::new()
+    });
+    Line { file: name, signature, events: events.iter().map(crate::channel::Event::told).collect() }
+}
+
+fn of_file(args: &Args, file: &Path, context: &Context) -> Result<Replay, Failure> {
+    let kind = args.channel.as_deref().unwrap_or_default();
+    let body = bytes(file)?;
+    let content_type = content_type(file);
+    let url = args.url.clone().map_or_else(|| default_url(kind), Ok)?;
+    let secrets: Vec<&str> = args.secrets.iter().map(String::as_str).collect();
+    let mut headers = args.headers.clone();
+    if !headers.iter().any(|(name, _)| name == "content-type") {
+        headers.push(("content-type".to_owned(), content_type.to_owned()));
+    }
+    Ok(Replay {
+        name: file.display().to_string(),
+        channel: channel(kind, &secrets, &url, context)?,
+        callback: callback(args.method.as_deref(), &url, headers, body),
+    })
+}
+
+fn of_index(args: &Args, index: &Path, context: &Context) -> Result<Vec<Replay>, Failure> {
+    let fault = |what: &str| {
+        let message = format!("{}: {what}", index.display());
+        Failure::new(Exit::Usage, message, "give a file of the form of data/webhooks/index.json")
+    };
+    let list: Index = serde_json::from_slice(&bytes(index)?).map_err(|f| fault(&f.to_string()))?;
+    let folder = index.parent().unwrap_or(Path::new("."));
+    let wanted = |entry: &&Entry| {
+        args.files.is_empty() || args.files.iter().any(|file| file.ends_with(&entry.file))
+    };
+    let mut replays = Vec::new();
+    for entry in list.files.iter().filter(wanted) {
+        let provider = entry.provider.as_deref().or(args.channel.as_deref());
+        let kind = provider.ok_or_else(|| fault("names no provider: give --channel"))?;
+        let path = folder.join(&entry.file);
+        let request = entry.request.as_ref();
+        let url = match request.and_then(|request| request.url.as_deref()) {
+            Some(text) => url(text).map_err(|what| fault(&what))?,
+            None => default_url(kind)?,
+        };
+        let mut headers: Vec<(String, String)> = request
+            .iter()
+            .flat_map(|request| &request.headers)
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
+            .collect();
+        let said = request.map(|request| request.content_type.as_str());
+        let said = said.filter(|said| !said.is_empty()).unwrap_or_else(|| content_type(&path));
+        headers.push(("content-type".to_owned(), said.to_owned()));
+        let secrets: Vec<&str> = match &args.secrets[..] {
+            [] => list.secrets.values().map(String::as_str).collect(),
+            given => given.iter().map(String::as_str).collect(),
+        };
+        let method = request.and_then(|request| request.method.as_deref());
+        replays.push(Replay {
+            name: entry.file.display().to_string(),
+            channel: channel(kind, &secrets, &url, context)?,
+            callback: callback(method, &url, headers, bytes(&path)?),
+        });
+    }
+    Ok(replays)
+}
+
+fn bytes(file: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|fault| {
+        let message = format!("{} cannot be read: {fault}", file.display());
+        Failure::new(Exit::NotFound, message, "name a readable file")
+    })
+}
+
+fn content_type(file: &Path) -> &'static str {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("form") => "application/x-www-form-urlencoded",
+        Some("eml") => "message/rfc822",
+        Some("xml") => "application/xml",
+        Some("query") => "",
+        _ => "application/json",
+    }
+}
+
+fn default_url(kind: &str) -> Result<Url, Failure> {
+    let text = format!("{ORIGIN}/webhooks/{kind}");
+    Url::parse(&text).map_err(|fault| anyhow::Error::from(fault).into())
+}
+
+fn callback(
+    method: Option<&str>,
+    url: &Url,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+) -> Callback {
+    let usual = if body.is_empty() { "GET" } else { "POST" };
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Callback {
+        method: method.unwrap_or(usual).to_ascii_uppercase(),
+        path_and_query: format!("{}{query}", url.path()),
+        headers,
+        body,
+    }
+}
+
+/// The configured channel of a name; else one of a kind, with the secrets that were given.
+fn channel(
+    kind: &str,
+    secrets: &[&str],
+    url: &Url,
+    context: &Context,
+) -> Result<Arc<dyn Channel>, Failure> {
+    let secrets: Vec<Secret> = match secrets {
+        [] => vec![Secret::new(NO_SECRET)],
+        given => given.iter().map(|one| Secret::new(*one)).collect(),
+    };
+    let built = match kind_config(kind, &secrets) {
+        Some(config) => {
+            let config = ChannelsConfig::default().with(kind, config);
+            build(&config, &url.origin().ascii_serialization())
+        }
+        None => {
+            let config = context.load()?.config;
+            build(&config.channels, &config.http.public_url)
+        }
+    };
+    let built = built.map_err(anyhow::Error::from)?;
+    built.by_name(kind).cloned().ok_or_else(|| {
+        let fix = format!("name a configured channel, or a kind: {}", KindConfig::WORDS.join(", "));
+        Failure::new(Exit::NotFound, format!("there is no channel {kind}"), fix)
+    })
+}
+
+fn build(config: &ChannelsConfig, public_url: &str) -> Result<Channels, ChannelConfigError> {
+    Channels::build(config, Mode::Sandbox, public_url, 1)
+}
+
+/// A channel of a kind that reads callbacks and reaches nobody.
+fn kind_config(kind: &str, secrets: &[Secret]) -> Option<KindConfig> {
+    let nobody = "http://127.0.0.1:9".to_owned();
+    Some(match kind {
+        "whatsapp" | "meta-whatsapp" => KindConfig::Whatsapp(WhatsappConfig {
+            base_url: nobody,
+            phone_number_id: "0".to_owned(),
+            access_token: Secret::new(NO_SECRET),
+            app_secrets: secrets.to_vec(),
+            verify_token: secrets.first()?.clone(),
+            messages_per_second: 1.0,
+        }),
+        "twilio" => KindConfig::Twilio(TwilioConfig {
+            base_url: nobody,
+            account_sid: "AC0".to_owned(),
+            auth_tokens: secrets.to_vec(),
+            from: "+10000000".to_owned(),
+            messages_per_second: 1.0,
+        }),
+        "email" => KindConfig::Email(EmailConfig {
+            url: "smtp://127.0.0.1:9".to_owned(),
+            username: None,
+            password: None,
+            from: "Replay <replay@replay.invalid>".to_owned(),
+            messages_per_second: 1.0,
+            connections: 1,
+        }),
+        _ => return None,
+    })
+}
