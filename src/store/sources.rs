@@ -2,12 +2,11 @@
 //! activities: the consents of a source, and the quarantine.
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
-use super::patients::PatientRow;
+use super::patients::{PatientRow, contacts};
 use super::{Result, StoreError, Tx, id_list, touched};
-use crate::care::contact::ConsentDecision;
-use crate::care::ids::{PatientId, new_uuid};
-use crate::care::{ChannelKind, ConsentBasis, UtcMs};
-use crate::security::{Keyring, Place, hex};
+use crate::care::ids::PatientId;
+use crate::care::{ConsentBasis, UtcMs};
+use crate::security::{Keyring, hex};
 use rand::RngCore;
 use serde_json::json;
 use sqlx::FromRow;
@@ -131,9 +130,6 @@ statements! {
         "ON CONFLICT (subject_id) DO UPDATE SET version = excluded.version, updated_at_ms = excluded.updated_at_ms, \
          enrolled = excluded.enrolled, anchor_from = excluded.anchor_from, fingerprint = excluded.fingerprint");
     DROP_CONSENTS = sql!(("-- sources::replace_consents\nDELETE FROM consents WHERE imported_as IN "), (ids "$1"));
-    PUT_CONSENTS = insert_rows!("-- sources::replace_consents" "consents" (id id, patient_id id, channel text, decision text,
-        source text, basis bytes, basis_hash bytes, at_ms int, recorded_at_ms int, imported_as id)
-        "ON CONFLICT (patient_id, channel, decision, source, at_ms, basis_hash) DO NOTHING");
     ADDRESSES = sql!(("-- sources::active_owners\nSELECT c.address_hash, c.patient_id FROM contact_points c \
         JOIN patients p ON p.id = c.patient_id WHERE c.in_use = 1 AND p.status = 'active' AND c.address_hash IN "), (hashes "$1"));
     QUARANTINED = sql!(("-- sources::quarantined\nSELECT content_hash, id FROM intake WHERE content_hash IN "), (hashes "$1"));
@@ -277,32 +273,8 @@ pub async fn replace_consents(
     on!(tx, DROP_CONSENTS, |c, sql| {
         sqlx::query(sql).bind(list).execute(c).await?;
     });
-    let rows: Vec<_> = bases
-        .iter()
-        .map(|consent| {
-            let id = new_uuid(now, rng);
-            let place = Place { table: "consents", column: "basis", row: id.as_bytes() };
-            json!({
-                "id": id.simple().to_string(),
-                "patient_id": owner.id.0.simple().to_string(),
-                "channel": consent.channel.map_or("", ChannelKind::word),
-                "decision": match consent.decision {
-                    ConsentDecision::Given => "given",
-                    ConsentDecision::Refused => "refused",
-                },
-                "source": "import",
-                "basis": hex(&owner.key.seal(place, consent.basis.expose().as_bytes(), rng)),
-                "basis_hash": hex(&keys.look_up("basis", consent.basis.expose())),
-                "at_ms": consent.at.0,
-                "recorded_at_ms": now.0,
-                "imported_as": origin.simple().to_string(),
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
-    on!(tx, PUT_CONSENTS, |c, sql| {
-        sqlx::query(sql).bind(rows).execute(c).await?;
-    });
+    let consents: Vec<_> = bases.iter().map(|basis| (owner, "import", basis)).collect();
+    contacts::put_consents_of(tx, keys, rng, &consents, Some(origin), now).await?;
     Ok(())
 }
 
