@@ -3,11 +3,13 @@
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
 use super::patients::{PatientRow, contacts};
+use super::rows::{Bytes, Id, rows};
 use super::{Result, StoreError, Tx, id_list, touched};
 use crate::care::ids::PatientId;
 use crate::care::{ConsentBasis, UtcMs};
 use crate::security::{Keyring, hex};
 use rand::RngCore;
+use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -191,24 +193,27 @@ pub async fn drop_names(tx: &mut Tx, hashes: &[Vec<u8>]) -> Result<()> {
     Ok(())
 }
 
+#[derive(Serialize)]
+struct PutNameRow<'a> {
+    name_hash: Bytes<&'a [u8]>,
+    kind: &'static str,
+    patient_id: Id,
+    subject_id: Id,
+    scope_hash: Option<Bytes<&'a [u8]>>,
+}
+
 /// Adds names. One that another import has given away meanwhile is a unique violation: the caller tries again.
 pub async fn put_names(tx: &mut Tx, names: &[NameRow]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = names
-        .iter()
-        .map(|name| {
-            json!({
-                "name_hash": hex(&name.name_hash),
-                "kind": name.kind.word(),
-                "patient_id": name.patient.0.simple().to_string(),
-                "subject_id": name.subject.simple().to_string(),
-                "scope_hash": name.scope_hash.as_deref().map(hex),
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(names.iter().map(|name| PutNameRow {
+        name_hash: Bytes(&name.name_hash),
+        kind: name.kind.word(),
+        patient_id: Id(name.patient.0),
+        subject_id: Id(name.subject),
+        scope_hash: name.scope_hash.as_deref().map(Bytes),
+    }))?;
     let actual =
         on!(tx, PUT_NAMES, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("sources::put_names", actual, names.len() as u64)
@@ -235,26 +240,31 @@ pub async fn marks(tx: &mut Tx, ids: &[PatientId]) -> Result<Vec<MarkRow>> {
         .collect()
 }
 
+#[derive(Serialize)]
+struct PutMarkRow<'a> {
+    subject_id: Id,
+    patient_id: Id,
+    version: Option<&'a str>,
+    updated_at_ms: Option<i64>,
+    enrolled: &'static str,
+    anchor_from: Option<&'a str>,
+    fingerprint: Option<Bytes<&'a [u8]>>,
+}
+
 /// Writes marks.
 pub async fn put_marks(tx: &mut Tx, marks: &[MarkRow]) -> Result<()> {
     if marks.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = marks
-        .iter()
-        .map(|mark| {
-            json!({
-                "subject_id": mark.subject.simple().to_string(),
-                "patient_id": mark.patient.0.simple().to_string(),
-                "version": mark.version,
-                "updated_at_ms": mark.updated_at.map(|at| at.0),
-                "enrolled": mark.enrolled.word(),
-                "anchor_from": mark.anchor_from,
-                "fingerprint": mark.fingerprint.as_deref().map(hex),
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(marks.iter().map(|mark| PutMarkRow {
+        subject_id: Id(mark.subject),
+        patient_id: Id(mark.patient.0),
+        version: mark.version.as_deref(),
+        updated_at_ms: mark.updated_at.map(|at| at.0),
+        enrolled: mark.enrolled.word(),
+        anchor_from: mark.anchor_from.as_deref(),
+        fingerprint: mark.fingerprint.as_deref().map(Bytes),
+    }))?;
     let actual =
         on!(tx, PUT_MARKS, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("sources::put_marks", actual, marks.len() as u64)

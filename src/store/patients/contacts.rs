@@ -4,13 +4,12 @@ use super::PatientRow;
 use crate::care::contact::{ConsentDecision, KnownConsent, KnownContact};
 use crate::care::ids::{ContactPointId, PatientId, new_uuid};
 use crate::care::{Address, ChannelKind, ConsentBasis, ContactHealth, UtcMs};
-use crate::security::{Keyring, Place, SealingKey, hex};
+use crate::security::{Keyring, Place, SealingKey};
 use crate::store::dialect::{Sql, insert_rows, on, sql, statements};
 use crate::store::rows::{Bytes, Id, rows};
 use crate::store::{Result, StoreError, Tx, id_list};
 use rand::RngCore;
 use serde::Serialize;
-use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -124,6 +123,18 @@ pub async fn with_address(
     Ok(found.into_iter().map(|(id, patient)| (ContactPointId(id), PatientId(patient))).collect())
 }
 
+#[derive(Serialize)]
+struct ContactRow {
+    id: Id,
+    patient_id: Id,
+    channel: &'static str,
+    rank: u16,
+    address: Bytes<Vec<u8>>,
+    address_hash: Bytes<Vec<u8>>,
+    health: &'static str,
+    in_use: i64,
+}
+
 /// Makes the patient's contact points what the source says: the listed ones are in use, others are not.
 /// Health stays with an address that stays.
 pub async fn put_contacts(
@@ -137,28 +148,28 @@ pub async fn put_contacts(
     on!(tx, RETIRE_CONTACTS, |c, sql| {
         sqlx::query(sql).bind(list).execute(c).await?;
     });
-    let mut rows = Vec::new();
+    let mut list = Vec::new();
     for row in patients {
         for contact in &row.patient.contacts {
             let id = ContactPointId::new(now, rng);
             let place = Place { table: "contact_points", column: "address", row: id.0.as_bytes() };
             let address = contact.address.expose();
-            rows.push(json!({
-                "id": id.0.simple().to_string(),
-                "patient_id": row.id.0.simple().to_string(),
-                "channel": contact.channel.word(),
-                "rank": contact.rank,
-                "address": hex(&row.key.seal(place, address.as_bytes(), rng)),
-                "address_hash": hex(&keys.look_up("address", address)),
-                "health": ContactHealth::Ok.word(),
-                "in_use": 1,
-            }));
+            list.push(ContactRow {
+                id: Id(id.0),
+                patient_id: Id(row.id.0),
+                channel: contact.channel.word(),
+                rank: contact.rank,
+                address: Bytes(row.key.seal(place, address.as_bytes(), rng)),
+                address_hash: Bytes(keys.look_up("address", address)),
+                health: ContactHealth::Ok.word(),
+                in_use: 1,
+            });
         }
     }
-    if rows.is_empty() {
+    if list.is_empty() {
         return Ok(());
     }
-    let rows = json!(rows).to_string();
+    let rows = rows(list)?;
     on!(tx, PUT_CONTACTS, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });
@@ -176,19 +187,25 @@ pub struct HealthMove {
     pub code: String,
 }
 
+#[derive(Serialize)]
+struct HealthRow<'a> {
+    id: Id,
+    health: &'static str,
+    code: &'a str,
+    at_ms: i64,
+}
+
 /// Moves the health of contact points; what its owner stopped is never made merely suspect or bad.
 pub async fn set_health(tx: &mut Tx, moves: &[HealthMove], now: UtcMs) -> Result<()> {
     if moves.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = moves
-        .iter()
-        .map(|m| {
-            json!({"id": m.id.0.simple().to_string(), "health": m.health.word(), "code": m.code,
-                "at_ms": now.0})
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(moves.iter().map(|m| HealthRow {
+        id: Id(m.id.0),
+        health: m.health.word(),
+        code: &m.code,
+        at_ms: now.0,
+    }))?;
     on!(tx, SET_HEALTH, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });
