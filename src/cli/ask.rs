@@ -1,6 +1,7 @@
 //! Asking a person before what cannot be taken back.
 
 use super::{Context, Exit, Failure};
+use anyhow::Context as _;
 use std::io::{BufRead as _, IsTerminal as _};
 
 /// Says `warning`, and goes on only when `word` is typed at a terminal; `what` names the act, as in "settling".
@@ -17,7 +18,7 @@ pub(super) fn confirm(
     let mut answer = String::new();
     if stdin.is_terminal() {
         context.output.say(&format!("{warning} Type `{word}` to go on:"));
-        stdin.lock().read_line(&mut answer)?;
+        stdin.lock().read_line(&mut answer).context("failed to read what was typed")?;
     }
     if answer.trim() == word {
         return Ok(());

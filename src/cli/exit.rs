@@ -66,6 +66,14 @@ impl Failure {
         Self::Told { exit, message: message.into(), fix: Some(fix.into()) }
     }
 
+    /// An answer that stdout did not take.
+    pub fn unwritten(error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Self::ReaderGone,
+            _ => anyhow::Error::from(error).context("failed to write the answer").into(),
+        }
+    }
+
     /// Says it on stderr and gives the exit code.
     pub(super) fn tell(self, output: &Output) -> Exit {
         let say = |text: String, indent| output.say(wrapped(&text, indent).trim_end());
@@ -110,14 +118,5 @@ impl From<anyhow::Error> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         anyhow::Error::from(error).context("failed in the database").into()
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::BrokenPipe => Self::ReaderGone,
-            _ => anyhow::Error::from(error).context("failed to write the answer").into(),
-        }
     }
 }

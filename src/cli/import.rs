@@ -175,7 +175,7 @@ impl Report {
             Form::Json { .. } => {
                 let by_outcome = serde_json::json!(counts.by_outcome());
                 self.write(&format!("\n],\"counts\":{by_outcome}}}\n"));
-                return Ok(self.written?);
+                return self.written.map_err(Failure::unwritten);
             }
             Form::Text { lines, more } => (lines, more),
         };

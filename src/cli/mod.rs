@@ -30,6 +30,7 @@ mod reconcile;
 mod review;
 mod run;
 mod sandbox;
+mod signals;
 pub mod stage;
 mod status;
 mod stop_sending;

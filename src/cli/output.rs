@@ -55,11 +55,10 @@ impl Output {
     /// [`Failure::ReaderGone`] when nobody reads any more.
     pub fn print(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
-        if !text.ends_with('\n') {
-            stdout.write_all(b"\n")?;
-        }
-        Ok(stdout.flush()?)
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        let written =
+            stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(end.as_bytes()));
+        written.and_then(|()| stdout.flush()).map_err(Failure::unwritten)
     }
 
     /// Prints an answer as JSON.

@@ -5,6 +5,7 @@
 use super::app::{App, Sources, Stamp, make_state_dir};
 use super::daemon::Daemon;
 use super::lock::DaemonLock;
+use super::signals::{EndSignals, listen};
 use super::{Context, Exit, Failure};
 use crate::care::hold::{Hold, Scope};
 use crate::care::ids::new_uuid;
@@ -19,7 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -108,8 +109,7 @@ enum End {
 }
 
 struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    end: EndSignals,
     hang_up: Signal,
     stop_sending: Signal,
     /// An emergency stop that one life of the daemon could not write to the database, for the next.
@@ -119,19 +119,11 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self, Failure> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-            stop_sending: signal(SignalKind::user_defined1())?,
+            end: EndSignals::listen()?,
+            hang_up: listen(SignalKind::hangup())?,
+            stop_sending: listen(SignalKind::user_defined1())?,
             stop: None,
         })
-    }
-}
-
-async fn either(one: &mut Signal, other: &mut Signal) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
     }
 }
 
@@ -229,8 +221,7 @@ async fn until_ended(
     let mut status = tokio::time::interval(status_every());
     loop {
         tokio::select! {
-            _ = signals.terminate.recv() => return End::Stop,
-            _ = signals.interrupt.recv() => return End::Stop,
+            () = signals.end.heard() => return End::Stop,
             _ = signals.hang_up.recv() => match reload(context, house).await {
                 Ok(next) => {
                     tracing::info!("the new configuration takes over");
@@ -312,7 +303,7 @@ async fn drain(daemon: &Daemon, mut end: End, signals: &mut Signals) -> Result<E
     loop {
         tokio::select! {
             done = &mut drained => return Ok(done.map(|()| end).context("failed to drain")?),
-            () = either(&mut signals.terminate, &mut signals.interrupt) => match end {
+            () = signals.end.heard() => match end {
                 End::Reload(_) => {
                     end = End::Stop;
                     tell_stopping();

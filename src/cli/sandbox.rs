@@ -1,5 +1,6 @@
 //! `carebell sandbox`: the provider stand-in as a process of its own, until SIGINT or SIGTERM.
 
+use super::signals::EndSignals;
 use super::{Context, Exit, Failure};
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -12,7 +13,6 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// The daemon's webhooks unless told otherwise: `http.listen`'s default.
 const CALLBACK: &str = "http://127.0.0.1:8480";
@@ -145,8 +145,7 @@ fn add_templates(config: &mut SandboxConfig, house: &Config) -> Result<(), Failu
 async fn serve(config: SandboxConfig, args: &Args, context: &Context) -> Result<(), Failure> {
     // One TLS provider for the process; a second installation changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = EndSignals::listen()?;
     let sandbox = Sandbox::start(config, Arc::new(SystemClock)).await.map_err(|fault| {
         let fix = "use free loopback addresses; port 0 lets the system choose";
         Failure::new(Exit::Failed, fault.to_string(), fix)
@@ -157,10 +156,7 @@ async fn serve(config: SandboxConfig, args: &Args, context: &Context) -> Result<
     } else {
         format!("WhatsApp and Twilio at http://{http}, SMTP at {smtp}; Ctrl-C ends it")
     })?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    signals.heard().await;
     sandbox.stop().await;
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use super::effects::{Effects, settle_alarm};
 use super::evidence;
+use super::poison::park;
 use super::record::reminders_by_message;
-use super::send::{Deliverer, DelivererDeps, park};
+use super::send::{Deliverer, DelivererDeps};
 use crate::care::ids::{AttemptId, InstanceId, MessageId};
 use crate::care::{AttemptState, MessageState, Reason, ReminderState};
 use crate::crash;

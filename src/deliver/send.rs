@@ -1,25 +1,21 @@
 //! The loop's shell: permits, rate tokens, claims, one task per send, and the writer of outcomes.
 
-use super::claim::{Claimed, claim_lane, claim_one};
+use super::claim::{Claimed, claim_lane};
 use super::holds::Holds;
 use super::outcomes::write_outcomes;
 use super::pace::Pace;
-use crate::care::ids::{AttemptId, InstanceId, MessageId, PatientId, TaskId};
-use crate::care::time::DAY_MS;
-use crate::care::{Class, Reason, UtcMs, ZoneRules};
+use crate::care::ids::{AttemptId, InstanceId, PatientId};
+use crate::care::{Class, UtcMs, ZoneRules};
 use crate::channel::{Channel, Channels, Outbound, Outcome};
 use crate::clock::Clock;
 use crate::crash;
-use crate::home::{Home, HomeError, Step, Suspect};
+use crate::home::{Home, HomeError};
 use crate::message::{Catalogue, Programmes};
 use crate::policy::grouping::{is_urgent, sender_of};
 use crate::policy::held_back::held_back;
 use crate::security::SharedRng;
-use crate::store::alarms::AlarmKind;
-use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Store, StoreError, Tx, alarms, messages, reminders, tasks};
+use crate::store::{Result, Store, StoreError, alarms};
 use futures::FutureExt;
-use rand::rngs::StdRng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -33,8 +29,6 @@ use uuid::Uuid;
 const GATHER: Duration = Duration::from_millis(20);
 /// Messages of one claim at most.
 const LARGEST_CLAIM: usize = 256;
-/// A step that broke so often in a row is taken away from a message (P9).
-pub(super) const TRIES: i64 = 3;
 /// The database is to be compared with what this home remembers before anything is claimed.
 const NEVER: u64 = u64::MAX;
 
@@ -81,7 +75,7 @@ pub(super) struct Intent {
 
 /// Between the claim and the last moment for a first byte.
 #[derive(Clone, Copy)]
-struct Window {
+pub(super) struct Window {
     claimed_from: Instant,
     /// On the steady clock, in milliseconds: `Instant` stands still while the machine sleeps.
     lease_ends_ms: i64,
@@ -269,14 +263,14 @@ impl Deliverer {
 
     /// The window of a claim that begins now. Its lease runs on the database's clock from the claim's commit on; this
     /// one is only ever shorter.
-    fn window(&self) -> Window {
+    pub(super) fn window(&self) -> Window {
         let deps = self.deps();
         let lease_ends_ms = deps.clock.steady_ms() + deps.lease_ms;
         Window { claimed_from: Instant::now(), lease_ends_ms }
     }
 
     /// Hands a claim's intents to their channels.
-    fn send_off(
+    pub(super) fn send_off(
         &self,
         claimed: Claimed,
         permits: Vec<OwnedSemaphorePermit>,
@@ -298,40 +292,6 @@ impl Deliverer {
         }
     }
 
-    /// Messages that were in hand when an earlier life of this instance died: each alone, before anything else of its
-    /// lane. Returns the lanes whose suspects the pace lets not go on yet: nothing else of them goes either.
-    async fn claim_suspects(&self, now: UtcMs, sent: &mut Sent) -> Result<BTreeSet<String>> {
-        let (shared, home) = (&self.shared, &self.deps().home);
-        let mut waiting = BTreeSet::new();
-        for Suspect { id, times } in home.suspects(Step::Claim) {
-            if i64::from(times) >= TRIES {
-                let mut tx = shared.deps.store.write().await?;
-                self.park_message(&mut tx, MessageId(id), now).await?;
-                tx.commit().await?;
-                sent.alarms += 1;
-            } else {
-                let mut tx = shared.deps.store.read().await?;
-                let alarms = alarms::of(&mut tx, AlarmKind::Message, id).await?;
-                drop(tx);
-                if let Some(alarm) = alarms.into_iter().find(|alarm| alarm.wake_at_ms <= now.0) {
-                    let (permits, sender) = (self.permits(1), sender_of(&alarm.lane));
-                    if shared.pace.take(sender, permits.len(), Instant::now(), now) == 0 {
-                        waiting.insert(alarm.lane);
-                        continue;
-                    }
-                    let window = self.window();
-                    let due = alarms::Due { wake_at_ms: alarm.wake_at_ms, id };
-                    let claimed = self.claim_alone(&alarm.lane, due, now).await?;
-                    let unused = 1_usize.saturating_sub(claimed.intents.len());
-                    shared.pace.give_back(sender, unused, now);
-                    self.send_off(claimed, permits, window, now, sent);
-                }
-            }
-            home.clear(Step::Claim, id);
-        }
-        Ok(waiting)
-    }
-
     /// Before the first byte: a database that is put back later must not make this home forget these sends.
     fn remember(&self, claimed: &Claimed, now: UtcMs) -> std::result::Result<(), HomeError> {
         let more = i64::try_from(claimed.intents.len()).unwrap_or(i64::MAX);
@@ -341,7 +301,7 @@ impl Deliverer {
         self.deps().home.sent(claimed.sends, more, now)
     }
 
-    fn permits(&self, wanted: usize) -> Vec<OwnedSemaphorePermit> {
+    pub(super) fn permits(&self, wanted: usize) -> Vec<OwnedSemaphorePermit> {
         std::iter::from_fn(|| Arc::clone(&self.shared.permits).try_acquire_owned().ok())
             .take(wanted)
             .collect()
@@ -360,64 +320,6 @@ impl Deliverer {
             Ok(Err(StoreError::Driver(fault))) => Err(StoreError::Driver(fault)),
             Ok(Err(_)) | Err(_) => self.claim_one_by_one(lane, take, limit, now).await,
         }
-    }
-
-    /// A set failed: its messages are stepped alone (P9).
-    async fn claim_one_by_one(
-        &self,
-        lane: &str,
-        take: Take,
-        limit: usize,
-        now: UtcMs,
-    ) -> Result<Claimed> {
-        let deps = &self.shared.deps;
-        let mut tx = deps.store.read().await?;
-        let due = match take {
-            Take::Due => {
-                alarms::due_unlocked(&mut tx, AlarmKind::Message, lane, now, limit).await?
-            }
-            Take::Held(classes) => alarms::held_due(&mut tx, lane, classes, now, limit).await?,
-        };
-        drop(tx);
-        let mut all = Claimed::default();
-        for alarm in due {
-            let one = self.claim_alone(lane, alarm, now).await?;
-            all.alarms += one.alarms;
-            all.sends = all.sends.max(one.sends);
-            all.regressed |= one.regressed;
-            all.intents.extend(one.intents);
-        }
-        Ok(all)
-    }
-
-    async fn claim_alone(&self, lane: &str, alarm: alarms::Due, now: UtcMs) -> Result<Claimed> {
-        let step = claim_one(self.deps(), lane, alarm);
-        match AssertUnwindSafe(step).catch_unwind().await {
-            Ok(Ok(one)) => Ok(one),
-            Ok(Err(StoreError::Driver(fault))) => Err(StoreError::Driver(fault)),
-            Ok(Err(_)) | Err(_) => {
-                self.step_failed(MessageId(alarm.id), now).await?;
-                Ok(Claimed { alarms: 1, ..Claimed::default() })
-            }
-        }
-    }
-
-    async fn step_failed(&self, id: MessageId, now: UtcMs) -> Result<()> {
-        let deps = &self.shared.deps;
-        let mut tx = deps.store.write().await?;
-        let failures = messages::step_failed(&mut tx, id).await?;
-        tracing::warn!(message_id = %id, failures, "claiming a message broke");
-        metrics::counter!("carebell_steps_broken_total", "step" => "claim").increment(1);
-        if failures >= TRIES {
-            self.park_message(&mut tx, id, now).await?;
-        }
-        tx.commit().await
-    }
-
-    async fn park_message(&self, tx: &mut Tx, id: MessageId, now: UtcMs) -> Result<()> {
-        alarms::drop_of(tx, AlarmKind::Message, id.0).await?;
-        tracing::error!(message_id = %id, "a message is parked: see the open task");
-        park(tx, &[id], &mut self.deps().rng.fork(), now).await
     }
 
     fn hand_over(&self, intent: Intent, permit: OwnedSemaphorePermit, window: Window) {
@@ -535,29 +437,6 @@ impl Shared {
             Err(_elapsed) => Outcome::Unknown { stage: "time-out" },
         }
     }
-}
-
-/// Parks messages and the reminders they speak for, each with a task, without reading more of a row than its id:
-/// what broke the step may be in it (P9).
-pub(super) async fn park(
-    tx: &mut Tx,
-    ids: &[MessageId],
-    rng: &mut StdRng,
-    now: UtcMs,
-) -> Result<()> {
-    reminders::park(tx, ids, now).await?;
-    for (id, patient) in messages::park(tx, ids, now).await? {
-        let task = NewTask {
-            id: TaskId::new(now, rng),
-            patient: Some(patient),
-            kind: TaskKind::Parked,
-            subject: id.to_string(),
-            reason: Reason::Poisoned,
-            due_at: now.plus_ms(DAY_MS),
-        };
-        tasks::open(tx, &task, now).await?;
-    }
-    Ok(())
 }
 
 fn millis(ms: i64) -> u64 {

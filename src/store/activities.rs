@@ -1,11 +1,13 @@
 //! Activities: lines of care plans, with the revision a person confirmed.
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::rows::{Bytes, Id, rows};
 use super::{Result, StoreError, Tx, id_list, touched};
 use crate::care::ids::{ActivityId, PatientId};
 use crate::care::{Activity, Class, Confidence, UtcMs};
-use crate::security::{Keyring, Place, SealingKey, hex};
+use crate::security::{Keyring, Place, SealingKey};
 use rand::RngCore;
+use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
 use std::collections::BTreeMap;
@@ -151,30 +153,48 @@ pub struct PutActivity<'a> {
     pub reminders_from: UtcMs,
 }
 
-fn columns(
+#[derive(Serialize)]
+struct PutRow<'a> {
+    id: Id,
+    patient_id: Id,
+    key_hash: Bytes<Vec<u8>>,
+    plan_key_hash: Option<Bytes<&'a [u8]>>,
+    kind: &'static str,
+    class: &'static str,
+    status: &'static str,
+    confidence: &'static str,
+    document: Bytes<Vec<u8>>,
+    fingerprint: Bytes<&'a [u8]>,
+    revision: i64,
+    reminders_from_ms: i64,
+    created_at_ms: i64,
+    updated_at_ms: i64,
+}
+
+fn columns<'a>(
     keys: &Keyring,
-    put: &PutActivity<'_>,
+    put: &'a PutActivity<'_>,
     rng: &mut (dyn RngCore + Send),
     now: UtcMs,
-) -> serde_json::Value {
+) -> PutRow<'a> {
     let place = Place { table: "activities", column: "document", row: put.id.0.as_bytes() };
     let document = json!(put.activity).to_string();
-    json!({
-        "id": put.id.0.simple().to_string(),
-        "patient_id": put.patient.0.simple().to_string(),
-        "key_hash": hex(&key_hash(keys, &put.activity.key)),
-        "plan_key_hash": put.plan_key_hash.as_deref().map(hex),
-        "kind": put.activity.kind.word(),
-        "class": put.activity.class.word(),
-        "status": put.activity.status.word(),
-        "confidence": put.confidence.word(),
-        "document": hex(&put.key.seal(place, document.as_bytes(), rng)),
-        "fingerprint": hex(&put.fingerprint),
-        "revision": 1,
-        "reminders_from_ms": put.reminders_from.0,
-        "created_at_ms": now.0,
-        "updated_at_ms": now.0,
-    })
+    PutRow {
+        id: Id(put.id.0),
+        patient_id: Id(put.patient.0),
+        key_hash: Bytes(key_hash(keys, &put.activity.key)),
+        plan_key_hash: put.plan_key_hash.as_deref().map(Bytes),
+        kind: put.activity.kind.word(),
+        class: put.activity.class.word(),
+        status: put.activity.status.word(),
+        confidence: put.confidence.word(),
+        document: Bytes(put.key.seal(place, document.as_bytes(), rng)),
+        fingerprint: Bytes(&put.fingerprint),
+        revision: 1,
+        reminders_from_ms: put.reminders_from.0,
+        created_at_ms: now.0,
+        updated_at_ms: now.0,
+    }
 }
 
 /// Inserts activities.
@@ -185,8 +205,8 @@ pub async fn insert(
     activities: &[PutActivity<'_>],
     now: UtcMs,
 ) -> Result<()> {
-    let rows: Vec<_> = activities.iter().map(|put| columns(keys, put, rng, now)).collect();
-    write(tx, ("activities::insert", INSERT), rows).await
+    let rows = rows(activities.iter().map(|put| columns(keys, put, rng, now)))?;
+    write(tx, ("activities::insert", INSERT), rows, activities.len()).await
 }
 
 /// Writes new revisions of activities that exist.
@@ -197,24 +217,23 @@ pub async fn update(
     activities: &[PutActivity<'_>],
     now: UtcMs,
 ) -> Result<()> {
-    let rows: Vec<_> = activities.iter().map(|put| columns(keys, put, rng, now)).collect();
-    write(tx, ("activities::update", UPDATE), rows).await
+    let rows = rows(activities.iter().map(|put| columns(keys, put, rng, now)))?;
+    write(tx, ("activities::update", UPDATE), rows, activities.len()).await
 }
 
 /// Writes rows by a statement that must touch each of them.
 async fn write(
     tx: &mut Tx,
     (name, statement): (&'static str, Sql),
-    rows: Vec<serde_json::Value>,
+    rows: String,
+    expected: usize,
 ) -> Result<()> {
-    if rows.is_empty() {
+    if expected == 0 {
         return Ok(());
     }
-    let expected = rows.len() as u64;
-    let rows = serde_json::Value::from(rows).to_string();
     let actual =
         on!(tx, statement, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
-    touched(name, actual, expected)
+    touched(name, actual, expected as u64)
 }
 
 /// Active activities that wait for a person, with their patients.

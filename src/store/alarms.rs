@@ -1,6 +1,7 @@
 //! Alarms: one narrow table in due order. An alarm holds no lease; its owner's row is the lock and names it.
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::rows::rows;
 use super::{Result, Tx};
 use crate::care::{Class, UtcMs};
 use crate::policy::held_back::LOOK_AGAIN_MS;
@@ -221,7 +222,7 @@ pub async fn put(tx: &mut Tx, alarms: &[Alarm]) -> Result<()> {
     if alarms.is_empty() {
         return Ok(());
     }
-    let rows = serde_json::json!(alarms).to_string();
+    let rows = rows(alarms)?;
     on!(tx, PUT, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });
@@ -233,7 +234,7 @@ pub async fn drop_all(tx: &mut Tx, alarms: &[Alarm]) -> Result<()> {
     if alarms.is_empty() {
         return Ok(());
     }
-    let rows = serde_json::json!(alarms).to_string();
+    let rows = rows(alarms)?;
     on!(tx, DROP, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });

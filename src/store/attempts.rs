@@ -239,7 +239,7 @@ struct InsertRow<'a> {
     token: Id,
     lease_until_ms: i64,
     intent_at_ms: i64,
-    content: Bytes<'a>,
+    content: Bytes<&'a [u8]>,
     hop_until_ms: Option<i64>,
 }
 

@@ -1,11 +1,12 @@
 //! When webhooks were answered, and what came of them: what silence is measured by (design.md section 6).
 
 use super::dialect::{Sql, insert_rows, on, statements};
+use super::rows::{Id, rows};
 use super::{Result, Tx};
 use crate::care::UtcMs;
 use crate::care::ids::InstanceId;
 use crate::policy::silence::Span;
-use serde_json::json;
+use serde::Serialize;
 
 statements! {
     PUT = insert_rows!("-- listening::put" "listening" (channel text, instance_id id, since_ms int, until_ms int, turned_away_ms int)
@@ -24,6 +25,15 @@ statements! {
         GROUP BY r.attempt_id) AS delays) AS ranked WHERE share >= 0.99");
 }
 
+#[derive(Serialize)]
+struct PutRow<'a> {
+    channel: &'a str,
+    instance_id: Id,
+    since_ms: i64,
+    until_ms: i64,
+    turned_away_ms: Option<i64>,
+}
+
 /// Records that an instance answered the webhooks of `channels` over a span, and when it last turned a callback
 /// away; a span that began before is prolonged.
 pub async fn put(
@@ -33,16 +43,13 @@ pub async fn put(
     span: Span,
     turned_away: Option<UtcMs>,
 ) -> Result<()> {
-    let row = |channel| {
-        json!({
-            "channel": channel,
-            "instance_id": instance.0.simple().to_string(),
-            "since_ms": span.since.0,
-            "until_ms": span.until.0,
-            "turned_away_ms": turned_away.map(|at| at.0),
-        })
-    };
-    let rows = json!(channels.iter().map(row).collect::<Vec<_>>()).to_string();
+    let rows = rows(channels.iter().map(|channel| PutRow {
+        channel,
+        instance_id: Id(instance.0),
+        since_ms: span.since.0,
+        until_ms: span.until.0,
+        turned_away_ms: turned_away.map(|at| at.0),
+    }))?;
     on!(tx, PUT, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });

@@ -1,12 +1,13 @@
 //! Care plans: status and sealed record; their activities are a table of their own.
 
 use super::dialect::{insert_rows, on, sql, statements};
+use super::rows::{Bytes, Id, rows};
 use super::{Result, StoreError, Tx, id_list};
 use crate::care::ids::{PatientId, PlanId};
 use crate::care::{Plan, UtcMs};
-use crate::security::{Keyring, Place, SealingKey, hex};
+use crate::security::{Keyring, Place, SealingKey};
 use rand::RngCore;
-use serde_json::json;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -114,6 +115,18 @@ pub struct PutPlan {
     pub fingerprint: Vec<u8>,
 }
 
+#[derive(Serialize)]
+struct PutRow<'a> {
+    id: Id,
+    patient_id: Id,
+    key_hash: Bytes<&'a [u8]>,
+    status: &'static str,
+    document: Bytes<Vec<u8>>,
+    fingerprint: Bytes<&'a [u8]>,
+    revision: i64,
+    updated_at_ms: i64,
+}
+
 /// Inserts plans, or writes their new revisions.
 pub async fn put(
     tx: &mut Tx,
@@ -124,23 +137,19 @@ pub async fn put(
     if plans.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = plans
-        .iter()
-        .map(|plan| {
-            let place = Place { table: "plans", column: "document", row: plan.id.0.as_bytes() };
-            json!({
-                "id": plan.id.0.simple().to_string(),
-                "patient_id": plan.patient.0.simple().to_string(),
-                "key_hash": hex(&plan.key_hash),
-                "status": plan.status,
-                "document": hex(&plan.key.seal(place, plan.document.as_bytes(), rng)),
-                "fingerprint": hex(&plan.fingerprint),
-                "revision": 1,
-                "updated_at_ms": now.0,
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(plans.iter().map(|plan| {
+        let place = Place { table: "plans", column: "document", row: plan.id.0.as_bytes() };
+        PutRow {
+            id: Id(plan.id.0),
+            patient_id: Id(plan.patient.0),
+            key_hash: Bytes(&plan.key_hash),
+            status: plan.status,
+            document: Bytes(plan.key.seal(place, plan.document.as_bytes(), rng)),
+            fingerprint: Bytes(&plan.fingerprint),
+            revision: 1,
+            updated_at_ms: now.0,
+        }
+    }))?;
     on!(tx, PUT, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });

@@ -297,27 +297,33 @@ pub async fn park(tx: &mut Tx, messages: &[MessageId], now: UtcMs) -> Result<()>
     Ok(())
 }
 
+#[derive(Serialize)]
+struct ReplanRow<'a> {
+    id: Id,
+    state: &'static str,
+    reason: Json<'a, Reason>,
+    due_at_ms: i64,
+    local_time: &'a str,
+    valid_until_ms: i64,
+    message_id: Option<Id>,
+    updated_at_ms: i64,
+}
+
 /// Writes reminders anew whose slot fell on another instant, or that come back.
 pub async fn replan(tx: &mut Tx, reminders: &[ReminderRow]) -> Result<()> {
     if reminders.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = reminders
-        .iter()
-        .map(|r| {
-            json!({
-                "id": r.id.0.simple().to_string(),
-                "state": r.state.word(),
-                "reason": reason_json(&r.reason),
-                "due_at_ms": r.due_at.0,
-                "local_time": r.local_time,
-                "valid_until_ms": r.valid_until.0,
-                "message_id": r.message.map(|m| m.0.simple().to_string()),
-                "updated_at_ms": r.updated_at.0,
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(reminders.iter().map(|r| ReplanRow {
+        id: Id(r.id.0),
+        state: r.state.word(),
+        reason: Json(&r.reason),
+        due_at_ms: r.due_at.0,
+        local_time: &r.local_time,
+        valid_until_ms: r.valid_until.0,
+        message_id: r.message.map(|m| Id(m.0)),
+        updated_at_ms: r.updated_at.0,
+    }))?;
     let actual =
         on!(tx, REPLAN, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("reminders::replan", actual, reminders.len() as u64)
@@ -336,19 +342,27 @@ pub struct GapRow {
     pub slots: i64,
 }
 
+#[derive(Serialize)]
+struct PutGapRow {
+    activity_id: Id,
+    from_ms: i64,
+    to_ms: i64,
+    slots: i64,
+    reason: Json<'static, Reason>,
+}
+
 /// Writes gap rows.
 pub async fn put_gaps(tx: &mut Tx, gaps: &[GapRow]) -> Result<()> {
     if gaps.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = gaps
-        .iter()
-        .map(|g| {
-            json!({"activity_id": g.activity.0.simple().to_string(), "from_ms": g.from.0,
-                "to_ms": g.to.0, "slots": g.slots, "reason": reason_json(&Reason::Gap)})
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(gaps.iter().map(|g| PutGapRow {
+        activity_id: Id(g.activity.0),
+        from_ms: g.from.0,
+        to_ms: g.to.0,
+        slots: g.slots,
+        reason: Json(&Reason::Gap),
+    }))?;
     on!(tx, GAPS, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });

@@ -24,11 +24,11 @@ impl Serialize for Id {
 }
 
 /// Bytes, as a column of kind `bytes` reads them.
-pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
+pub(crate) struct Bytes<T>(pub(crate) T);
 
-impl Serialize for Bytes<'_> {
+impl<T: AsRef<[u8]>> Serialize for Bytes<T> {
     fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
-        to.serialize_str(&hex(self.0))
+        to.serialize_str(&hex(self.0.as_ref()))
     }
 }
 

@@ -2,13 +2,14 @@
 //! activities: the consents of a source, and the quarantine.
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
-use super::patients::PatientRow;
+use super::patients::{PatientRow, contacts};
+use super::rows::{Bytes, Id, rows};
 use super::{Result, StoreError, Tx, id_list, touched};
-use crate::care::contact::ConsentDecision;
-use crate::care::ids::{PatientId, new_uuid};
-use crate::care::{ChannelKind, ConsentBasis, UtcMs};
-use crate::security::{Keyring, Place, hex};
+use crate::care::ids::PatientId;
+use crate::care::{ConsentBasis, UtcMs};
+use crate::security::{Keyring, hex};
 use rand::RngCore;
+use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -131,9 +132,6 @@ statements! {
         "ON CONFLICT (subject_id) DO UPDATE SET version = excluded.version, updated_at_ms = excluded.updated_at_ms, \
          enrolled = excluded.enrolled, anchor_from = excluded.anchor_from, fingerprint = excluded.fingerprint");
     DROP_CONSENTS = sql!(("-- sources::replace_consents\nDELETE FROM consents WHERE imported_as IN "), (ids "$1"));
-    PUT_CONSENTS = insert_rows!("-- sources::replace_consents" "consents" (id id, patient_id id, channel text, decision text,
-        source text, basis bytes, basis_hash bytes, at_ms int, recorded_at_ms int, imported_as id)
-        "ON CONFLICT (patient_id, channel, decision, source, at_ms, basis_hash) DO NOTHING");
     ADDRESSES = sql!(("-- sources::active_owners\nSELECT c.address_hash, c.patient_id FROM contact_points c \
         JOIN patients p ON p.id = c.patient_id WHERE c.in_use = 1 AND p.status = 'active' AND c.address_hash IN "), (hashes "$1"));
     QUARANTINED = sql!(("-- sources::quarantined\nSELECT content_hash, id FROM intake WHERE content_hash IN "), (hashes "$1"));
@@ -195,24 +193,27 @@ pub async fn drop_names(tx: &mut Tx, hashes: &[Vec<u8>]) -> Result<()> {
     Ok(())
 }
 
+#[derive(Serialize)]
+struct PutNameRow<'a> {
+    name_hash: Bytes<&'a [u8]>,
+    kind: &'static str,
+    patient_id: Id,
+    subject_id: Id,
+    scope_hash: Option<Bytes<&'a [u8]>>,
+}
+
 /// Adds names. One that another import has given away meanwhile is a unique violation: the caller tries again.
 pub async fn put_names(tx: &mut Tx, names: &[NameRow]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = names
-        .iter()
-        .map(|name| {
-            json!({
-                "name_hash": hex(&name.name_hash),
-                "kind": name.kind.word(),
-                "patient_id": name.patient.0.simple().to_string(),
-                "subject_id": name.subject.simple().to_string(),
-                "scope_hash": name.scope_hash.as_deref().map(hex),
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(names.iter().map(|name| PutNameRow {
+        name_hash: Bytes(&name.name_hash),
+        kind: name.kind.word(),
+        patient_id: Id(name.patient.0),
+        subject_id: Id(name.subject),
+        scope_hash: name.scope_hash.as_deref().map(Bytes),
+    }))?;
     let actual =
         on!(tx, PUT_NAMES, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("sources::put_names", actual, names.len() as u64)
@@ -239,26 +240,31 @@ pub async fn marks(tx: &mut Tx, ids: &[PatientId]) -> Result<Vec<MarkRow>> {
         .collect()
 }
 
+#[derive(Serialize)]
+struct PutMarkRow<'a> {
+    subject_id: Id,
+    patient_id: Id,
+    version: Option<&'a str>,
+    updated_at_ms: Option<i64>,
+    enrolled: &'static str,
+    anchor_from: Option<&'a str>,
+    fingerprint: Option<Bytes<&'a [u8]>>,
+}
+
 /// Writes marks.
 pub async fn put_marks(tx: &mut Tx, marks: &[MarkRow]) -> Result<()> {
     if marks.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = marks
-        .iter()
-        .map(|mark| {
-            json!({
-                "subject_id": mark.subject.simple().to_string(),
-                "patient_id": mark.patient.0.simple().to_string(),
-                "version": mark.version,
-                "updated_at_ms": mark.updated_at.map(|at| at.0),
-                "enrolled": mark.enrolled.word(),
-                "anchor_from": mark.anchor_from,
-                "fingerprint": mark.fingerprint.as_deref().map(hex),
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(marks.iter().map(|mark| PutMarkRow {
+        subject_id: Id(mark.subject),
+        patient_id: Id(mark.patient.0),
+        version: mark.version.as_deref(),
+        updated_at_ms: mark.updated_at.map(|at| at.0),
+        enrolled: mark.enrolled.word(),
+        anchor_from: mark.anchor_from.as_deref(),
+        fingerprint: mark.fingerprint.as_deref().map(Bytes),
+    }))?;
     let actual =
         on!(tx, PUT_MARKS, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("sources::put_marks", actual, marks.len() as u64)
@@ -277,32 +283,8 @@ pub async fn replace_consents(
     on!(tx, DROP_CONSENTS, |c, sql| {
         sqlx::query(sql).bind(list).execute(c).await?;
     });
-    let rows: Vec<_> = bases
-        .iter()
-        .map(|consent| {
-            let id = new_uuid(now, rng);
-            let place = Place { table: "consents", column: "basis", row: id.as_bytes() };
-            json!({
-                "id": id.simple().to_string(),
-                "patient_id": owner.id.0.simple().to_string(),
-                "channel": consent.channel.map_or("", ChannelKind::word),
-                "decision": match consent.decision {
-                    ConsentDecision::Given => "given",
-                    ConsentDecision::Refused => "refused",
-                },
-                "source": "import",
-                "basis": hex(&owner.key.seal(place, consent.basis.expose().as_bytes(), rng)),
-                "basis_hash": hex(&keys.look_up("basis", consent.basis.expose())),
-                "at_ms": consent.at.0,
-                "recorded_at_ms": now.0,
-                "imported_as": origin.simple().to_string(),
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
-    on!(tx, PUT_CONSENTS, |c, sql| {
-        sqlx::query(sql).bind(rows).execute(c).await?;
-    });
+    let consents: Vec<_> = bases.iter().map(|basis| (owner, "import", basis)).collect();
+    contacts::put_consents_of(tx, keys, rng, &consents, Some(origin), now).await?;
     Ok(())
 }
 

@@ -2,11 +2,11 @@
 //! owners name. Every read is bounded by a slice of patients or of due times.
 
 use super::dialect::{Sql, insert_rows, on, statements};
+use super::rows::rows;
 use super::{Result, StoreError, Tx, touched};
 use crate::care::UtcMs;
 use crate::care::ids::PatientId;
 use serde::Serialize;
-use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -227,7 +227,7 @@ pub async fn add_hours(tx: &mut Tx, hours: &[Hour]) -> Result<()> {
     if hours.is_empty() {
         return Ok(());
     }
-    let rows = json!(hours).to_string();
+    let rows = rows(hours)?;
     on!(tx, ADD_HOURS, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });

@@ -110,6 +110,17 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn an_answer_that_finds_no_room_is_told_of() {
+    let folder = TempDir::new().unwrap();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ended = carebell(&folder, &["config", "default"]).stdout(full).output().unwrap();
+    let talk = crate::process::flat(&String::from_utf8(ended.stderr).unwrap());
+    assert!(talk.starts_with("carebell: failed to write the answer: No space left"), "{talk}");
+    assert_eq!(ended.status.code(), Some(1));
+}
+
+#[test]
 fn colour_comes_only_when_asked_for() {
     let folder = TempDir::new().unwrap();
     assert!(!run(&folder, &["check"]).1.contains('\u{1b}'));

@@ -57,8 +57,9 @@ impl House {
         let mut loaded = configuration(folder)?;
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
         // Twilio's signatures are computed over the public URL, so the port is known before the channels are.
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let public_url = format!("http://{}", listener.local_addr()?);
+        let no_port = "failed to find a port for the webhooks";
+        let listener = TcpListener::bind("127.0.0.1:0").await.context(no_port)?;
+        let public_url = format!("http://{}", listener.local_addr().context(no_port)?);
         let sandbox = {
             let mut config = stage::sandbox_config(&built_in_programmes()?);
             config.ledger = Some(folder.join(LEDGER_FILE));

@@ -12,6 +12,7 @@ mod scenes;
 mod tally;
 
 use super::app::SQLITE_FILE;
+use super::signals::EndSignals;
 use super::{Context, Exit, Failure, Tone, wrapped};
 use crate::care::UtcMs;
 use crate::care::time::{DAY_MS, MINUTE_MS};
@@ -27,7 +28,6 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use tally::Tally;
 use tempfile::TempDir;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// After the day: time for the receipts of what left at its very end.
 const LAST_RECEIPTS_MS: i64 = 2 * MINUTE_MS;
@@ -83,7 +83,7 @@ impl Folder {
             ));
         }
         super::app::make_state_dir(folder)?;
-        Ok(Self::Kept(folder.canonicalize()?))
+        Ok(Self::Kept(whole(folder)?))
     }
 
     fn path(&self) -> &Path {
@@ -104,11 +104,11 @@ async fn play(args: &Args, context: &Context, folder: &Path) -> Result<(), Failu
     let scenes = scenes::scenes(&cast, from);
     let told = Told { args, context };
     // Before the first line: who reads it may end it at once.
-    let mut stop = Stop::listen()?;
+    let mut signals = EndSignals::listen()?;
     told.opening(&cast, &outcomes, from)?;
     let end = tokio::select! {
         day = day(&house, &cast, &scenes, &told, until) => { day?; End::Played }
-        () = stop.asked() => End::Interrupted,
+        () = signals.heard() => End::Interrupted,
     };
     let tally = Tally::of(&house, &cast, &scenes, from, house.clock.now()).await;
     house.close().await?;
@@ -146,28 +146,6 @@ async fn day(
     pace.wait_for(until).await;
     house.clock.set(until);
     Ok(())
-}
-
-/// SIGINT or SIGTERM.
-struct Stop {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    fn listen() -> Result<Self, Failure> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 /// The telling: lines for people, or JSON a line.
@@ -223,7 +201,7 @@ impl Told<'_> {
         tally.print(output)?;
         match &self.args.keep {
             None => output.print(NEXT),
-            Some(folder) => output.print(&next_with(&folder.canonicalize()?)),
+            Some(folder) => output.print(&next_with(&whole(folder)?)),
         }
     }
 
@@ -255,6 +233,11 @@ Kept: {folder}
   carebell review list
   carebell explain --patient pat_... --at TIME"
     )
+}
+
+/// The folder's whole path.
+fn whole(folder: &Path) -> anyhow::Result<PathBuf> {
+    folder.canonicalize().with_context(|| format!("failed to find the folder {}", folder.display()))
 }
 
 /// A word that a shell takes as it is.

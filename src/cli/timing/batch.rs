@@ -38,7 +38,7 @@ pub(super) fn run(
             scope.spawn(move || work(&block_from, &piece_to, zones));
         }
         let reader = scope.spawn(move || deal(Blocks::new(input), &blocks));
-        write_in_turn(&answers, output)?;
+        write_in_turn(&answers, output).map_err(Failure::unwritten)?;
         drop(answers);
         let read = reader.join().map_err(|_| anyhow::anyhow!("the reader of the batch broke"))?;
         Ok(read.context("failed to read the batch")?)

@@ -2,13 +2,14 @@
 
 use super::PatientRow;
 use crate::care::contact::{ConsentDecision, KnownConsent, KnownContact};
-use crate::care::ids::{ContactPointId, PatientId};
+use crate::care::ids::{ContactPointId, PatientId, new_uuid};
 use crate::care::{Address, ChannelKind, ConsentBasis, ContactHealth, UtcMs};
-use crate::security::{Keyring, Place, SealingKey, hex};
+use crate::security::{Keyring, Place, SealingKey};
 use crate::store::dialect::{Sql, insert_rows, on, sql, statements};
+use crate::store::rows::{Bytes, Id, rows};
 use crate::store::{Result, StoreError, Tx, id_list};
 use rand::RngCore;
-use serde_json::json;
+use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -46,7 +47,7 @@ statements! {
     CONSENTS = sql!(("-- patients::consents\nSELECT patient_id, channel, decision, source, at_ms FROM consents WHERE patient_id IN "),
         (ids "$1"), (" ORDER BY patient_id, at_ms, id"));
     PUT_CONSENTS = insert_rows!("-- patients::put_consents" "consents" (id id, patient_id id, channel text, decision text, source text,
-        basis bytes, basis_hash bytes, at_ms int, recorded_at_ms int)
+        basis bytes, basis_hash bytes, at_ms int, recorded_at_ms int, imported_as id)
         "ON CONFLICT (patient_id, channel, decision, source, at_ms, basis_hash) DO NOTHING");
     FORGET_HEALTH = Sql::both("-- patients::forget_learned\nUPDATE contact_points SET health = 'ok', health_code = NULL, health_at_ms = $1 \
         WHERE health <> 'ok' AND coalesce(health_at_ms, 0) < $2");
@@ -54,7 +55,7 @@ statements! {
 }
 
 /// What sends and replies had taught about patients, and was forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Forgotten {
     /// Contact points that count as good again.
     pub contacts: u64,
@@ -122,6 +123,18 @@ pub async fn with_address(
     Ok(found.into_iter().map(|(id, patient)| (ContactPointId(id), PatientId(patient))).collect())
 }
 
+#[derive(Serialize)]
+struct ContactRow {
+    id: Id,
+    patient_id: Id,
+    channel: &'static str,
+    rank: u16,
+    address: Bytes<Vec<u8>>,
+    address_hash: Bytes<Vec<u8>>,
+    health: &'static str,
+    in_use: i64,
+}
+
 /// Makes the patient's contact points what the source says: the listed ones are in use, others are not.
 /// Health stays with an address that stays.
 pub async fn put_contacts(
@@ -135,28 +148,28 @@ pub async fn put_contacts(
     on!(tx, RETIRE_CONTACTS, |c, sql| {
         sqlx::query(sql).bind(list).execute(c).await?;
     });
-    let mut rows = Vec::new();
+    let mut list = Vec::new();
     for row in patients {
         for contact in &row.patient.contacts {
             let id = ContactPointId::new(now, rng);
             let place = Place { table: "contact_points", column: "address", row: id.0.as_bytes() };
             let address = contact.address.expose();
-            rows.push(json!({
-                "id": id.0.simple().to_string(),
-                "patient_id": row.id.0.simple().to_string(),
-                "channel": contact.channel.word(),
-                "rank": contact.rank,
-                "address": hex(&row.key.seal(place, address.as_bytes(), rng)),
-                "address_hash": hex(&keys.look_up("address", address)),
-                "health": ContactHealth::Ok.word(),
-                "in_use": 1,
-            }));
+            list.push(ContactRow {
+                id: Id(id.0),
+                patient_id: Id(row.id.0),
+                channel: contact.channel.word(),
+                rank: contact.rank,
+                address: Bytes(row.key.seal(place, address.as_bytes(), rng)),
+                address_hash: Bytes(keys.look_up("address", address)),
+                health: ContactHealth::Ok.word(),
+                in_use: 1,
+            });
         }
     }
-    if rows.is_empty() {
+    if list.is_empty() {
         return Ok(());
     }
-    let rows = json!(rows).to_string();
+    let rows = rows(list)?;
     on!(tx, PUT_CONTACTS, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });
@@ -174,19 +187,25 @@ pub struct HealthMove {
     pub code: String,
 }
 
+#[derive(Serialize)]
+struct HealthRow<'a> {
+    id: Id,
+    health: &'static str,
+    code: &'a str,
+    at_ms: i64,
+}
+
 /// Moves the health of contact points; what its owner stopped is never made merely suspect or bad.
 pub async fn set_health(tx: &mut Tx, moves: &[HealthMove], now: UtcMs) -> Result<()> {
     if moves.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = moves
-        .iter()
-        .map(|m| {
-            json!({"id": m.id.0.simple().to_string(), "health": m.health.word(), "code": m.code,
-                "at_ms": now.0})
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(moves.iter().map(|m| HealthRow {
+        id: Id(m.id.0),
+        health: m.health.word(),
+        code: &m.code,
+        at_ms: now.0,
+    }))?;
     on!(tx, SET_HEALTH, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
     });
@@ -214,6 +233,20 @@ pub async fn consents(tx: &mut Tx, ids: &[PatientId]) -> Result<Vec<KnownConsent
         .collect())
 }
 
+#[derive(Serialize)]
+struct ConsentRow {
+    id: Id,
+    patient_id: Id,
+    channel: &'static str,
+    decision: &'static str,
+    source: &'static str,
+    basis: Bytes<Vec<u8>>,
+    basis_hash: Bytes<Vec<u8>>,
+    at_ms: i64,
+    recorded_at_ms: i64,
+    imported_as: Option<Id>,
+}
+
 /// Records decisions; one that is there already is not recorded again.
 pub async fn put_consents(
     tx: &mut Tx,
@@ -222,31 +255,41 @@ pub async fn put_consents(
     consents: &[(&PatientRow, &'static str, &ConsentBasis)],
     now: UtcMs,
 ) -> Result<u64> {
+    put_consents_of(tx, keys, rng, consents, None, now).await
+}
+
+/// The same for decisions that a consent of a source holds, by its id: they go with it.
+pub(in crate::store) async fn put_consents_of(
+    tx: &mut Tx,
+    keys: &Keyring,
+    rng: &mut (dyn RngCore + Send),
+    consents: &[(&PatientRow, &'static str, &ConsentBasis)],
+    origin: Option<Uuid>,
+    now: UtcMs,
+) -> Result<u64> {
     if consents.is_empty() {
         return Ok(0);
     }
-    let rows: Vec<_> = consents
-        .iter()
-        .map(|(owner, source, consent)| {
-            let id = crate::care::ids::new_uuid(now, rng);
-            let place = Place { table: "consents", column: "basis", row: id.as_bytes() };
-            json!({
-                "id": id.simple().to_string(),
-                "patient_id": owner.id.0.simple().to_string(),
-                "channel": consent.channel.map_or("", ChannelKind::word),
-                "decision": match consent.decision {
-                    ConsentDecision::Given => "given",
-                    ConsentDecision::Refused => "refused",
-                },
-                "source": source,
-                "basis": hex(&owner.key.seal(place, consent.basis.expose().as_bytes(), rng)),
-                "basis_hash": hex(&keys.look_up("basis", consent.basis.expose())),
-                "at_ms": consent.at.0,
-                "recorded_at_ms": now.0,
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(consents.iter().map(|(owner, source, consent)| {
+        let id = new_uuid(now, rng);
+        let place = Place { table: "consents", column: "basis", row: id.as_bytes() };
+        let basis = consent.basis.expose();
+        ConsentRow {
+            id: Id(id),
+            patient_id: Id(owner.id.0),
+            channel: consent.channel.map_or("", ChannelKind::word),
+            decision: match consent.decision {
+                ConsentDecision::Given => "given",
+                ConsentDecision::Refused => "refused",
+            },
+            source,
+            basis: Bytes(owner.key.seal(place, basis.as_bytes(), rng)),
+            basis_hash: Bytes(keys.look_up("basis", basis)),
+            at_ms: consent.at.0,
+            recorded_at_ms: now.0,
+            imported_as: origin.map(Id),
+        }
+    }))?;
     Ok(on!(tx, PUT_CONSENTS, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?.rows_affected()
     }))

@@ -17,11 +17,13 @@ pub use lists::{
 pub use wakes::{CHANGE_REACHES_BACK_MS, Rearm, disturb, disturb_all, rearm, step_failed, unarm};
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
+use super::rows::{Bytes, Id, rows};
 use super::{Result, StoreError, Tx, id_list, touched};
 use crate::care::ids::PatientId;
 use crate::care::{Patient, PatientStatus, Phi, UtcMs};
 use crate::security::{Keyring, Place, SealingKey, hex};
 use rand::RngCore;
+use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -156,6 +158,25 @@ pub struct PutPatient<'a> {
     pub fingerprint: Vec<u8>,
 }
 
+#[derive(Serialize)]
+struct InsertRow<'a> {
+    id: Id,
+    programme: &'a str,
+    key_hash: Bytes<Vec<u8>>,
+    wrapped_key: Bytes<Vec<u8>>,
+    document: Bytes<Vec<u8>>,
+    fingerprint: Bytes<&'a [u8]>,
+    status: &'static str,
+    zone: &'a str,
+    zone_hash: &'static str,
+    language: &'a str,
+    revision: i64,
+    expanded_until_ms: i64,
+    changed_until_ms: i64,
+    created_at_ms: i64,
+    updated_at_ms: i64,
+}
+
 /// Inserts patients, each under a new key of their own; their slots count from `now`.
 pub async fn insert(
     tx: &mut Tx,
@@ -164,36 +185,42 @@ pub async fn insert(
     patients: &[PutPatient<'_>],
     now: UtcMs,
 ) -> Result<()> {
-    let rows: Vec<_> = patients
-        .iter()
-        .map(|put| {
-            let row = put.id.0.as_bytes();
-            let key = SealingKey::random(rng);
-            let place = Place { table: "patients", column: "document", row };
-            json!({
-                "id": put.id.0.simple().to_string(),
-                "programme": put.programme,
-                "key_hash": hex(&key_hash(keys, put.patient.key.expose())),
-                "wrapped_key": hex(&keys.wrap(row, &key, rng)),
-                "document": hex(&key.seal(place, &document(put.patient), rng)),
-                "fingerprint": hex(&put.fingerprint),
-                "status": put.patient.status.word(),
-                "zone": put.patient.zone,
-                "zone_hash": "",
-                "language": put.patient.language,
-                "revision": 1,
-                "expanded_until_ms": now.0,
-                "changed_until_ms": now.0,
-                "created_at_ms": now.0,
-                "updated_at_ms": now.0,
-            })
-        })
-        .collect();
-    let expected = rows.len() as u64;
-    let rows = json!(rows).to_string();
+    let rows = rows(patients.iter().map(|put| {
+        let row = put.id.0.as_bytes();
+        let key = SealingKey::random(rng);
+        let place = Place { table: "patients", column: "document", row };
+        InsertRow {
+            id: Id(put.id.0),
+            programme: put.programme,
+            key_hash: Bytes(key_hash(keys, put.patient.key.expose())),
+            wrapped_key: Bytes(keys.wrap(row, &key, rng)),
+            document: Bytes(key.seal(place, &document(put.patient), rng)),
+            fingerprint: Bytes(&put.fingerprint),
+            status: put.patient.status.word(),
+            zone: &put.patient.zone,
+            zone_hash: "",
+            language: &put.patient.language,
+            revision: 1,
+            expanded_until_ms: now.0,
+            changed_until_ms: now.0,
+            created_at_ms: now.0,
+            updated_at_ms: now.0,
+        }
+    }))?;
     let actual =
         on!(tx, INSERT, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
-    touched("patients::insert", actual, expected)
+    touched("patients::insert", actual, patients.len() as u64)
+}
+
+#[derive(Serialize)]
+struct UpdateRow<'a> {
+    id: Id,
+    document: Bytes<Vec<u8>>,
+    fingerprint: Bytes<&'a [u8]>,
+    status: &'static str,
+    zone: &'a str,
+    language: &'a str,
+    updated_at_ms: i64,
 }
 
 /// Writes new revisions of patients that exist, under the keys they have.
@@ -206,26 +233,21 @@ pub async fn update(
     if patients.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = patients
-        .iter()
-        .map(|(put, key)| {
-            let place = Place { table: "patients", column: "document", row: put.id.0.as_bytes() };
-            json!({
-                "id": put.id.0.simple().to_string(),
-                "document": hex(&key.seal(place, &document(put.patient), rng)),
-                "fingerprint": hex(&put.fingerprint),
-                "status": put.patient.status.word(),
-                "zone": put.patient.zone,
-                "language": put.patient.language,
-                "updated_at_ms": now.0,
-            })
-        })
-        .collect();
-    let expected = rows.len() as u64;
-    let rows = json!(rows).to_string();
+    let rows = rows(patients.iter().map(|(put, key)| {
+        let place = Place { table: "patients", column: "document", row: put.id.0.as_bytes() };
+        UpdateRow {
+            id: Id(put.id.0),
+            document: Bytes(key.seal(place, &document(put.patient), rng)),
+            fingerprint: Bytes(&put.fingerprint),
+            status: put.patient.status.word(),
+            zone: &put.patient.zone,
+            language: &put.patient.language,
+            updated_at_ms: now.0,
+        }
+    }))?;
     let actual =
         on!(tx, UPDATE, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
-    touched("patients::update", actual, expected)
+    touched("patients::update", actual, patients.len() as u64)
 }
 
 /// Moves a patient's standing.

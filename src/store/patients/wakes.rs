@@ -3,10 +3,10 @@
 use crate::care::UtcMs;
 use crate::care::ids::PatientId;
 use crate::care::time::{DAY_MS, HOUR_MS};
-use crate::security::hex;
 use crate::store::dialect::{Sql, on, sql, statements};
+use crate::store::rows::{Bytes, Id, rows};
 use crate::store::{Result, Tx, id_list, touched};
-use serde_json::json;
+use serde::Serialize;
 
 /// How far back a change reaches: 26 h (a zone may move by that much) and the longest validity, 24 h
 /// (design.md section 3).
@@ -90,21 +90,24 @@ pub struct Rearm {
     pub zone_hash: Vec<u8>,
 }
 
+#[derive(Serialize)]
+struct RearmRow<'a> {
+    id: Id,
+    expanded_until_ms: i64,
+    changed_until_ms: i64,
+    wake_at_ms: Option<i64>,
+    zone_hash: Bytes<&'a [u8]>,
+}
+
 /// Writes how wakes leave their patients. The alarms themselves are the caller's to move.
 pub async fn rearm(tx: &mut Tx, patients: &[Rearm]) -> Result<()> {
-    let rows: Vec<_> = patients
-        .iter()
-        .map(|r| {
-            json!({
-                "id": r.id.0.simple().to_string(),
-                "expanded_until_ms": r.expanded_until.0,
-                "changed_until_ms": r.changed_until.0,
-                "wake_at_ms": r.wake_at.map(|at| at.0),
-                "zone_hash": hex(&r.zone_hash),
-            })
-        })
-        .collect();
-    let rows = json!(rows).to_string();
+    let rows = rows(patients.iter().map(|r| RearmRow {
+        id: Id(r.id.0),
+        expanded_until_ms: r.expanded_until.0,
+        changed_until_ms: r.changed_until.0,
+        wake_at_ms: r.wake_at.map(|at| at.0),
+        zone_hash: Bytes(&r.zone_hash),
+    }))?;
     let actual =
         on!(tx, REARM, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());
     touched("patients::rearm", actual, patients.len() as u64)

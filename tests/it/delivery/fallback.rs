@@ -105,6 +105,17 @@ on_both!(f82_an_unknown_attempt_never_starts_the_timer, async |house: House| {
     assert_eq!(house.story_of(id).await[0].0, "unknown");
 });
 
+on_both!(f82_what_was_repeated_without_a_receipt_is_not_said_a_third_time, async |house: House| {
+    let id = both(&house, doing(ActivityKind::Measurement, "m", &["10:00"])).await;
+    house.sandbox.faults().add(silent());
+    let lost = Fault::Answer(AnswerFault::Drop);
+    house.sandbox.faults().add(Rule::once(lost).on(Channel::Whatsapp));
+    house.play_until(at(20, 0)).await;
+    let whatsapp = |minute| (Channel::Whatsapp, minute);
+    assert_eq!(accepted(&house), [whatsapp(600), whatsapp(610)], "the first may have arrived");
+    assert_eq!(house.story_of(id).await, [("sent", "accepted".to_owned())]);
+});
+
 on_both!(f82_a_dose_falls_back_only_where_the_programme_says_so, async |mut house: House| {
     let id = both(&house, medicine("a", &["08:00"])).await;
     house.sandbox.faults().add(silent());

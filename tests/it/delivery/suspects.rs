@@ -3,14 +3,14 @@
 
 use crate::house::{House, On, at, medicine, on_both, person, planned};
 use crate::process::{Installation, Wishes, noon_zone, now, once, until};
-use carebell::care::ActivityKind;
 use carebell::care::ChannelKind::{Sms, Whatsapp};
 use carebell::care::ids::PatientId;
+use carebell::care::{ActivityKind, AttemptState};
 use carebell::cli::daemon::Daemon;
 use carebell::home::{Home, Step};
 use carebell::sandbox::{AnswerFault, CallbackFault, Channel, Fault, Reply, Rule};
 use carebell::store::alarms::{self, AlarmKind};
-use carebell::store::{parked, reminders, tasks};
+use carebell::store::{attempts, parked, reminders, tasks};
 use sqlx::Connection as _;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -178,17 +178,31 @@ on_both!(p9_what_is_parked_comes_back_when_a_person_says_so, async |mut house: H
     assert_eq!(house.accepted(OTHER), [480, 1200]);
 });
 
-on_both!(p1_p9_a_parked_message_that_may_have_left_stays_parked, async |house: House| {
-    let [one, _] = two(&house).await;
-    house.sandbox.faults().add(Rule::always(Fault::Callbacks(CallbackFault::Off)));
-    house.sandbox.faults().add(Rule::always(Fault::Answer(AnswerFault::Drop)).to(PHONE));
+on_both!(p1_p4_p9_settling_that_kills_three_times_leaves_it_unknown, async |mut house: House| {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = two(&house).await;
+    house.sandbox.faults().add(Rule::once(Fault::Callbacks(CallbackFault::Off)).to(PHONE));
+    house.sandbox.faults().add(Rule::once(Fault::Answer(AnswerFault::Drop)).to(PHONE));
     house.play_until(at(8, 0)).await;
     let message = house.reminders_of(one).await[0].message.unwrap();
-    let parking = "UPDATE messages SET state = 'parked' WHERE state = 'unknown'";
-    assert_eq!(house.damage(parking).await, 1);
+    let mut tx = house.app.store.read().await.unwrap();
+    let attempt = attempts::of_messages(&mut tx, &[message]).await.unwrap().remove(0);
+    drop(tx);
+    assert_eq!(attempt.state, AttemptState::Unknown);
+    die_with(folder.path(), Step::Settle, attempt.id.0, 3);
+    start_again(&mut house, folder.path());
+    house.play_until(at(9, 0)).await;
+    assert_eq!(house.story_of(one).await[0], ("unknown", "poisoned".to_owned()));
     let mut tx = house.app.store.write().await.unwrap();
-    let back = parked::unpark(&mut tx, &[message.to_string()], at(8, 1)).await.unwrap();
+    assert!(alarms::of(&mut tx, AlarmKind::Settle, attempt.id.0).await.unwrap().is_empty());
+    // It may have left: who takes the message back from where it is parked does not send it again.
+    let back = parked::unpark(&mut tx, &[message.to_string()], at(9, 0)).await.unwrap();
     assert!(back.is_empty(), "{back:?}");
+    tx.commit().await.unwrap();
+    assert_eq!(house.tasks().await, [("parked".to_owned(), 1)].into());
+    assert_eq!(house.story_of(other).await[0].0, "sent");
+    house.play_until(at(21, 0)).await;
+    assert_eq!(house.accepted(PHONE), [480, 1200], "the evening's dose is no suspect");
 });
 
 /// A place of the real daemon's state file.

@@ -3,6 +3,7 @@
 use crate::house::{House, On, at, doing, medicine, on_both, person};
 use crate::process::until;
 use carebell::care::ChannelKind::{self, Sms, Whatsapp};
+use carebell::care::ids::PatientId;
 use carebell::care::{ActivityKind, Schedule};
 use carebell::sandbox::{AnswerFault, CallbackFault, Fault, Rule};
 use carebell::store::attempts;
@@ -93,17 +94,28 @@ on_both!(p4_the_providers_list_settles_where_it_has_one, async |house: House| {
     assert_eq!(house.accepted(PHONE), [480]);
 });
 
+/// A dose of 08:00 whose request died unread: nobody knows, and nothing left.
+async fn unread(house: &House) -> PatientId {
+    let id = house.patient(lisbon(Sms)).await;
+    house.activity(id, medicine("a", &["08:00"])).await;
+    house.sandbox.faults().add(Rule::once(Fault::DropBeforeReading));
+    house.play_until(at(8, 1)).await;
+    assert_eq!(house.story_of(id).await[0].0, "unknown");
+    id
+}
+
+/// The lease runs on the database's clock, which the test does not drive.
+async fn end_leases(house: &House) {
+    house.damage("UPDATE attempts SET lease_until_ms = 0").await;
+}
+
 on_both!(
     p2_p7_who_moves_while_an_outcome_is_open_is_reminded_by_the_new_clock,
     async |house: House| {
-        let id = house.patient(lisbon(Sms)).await;
-        house.activity(id, medicine("a", &["08:00"])).await;
-        house.sandbox.faults().add(Rule::once(Fault::DropBeforeReading));
-        house.play_until(at(8, 1)).await;
-        assert_eq!(house.story_of(id).await[0].0, "unknown");
+        let id = unread(&house).await;
         house.change(id, |patient| "America/New_York".clone_into(&mut patient.zone)).await;
         house.play_until(at(8, 1).plus_ms(30_000)).await;
-        house.damage("UPDATE attempts SET lease_until_ms = 0").await;
+        end_leases(&house).await;
         house.play_until(at(12, 0)).await;
         assert!(house.accepted(PHONE).is_empty(), "said by the old clock");
         house.play_until(at(20, 0)).await;
@@ -114,13 +126,10 @@ on_both!(
 on_both!(
     p2_p7_what_a_move_puts_into_the_past_ends_and_does_not_ring_for_ever,
     async |house: House| {
-        let id = house.patient(lisbon(Sms)).await;
-        house.activity(id, medicine("a", &["08:00"])).await;
-        house.sandbox.faults().add(Rule::once(Fault::DropBeforeReading));
-        house.play_until(at(8, 1)).await;
+        let id = unread(&house).await;
         house.change(id, |patient| "Asia/Kolkata".clone_into(&mut patient.zone)).await;
         house.play_until(at(8, 1).plus_ms(30_000)).await;
-        house.damage("UPDATE attempts SET lease_until_ms = 0").await;
+        end_leases(&house).await;
         house.play_until(at(8, 20)).await;
         assert_eq!(house.story_of(id).await, [("expired", "past-validity".to_owned())]);
         assert!(house.accepted(PHONE).is_empty());
@@ -130,13 +139,8 @@ on_both!(
 on_both!(
     p4_what_the_providers_list_lacks_goes_again_once_it_must_be_there,
     async |house: House| {
-        let id = house.patient(lisbon(Sms)).await;
-        house.activity(id, medicine("a", &["08:00"])).await;
-        house.sandbox.faults().add(Rule::once(Fault::DropBeforeReading));
-        house.play_until(at(8, 1)).await;
-        assert_eq!(house.story_of(id).await[0].0, "unknown");
-        // The lease runs on the database's clock, which the test does not drive.
-        house.damage("UPDATE attempts SET lease_until_ms = 0").await;
+        let id = unread(&house).await;
+        end_leases(&house).await;
         house.play_until(at(8, 1).plus_ms(59_000)).await;
         assert!(house.accepted(PHONE).is_empty(), "missed too early");
         house.play_until(at(8, 10)).await;
@@ -299,7 +303,7 @@ on_both!(p8_what_was_stopped_after_its_intent_stays_stopped_or_was_sent, async |
 });
 
 /// The first answer is lost with every receipt; then the repeat meets `fault`.
-async fn repeat_that_meets(house: &House, fault: Fault) -> carebell::care::ids::PatientId {
+async fn repeat_that_meets(house: &House, fault: Fault) -> PatientId {
     let id = house.patient(lisbon(Whatsapp)).await;
     house.activity(id, visit(14)).await;
     house.sandbox.faults().add(Rule::always(Fault::Callbacks(CallbackFault::Off)));

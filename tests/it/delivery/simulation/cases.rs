@@ -79,16 +79,6 @@ fn named() -> Vec<(&'static str, Vec<Op>)> {
             ],
         ),
         (
-            "a repeat whose receipt is late while its first try may have arrived",
-            vec![
-                TimeOut { who: 0 },
-                LoseAllTrace,
-                Stall { minutes: 24 },
-                Stall { minutes: 3 },
-                Advance { minutes: 189 },
-            ],
-        ),
-        (
             "a paused channel",
             vec![PauseChannel { channel: Channel::Whatsapp }, Advance { minutes: 200 }],
         ),
