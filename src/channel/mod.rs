@@ -45,6 +45,11 @@ pub trait Channel: Send + Sync {
         true
     }
 
+    /// How much of the sender's pace a content takes, in messages.
+    fn costs(&self, _content: &Content) -> u32 {
+        1
+    }
+
     /// What the provider would refuse about a content, before anything is sent.
     fn problems(&self, _content: &Content) -> Vec<Problem> {
         Vec::new()
@@ -90,6 +95,15 @@ pub trait Channel: Send + Sync {
     /// look-up proves nothing.
     fn look_up<'a>(&'a self, _attempt: &'a LookUp) -> BoxFuture<'a, Option<Found>> {
         Box::pin(async { None })
+    }
+
+    /// Asks what became of a message that the provider took, in place of a receipt that does not come. `None`: it
+    /// cannot be asked; it may also not know.
+    fn ask_after<'a>(
+        &'a self,
+        _provider_id: &'a str,
+    ) -> Option<BoxFuture<'a, Option<ReceiptEvent>>> {
+        None
     }
 }
 

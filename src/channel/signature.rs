@@ -13,9 +13,18 @@ pub(super) fn is_hmac_sha256(secrets: &[Secret], message: &[u8], given: &[u8]) -
 
 /// Whether any of the secrets makes `given` over any of the messages with HMAC-SHA-1.
 pub(super) fn is_hmac_sha1(secrets: &[Secret], messages: &[String], given: &[u8]) -> bool {
+    any_of::<Hmac<sha1::Sha1>>(secrets, messages, given)
+}
+
+/// The same with HMAC-SHA-256.
+pub(super) fn is_any_hmac_sha256(secrets: &[Secret], messages: &[String], given: &[u8]) -> bool {
+    any_of::<Hmac<Sha256>>(secrets, messages, given)
+}
+
+fn any_of<M: Mac + KeyInit>(secrets: &[Secret], messages: &[String], given: &[u8]) -> bool {
     messages
         .iter()
-        .map(|message| any::<Hmac<sha1::Sha1>>(secrets, message.as_bytes(), given))
+        .map(|message| any::<M>(secrets, message.as_bytes(), given))
         .fold(Choice::from(0), |found, one| found | one)
         .into()
 }

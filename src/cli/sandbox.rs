@@ -172,7 +172,7 @@ fn fragment(config: &SandboxConfig) -> String {
          [channels.whatsapp]\nbase_url = {}\nphone_number_id = {}\naccess_token = {}\napp_secrets = {}\n\
          verify_token = \"sandbox-verify-token\"\n\n\
          [channels.twilio]\nbase_url = {}\naccount_sid = {}\nauth_tokens = {}\nfrom = {}\n\
-         messages_per_second = 60.0\n\n\
+         segments_per_second = 60.0\n\n\
          [channels.email]\nurl = {}\nfrom = \"Carebell <carebell@example.org>\"\n",
         json!(callback),
         json!(format!("http://{}/v25.0", config.http)),

@@ -2,7 +2,8 @@
 //! it, tests build on it.
 
 use crate::config::{
-    ChannelsConfig, EmailConfig, KindConfig, Secret, TwilioConfig, WhatsappConfig,
+    AddressRetention, ChannelsConfig, ContentRetention, EmailConfig, KindConfig, Secret, Speaks,
+    TwilioConfig, WhatsappConfig,
 };
 use crate::message::Programmes;
 use crate::sandbox::{Sandbox, SandboxConfig, Template};
@@ -46,9 +47,15 @@ pub fn channels_config(
     let twilio = TwilioConfig {
         base_url: format!("http://{http}"),
         account_sid: config.twilio.account_sid.clone(),
+        api_key: None,
+        api_secret: None,
         auth_tokens: vec![Secret::new(config.twilio.auth_token.clone())],
         from: config.twilio.senders.first().cloned().unwrap_or_default(),
-        messages_per_second: PER_SECOND,
+        speaks: Speaks::Sms,
+        contents: Vec::new(),
+        content_retention: ContentRetention::Retain,
+        address_retention: AddressRetention::Retain,
+        segments_per_second: PER_SECOND,
     };
     let email = EmailConfig {
         url: format!("smtp://{smtp}"),

@@ -19,7 +19,10 @@ mod secret;
 mod zones;
 
 pub use backup::BackupConfig;
-pub use channels::{ChannelsConfig, EmailConfig, KindConfig, TwilioConfig, WhatsappConfig};
+pub use channels::{
+    AddressRetention, ChannelsConfig, ContentRetention, EmailConfig, KindConfig, Speaks,
+    TwilioConfig, WHATSAPP, WhatsappConfig,
+};
 pub use database::{DatabaseConfig, Engine, RefusedTls, UnverifiedTls, connect_options_policy};
 pub use deliver::DeliverConfig;
 pub use environment::{Environment, User};

@@ -24,6 +24,7 @@ mod restored;
 mod send;
 mod settle;
 mod step;
+pub mod stuck;
 pub mod sweep;
 
 pub use restored::ask_provider;

@@ -110,6 +110,14 @@ impl Pace {
         sender.tokens = (sender.tokens + unused as f64).min(burst(sender.per_second));
     }
 
+    /// A message takes more than the one token that was taken for it: long texts travel in parts. The bucket may owe,
+    /// and nothing leaves before it is paid.
+    pub(super) fn charge(&self, sender: &str, more: u32) {
+        if let Some(sender) = self.lock().senders.get_mut(sender) {
+            sender.tokens -= f64::from(more);
+        }
+    }
+
     /// Heeds what an outcome says of its sender; returns what that changed for the sender.
     pub(super) fn hear(&self, sender: &str, outcome: &Outcome, now: UtcMs) -> Option<Change> {
         let mut known = self.lock();
@@ -171,6 +179,16 @@ mod tests {
         assert_eq!(pace.take("unknown", 7, start, NOW), 7);
         assert_eq!(pace.wait_ms("sms", start + Duration::from_millis(520), NOW), 80);
         assert_eq!(pace.wait_ms("sms", start + Duration::from_millis(600), NOW), 0);
+    }
+
+    #[test]
+    fn a_long_text_is_paid_part_by_part() {
+        let (pace, start) = paced(1.0);
+        assert_eq!(pace.take("sms", 9, start, NOW), 1);
+        pace.charge("sms", 2);
+        let given = |seconds| pace.take("sms", 9, start + Duration::from_secs(seconds), NOW);
+        assert_eq!((given(1), given(2), given(3)), (0, 0, 1));
+        assert_eq!(pace.wait_ms("sms", start + Duration::from_secs(3), NOW), 1_000);
     }
 
     #[test]

@@ -288,6 +288,8 @@ impl Deliverer {
             window.lease_ends_ms = i64::MIN;
         }
         for (intent, permit) in claimed.intents.into_iter().zip(permits) {
+            let cost = intent.channel.costs(&intent.outbound.content);
+            self.shared.pace.charge(intent.channel.name(), cost.saturating_sub(1));
             self.hand_over(intent, permit, window);
         }
     }

@@ -17,6 +17,7 @@ use crate::care::ids::new_uuid;
 use crate::care::time::SECOND_MS;
 use crate::config::{BackupConfig, RetentionConfig};
 use crate::deliver::DelivererDeps;
+use crate::deliver::stuck::ask_after_stuck;
 use crate::deliver::sweep::{Swept, sweep_once};
 use crate::policy::clock::Trouble;
 use crate::store::jobs::{JobEnd, JobRow};
@@ -193,7 +194,15 @@ impl Jobs {
                     let step = sweep_once(deliver).await?;
                     swept.add(step);
                     if step == Swept::default() {
-                        return Ok(serde_json::json!(swept).to_string());
+                        let asked = ask_after_stuck(deliver).await?;
+                        return Ok(serde_json::json!({
+                            "receipts_matched": swept.receipts_matched,
+                            "attempts_armed": swept.attempts_armed,
+                            "alarms_put_back": swept.alarms_put_back,
+                            "asked_after": asked.asked,
+                            "heard": asked.heard,
+                        })
+                        .to_string());
                     }
                     tracing::warn!(?step, "evidence and alarms that lay about are put to use");
                     tokio::time::sleep(begun.elapsed()).await;

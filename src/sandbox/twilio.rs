@@ -6,6 +6,7 @@
 use super::callbacks::{Callback, Payload};
 use super::config::is_loopback_url;
 use super::http::{Dialect, Refusal, read_body, settle, severed};
+use super::ledger::TemplateUse;
 use super::meta::is_e164;
 use super::people::{OptOutType, Status, Step};
 use super::world::World;
@@ -21,6 +22,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::{DateTime, NaiveDate, NaiveTime};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 
@@ -49,6 +51,9 @@ const TEST_NUMBERS: [(&str, &str, u32, &str); 8] = [
 ];
 
 const DIALECT: Dialect = Dialect { accepted, refused };
+
+/// What stands before a WhatsApp address.
+const WHATSAPP: &str = "whatsapp:";
 
 type Parameters = Vec<(String, String)>;
 
@@ -124,15 +129,37 @@ fn judge(world: &World, parameters: &Parameters) -> Result<Message, Refusal> {
             return no(code, message);
         }
     }
+    let by_whatsapp = to.starts_with(WHATSAPP);
+    let (to, from) = match (to.strip_prefix(WHATSAPP), from.strip_prefix(WHATSAPP)) {
+        (Some(to), Some(from)) => (to, from),
+        // A Messaging Service has a sender of each kind.
+        (Some(to), None) if from.starts_with("MG") => (to, from),
+        (None, None) => (to, from),
+        _ => return no(63_007, "Twilio could not find a Channel with the specified From address"),
+    };
     if !world.config().twilio.senders.iter().any(|sender| sender == from) {
         return no(21_606, "The From phone number is not a valid, SMS-capable number");
     }
     if !is_e164(to) || world.people().condition(to) == Some(Condition::Unknown) {
         return no(21_211, "Invalid 'To' Phone Number");
     }
-    let Some(body) = value(parameters, "Body") else {
+    let content = value(parameters, "ContentSid");
+    let Some(body) = content.map_or_else(|| value(parameters, "Body"), |_| Some("")) else {
         return no(21_602, "Message body is required.");
     };
+    if content.is_some_and(|sid| !is_content_sid(sid)) {
+        return no(21_656, "The Content Variables parameter is invalid.");
+    }
+    let variables = value(parameters, "ContentVariables").unwrap_or("{}");
+    let Ok(variables) = serde_json::from_str::<BTreeMap<String, String>>(variables) else {
+        return no(21_656, "The Content Variables parameter is invalid.");
+    };
+    if by_whatsapp && content.is_none() && !world.people().window_is_open(to, world.now()) {
+        return no(
+            63_016,
+            "Failed to send freeform message because you are outside the allowed window",
+        );
+    }
     if body.chars().count() > MAX_BODY_CHARS {
         return no(21_617, "The concatenated message body exceeds the 1600 character limit");
     }
@@ -146,18 +173,37 @@ fn judge(world: &World, parameters: &Parameters) -> Result<Message, Refusal> {
     if world.people().has_opted_out(to) {
         return no(21_610, "Attempt to send to unsubscribed recipient");
     }
+    // As it was given, so that a list by address finds it.
+    let addressed = |number: &str| {
+        if by_whatsapp && number.starts_with('+') {
+            format!("{WHATSAPP}{number}")
+        } else {
+            number.to_owned()
+        }
+    };
     Ok(Message {
         channel: Channel::Twilio,
-        from: from.to_owned(),
-        to: to.to_owned(),
+        from: addressed(from),
+        to: addressed(to),
         correlation: status_callback.and_then(first_query_value),
-        body: Some(body.to_owned()),
-        template: None,
+        body: Some(body.to_owned()).filter(|body| !body.is_empty()),
+        template: content.map(|sid| TemplateUse {
+            name: sid.to_owned(),
+            language: String::new(),
+            parameters: variables.into_values().collect(),
+            buttons: Vec::new(),
+        }),
         subject: None,
         valid_seconds: Some(valid_seconds),
         status_callback: status_callback.map(str::to_owned),
         provider_id: message_sid(world),
     })
+}
+
+/// `HX` and 32 hexadecimal digits.
+fn is_content_sid(sid: &str) -> bool {
+    sid.strip_prefix("HX")
+        .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn validity_seconds(given: Option<&str>) -> Option<u32> {
@@ -200,7 +246,7 @@ fn resource(world: &World, entry: &Entry) -> Value {
         "account_sid": account_sid,
         "api_version": "2010-04-01",
         "messaging_service_sid": from.starts_with("MG").then_some(from),
-        "from": from.starts_with('+').then_some(from),
+        "from": (!from.starts_with("MG")).then_some(from),
         "to": entry.message.to,
         "body": entry.message.body,
         "direction": "outbound-api",

@@ -1,6 +1,7 @@
 //! What evidence and alarms lack that their own rows name: found by bounded reads of the newest rows, whose ids are
 //! in order of time. Patients' alarms are the watch's to put back.
 
+use super::attempts::{self, AttemptRow};
 use super::dialect::{Sql, on, statements};
 use super::retention::first_id_at;
 use super::{Result, Tx};
@@ -14,6 +15,8 @@ statements! {
         AND a.state = 'unknown' AND a.wake_at_ms IS NULL AND a.number = m.tries AND m.state = 'unknown' \
         AND (m.reason LIKE '%\"unknown-outcome\"%' OR m.reason LIKE '%\"lost-instance\"%') \
         AND (a.reason LIKE '%\"unknown-outcome\"%' OR a.reason LIKE '%\"lost-instance\"%') ORDER BY a.id LIMIT $2");
+    STUCK = Sql::both("-- sweep::stuck\nSELECT id FROM attempts WHERE id > $1 AND id < $2 AND state IN ('accepted', 'sent') \
+        AND provider_id IS NOT NULL ORDER BY id LIMIT $3");
     MATCHING = Sql::both("-- sweep::matching\nSELECT r.channel, r.provider_id, a.id FROM receipts r \
         JOIN attempts a ON a.provider_id = r.provider_id AND a.channel = r.channel \
         WHERE r.attempt_id IS NULL AND r.id >= $1 ORDER BY r.id LIMIT $2");
@@ -44,6 +47,22 @@ pub async fn matching(tx: &mut Tx, since: UtcMs, limit: i64) -> Result<Vec<Match
         sqlx::query_as(sql).bind(first_id_at(since)).bind(limit).fetch_all(c).await?
     });
     Ok(rows.into_iter().map(|(channel, id, attempt)| (channel, id, AttemptId(attempt))).collect())
+}
+
+/// Attempts of a time that a provider took and of which no final receipt came, the oldest first, behind `after`.
+pub async fn stuck(
+    tx: &mut Tx,
+    (since, until): (UtcMs, UtcMs),
+    after: Option<AttemptId>,
+    limit: i64,
+) -> Result<Vec<AttemptRow>> {
+    let from = after.map_or_else(|| first_id_at(since), |id| id.0);
+    let ids: Vec<Uuid> = on!(tx, STUCK, |c, sql| {
+        let query = sqlx::query_scalar(sql).bind(from).bind(first_id_at(until)).bind(limit);
+        query.fetch_all(c).await?
+    });
+    let ids: Vec<AttemptId> = ids.into_iter().map(AttemptId).collect();
+    attempts::read(tx, &ids).await
 }
 
 /// Puts back alarms that messages and attempts since `since` name; returns how many were gone.

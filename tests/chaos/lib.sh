@@ -72,7 +72,8 @@ log.filter = "info"
 TOML
     local places=(--http "127.0.0.1:$http" --smtp "127.0.0.1:$smtp" --callback "http://127.0.0.1:$port")
     "$carebell" sandbox config "${places[@]}" | sed -e '/^\[http\]/d' -e '/^public_url/d' \
-        -e '/^messages_per_second/d' -e 's/^\[channels\..*/&\nmessages_per_second = 2.0/' >>"$home/carebell.toml"
+        -e '/^\(messages\|segments\)_per_second/d' -e 's/^\[channels\.twilio]/&\nsegments_per_second = 2.0/' \
+        -e 's/^\[channels\.[we].*/&\nmessages_per_second = 2.0/' >>"$home/carebell.toml"
     ledger=$home/ledger.ndjson
     : >"$ledger"
     : >"$home/log"

@@ -7,6 +7,7 @@ mod mail;
 mod sends;
 mod server;
 mod stub;
+mod twilio;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -15,7 +16,8 @@ use carebell::care::ids::AttemptId;
 use carebell::care::{Address, Phi};
 use carebell::channel::{Channels, Content, Outbound, Text};
 use carebell::config::{
-    ChannelsConfig, EmailConfig, KindConfig, Mode, Secret, TwilioConfig, WhatsappConfig,
+    AddressRetention, ChannelsConfig, ContentRetention, EmailConfig, KindConfig, Mode, Secret,
+    Speaks, TwilioConfig, WhatsappConfig,
 };
 use hmac::{Hmac, Mac};
 use rand::SeedableRng;
@@ -41,9 +43,15 @@ fn twilio(base_url: &str) -> TwilioConfig {
     TwilioConfig {
         base_url: base_url.to_owned(),
         account_sid: "AC1".to_owned(),
+        api_key: None,
+        api_secret: None,
         auth_tokens: vec![Secret::new("current-token"), Secret::new(TWILIO_TOKEN)],
         from: "+15005550006".to_owned(),
-        messages_per_second: 1.0,
+        speaks: Speaks::Sms,
+        contents: Vec::new(),
+        content_retention: ContentRetention::Retain,
+        address_retention: AddressRetention::Retain,
+        segments_per_second: 1.0,
     }
 }
 

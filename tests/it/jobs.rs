@@ -13,7 +13,7 @@ use carebell::sandbox::{AnswerFault, CallbackFault, Fault, Rule};
 use carebell::store::backup::faults_of_copy;
 use carebell::store::receipts::ReceiptRow;
 use carebell::store::retention::{Stale, drop_some};
-use carebell::store::{Engine, attempts, database_clock_ms, jobs, patients, receipts};
+use carebell::store::{Engine, attempts, database_clock_ms, jobs, messages, patients, receipts};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -146,6 +146,31 @@ on_both!(the_sweep_settles_what_nothing_settles, async |house: House| {
     assert_eq!(house.story_of(id).await, [("sent", "looked-up".to_owned())]);
     let said = done(&house, Job::ReconcileSweep).await;
     assert!(said.contains(r#""attempts_armed":0"#), "settled ones are left alone: {said}");
+});
+
+// Our webhook was not there, and Twilio does not come again: an hour on it is asked.
+on_both!(p8_what_no_receipt_told_is_asked_an_hour_later, async |house: House| {
+    let id = house.patient(person(PHONE, "Europe/Lisbon", &[(Sms, PHONE)])).await;
+    house.activity(id, medicine("a", &["08:00"])).await;
+    house.sandbox.faults().add(Rule::always(Fault::Callbacks(CallbackFault::Off)));
+    house.play_until(at(8, 30)).await;
+    let state = async || {
+        let mut tx = house.app.store.read().await.unwrap();
+        let message = messages::at_minutes(&mut tx, &[id], at(8, 0)).await.unwrap()[0].id;
+        let attempt = attempts::of_messages(&mut tx, &[message]).await.unwrap().remove(0);
+        (attempt.state.word(), attempt.reason.to_string())
+    };
+    let asked = async |asked: usize, heard: usize| {
+        let said = done(&house, Job::ReconcileSweep).await;
+        let expected = format!(r#""asked_after":{asked},"attempts_armed":0,"heard":{heard},"#);
+        assert!(said.contains(&expected), "{said}");
+    };
+    asked(0, 0).await;
+    assert_eq!(state().await.0, "accepted");
+    house.play_until(at(9, 30)).await;
+    asked(1, 1).await;
+    assert_eq!(state().await, ("delivered", "the provider's list shows it".to_owned()));
+    asked(0, 0).await;
 });
 
 on_both!(the_sweep_leaves_what_was_decided, async |house: House| {

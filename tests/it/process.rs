@@ -143,7 +143,7 @@ deliver = {{ permits = {permits}, lease_seconds = 20, retry_seconds = [1, 1, 1, 
 log.filter = "{filter}"
 [channels]
 whatsapp = {{ base_url = "{whatsapp_url}", phone_number_id = "{phone}", access_token = "{access}", app_secrets = ["{app_secret}"], verify_token = "{verify}", messages_per_second = {pace:.1} }}
-twilio = {{ base_url = "{twilio_url}", account_sid = "{sid}", auth_tokens = ["{auth}"], from = "{from}", messages_per_second = {pace:.1} }}
+twilio = {{ base_url = "{twilio_url}", account_sid = "{sid}", auth_tokens = ["{auth}"], from = "{from}", segments_per_second = {pace:.1} }}
 email = {{ url = "{smtp}", from = "{sender}", messages_per_second = {pace:.1}, connections = 4 }}
 "#,
             state = self.state_dir().display(),

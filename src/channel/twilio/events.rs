@@ -67,7 +67,8 @@ fn receipt(callback: &Callback, form: &Form, id: String, word: String, codes: &C
     })
 }
 
-fn receipt_status(word: &str) -> Option<ReceiptStatus> {
+/// What a status of Twilio's is; none: one that says nothing here.
+pub(super) fn receipt_status(word: &str) -> Option<ReceiptStatus> {
     match word {
         "accepted" | "scheduled" | "queued" | "sending" => Some(ReceiptStatus::Accepted),
         "sent" => Some(ReceiptStatus::Sent),

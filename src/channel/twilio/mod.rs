@@ -1,32 +1,31 @@
-//! SMS by Twilio.
+//! SMS and WhatsApp by Twilio.
 //!
 //! Sources: twilio.com/docs/messaging/api/message-resource, /docs/usage/webhooks/webhooks-security,
 //! /docs/usage/webhooks/webhooks-connection-overrides; `reference/channels.md` section 2.
-//!
-//! `ContentRetention=discard` is not asked for: it empties the stored body, by which [`Channel::look_up`] finds
-//! an attempt again.
 
 mod events;
+mod look_up;
+mod request;
 
-use super::build::{Section, is_e164};
+use super::build::Section;
 use super::codes::CodeTable;
 use super::http::{Answer, Http};
 use super::verdict::{self, Said};
 use super::{
-    Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Found, LookUp,
-    Outbound, Outcome, Reject, ReminderForm, Unreadable, Verified, signature,
+    Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Found, LookUp, Outbound,
+    Outcome, Problem, ReceiptEvent, Reject, ReminderForm, Unreadable, Verified, signature,
 };
-use crate::care::time::{MINUTE_MS, SECOND_MS};
-use crate::care::{ChannelKind, ReceiptHabit, UtcMs};
-use crate::config::{Mode, Secret, TwilioConfig};
+use crate::care::time::SECOND_MS;
+use crate::care::{ChannelKind, ReceiptHabit};
+use crate::config::{AddressRetention, ContentRetention, Mode, Secret, Speaks, TwilioConfig};
+use crate::message::segments;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use chrono::DateTime;
 use futures::future::BoxFuture;
 use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const API: &str = "2010-04-01";
 /// Messages of one look.
@@ -38,6 +37,9 @@ const VALIDITY_SECONDS: std::ops::RangeInclusive<u32> = 1..=36_000;
 /// Five tries of a status callback on any fault instead of one on a failed connect; the fragment is neither
 /// sent nor signed (page webhooks-connection-overrides).
 const CALLBACK_RETRIES: &str = "rc=5&rp=all";
+
+/// WhatsApp allows one message in 6 s to one user, whoever carries it.
+const WHATSAPP_PAIR_GAP_MS: i64 = 6 * SECOND_MS;
 
 /// Our parameter of the callback's URL.
 const CORRELATION: &str = "msg";
@@ -51,8 +53,15 @@ pub(super) struct Twilio {
     http: Http,
     codes: CodeTable,
     account_sid: String,
+    /// Who signs in, and by what.
+    login: (String, Secret),
     auth_tokens: Vec<Secret>,
     from: Sender,
+    speaks: Speaks,
+    /// Approved contents by template and language.
+    contents: BTreeMap<(String, String), String>,
+    content_retention: ContentRetention,
+    address_retention: AddressRetention,
     public_url: Url,
     capabilities: Capabilities,
 }
@@ -90,26 +99,54 @@ impl Twilio {
                 example: "https://host",
             },
         )?;
+        let auth_tokens = section.secrets(
+            "auth_tokens",
+            &config.auth_tokens,
+            "copy the auth token from the console",
+        )?;
+        let login = match (&config.api_key, &config.api_secret, auth_tokens.first()) {
+            (Some(key), Some(secret), _) => (key.clone(), secret.clone()),
+            (_, _, Some(token)) => (account_sid.to_owned(), token.clone()),
+            _ => {
+                let fix = "give api_key and api_secret, or an auth token";
+                return Err(ChannelConfigError::Empty { key: section.key("api_key"), fix });
+            }
+        };
+        let mut contents = BTreeMap::new();
+        for content in config.content_sids() {
+            let Some((template, language, sid)) = content else {
+                let fix = "write each as template/language=HX...";
+                return Err(ChannelConfigError::WrongForm { key: section.key("contents"), fix });
+            };
+            contents.insert((template.to_owned(), language.to_owned()), sid.to_owned());
+        }
         Ok(Self {
             name: section.name.to_owned(),
             http: Http::new(section.key("base_url"), &config.base_url, mode, request_timeout_ms)?,
             codes: CodeTable::twilio()?,
             account_sid: account_sid.to_owned(),
-            auth_tokens: section.secrets(
-                "auth_tokens",
-                &config.auth_tokens,
-                "copy the auth token from the console",
-            )?,
+            login,
+            auth_tokens,
+            speaks: config.speaks,
+            contents,
+            content_retention: config.content_retention,
+            address_retention: config.address_retention,
             from: match from {
                 service if service.starts_with("MG") => Sender::Service(service.to_owned()),
-                number => Sender::Number(number.to_owned()),
+                _ => Sender::Number(config.bare_sender().to_owned()),
             },
             public_url,
             capabilities: Capabilities {
-                reminders: ReminderForm::Text,
+                reminders: match config.speaks {
+                    Speaks::Sms => ReminderForm::Text,
+                    Speaks::Whatsapp => ReminderForm::Template,
+                },
                 messages_per_second: section
-                    .rate("messages_per_second", config.messages_per_second)?,
-                pair_gap_ms: 0,
+                    .rate("segments_per_second", config.segments_per_second)?,
+                pair_gap_ms: match config.speaks {
+                    Speaks::Sms => 0,
+                    Speaks::Whatsapp => WHATSAPP_PAIR_GAP_MS,
+                },
                 request_timeout_ms,
             },
         })
@@ -120,12 +157,12 @@ impl Twilio {
     }
 
     fn signed_in(&self, request: RequestBuilder) -> RequestBuilder {
-        let token = self.auth_tokens.first().map(Secret::expose);
-        request.basic_auth(&self.account_sid, token)
+        let (name, secret) = &self.login;
+        request.basic_auth(name, Some(secret.expose()))
     }
 
     async fn send_once(&self, outbound: &Outbound) -> Outcome {
-        let form = match self.request(outbound) {
+        let form = match self.form(outbound) {
             Ok(form) => form,
             Err(refused) => return refused,
         };
@@ -133,86 +170,6 @@ impl Twilio {
         match self.http.call(request).await {
             Ok(answer) => verdict::outcome(&answer, said(&answer), &self.codes),
             Err(outcome) => outcome,
-        }
-    }
-
-    fn request(&self, outbound: &Outbound) -> Result<Vec<(&'static str, String)>, Outcome> {
-        if !is_e164(outbound.to.expose()) {
-            return Err(Outcome::refused(Action::BadAddress, "not-e164"));
-        }
-        let Content::Text { body, .. } = &outbound.content else {
-            return Err(Outcome::refused(Action::Fix, "content-is-not-text"));
-        };
-        let validity_seconds =
-            outbound.validity_seconds.clamp(*VALIDITY_SECONDS.start(), *VALIDITY_SECONDS.end());
-        let from = match &self.from {
-            Sender::Number(number) => ("From", number.clone()),
-            Sender::Service(service) => ("MessagingServiceSid", service.clone()),
-        };
-        Ok(vec![
-            ("To", outbound.to.expose().to_owned()),
-            from,
-            ("Body", body.0.expose().clone()),
-            ("ValidityPeriod", validity_seconds.to_string()),
-            ("StatusCallback", self.status_callback(outbound)),
-        ])
-    }
-
-    fn status_callback(&self, outbound: &Outbound) -> String {
-        let mut url = self.public_url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["webhooks", self.name.as_str()]);
-        }
-        url.set_query(Some(&format!("{CORRELATION}={}", outbound.correlation)));
-        url.set_fragment(Some(CALLBACK_RETRIES));
-        url.into()
-    }
-
-    /// Finds an attempt among the newest messages to its address. Without the filter `DateSent`, because that
-    /// date is null while a message is queued.
-    ///
-    /// Two that fit prove nothing, for one may be another attempt's. Absence is proved only by a list that reaches
-    /// back behind the intent and has nothing in its time that could be it, a text that was redacted included; the
-    /// caller sees to it that Twilio has had time to list it.
-    async fn find(&self, attempt: &LookUp) -> Option<Found> {
-        let Content::Text { body, .. } = &attempt.content else { return None };
-        let mut url = self.resource();
-        url.query_pairs_mut()
-            .append_pair("To", attempt.to.expose())
-            .append_pair("PageSize", &LISTED.to_string());
-        if let Sender::Number(number) = &self.from {
-            url.query_pairs_mut().append_pair("From", number);
-        }
-        let answer = self.http.call(self.signed_in(self.http.get(url))).await.ok()?;
-        if !(200..300).contains(&answer.status) {
-            return None;
-        }
-        let earliest = attempt.intent_at.plus_ms(-CLOCK_SLACK_MS);
-        let latest =
-            attempt.intent_at.plus_ms(2 * self.capabilities.request_timeout_ms + MINUTE_MS);
-        let list = answer.body?;
-        let messages = list["messages"].as_array()?;
-        let in_time: Vec<_> = messages
-            .iter()
-            .filter(|message| {
-                // One whose time cannot be read may be of any.
-                created(message).is_none_or(|at| (earliest..=latest).contains(&at))
-                    && message["to"].as_str() == Some(attempt.to.expose())
-            })
-            .collect();
-        let said = |message: &&&Value| message["body"].as_str() == Some(body.0.expose());
-        let mut fits = in_time.iter().filter(said);
-        match (fits.next(), fits.next()) {
-            (Some(only), None) if created(only).is_some() => {
-                Some(Found::Accepted { id: only["sid"].as_str()?.to_owned() })
-            }
-            (None, None) => {
-                let another = |m: &&Value| m["body"].as_str().is_some_and(|text| !text.is_empty());
-                let reaches_back = list["next_page_uri"].is_null()
-                    || messages.iter().filter_map(created).min().is_some_and(|at| at < earliest);
-                (reaches_back && in_time.iter().all(another)).then_some(Found::Absent)
-            }
-            _ => None,
         }
     }
 
@@ -231,20 +188,30 @@ impl Twilio {
     }
 }
 
-/// When a listed message was made.
-fn created(message: &Value) -> Option<UtcMs> {
-    let text = message["date_created"].as_str()?;
-    let at = DateTime::parse_from_rfc2822(text).ok()?;
-    Some(UtcMs(at.timestamp_millis()))
-}
-
 impl Channel for Twilio {
     fn name(&self) -> &str {
         &self.name
     }
 
     fn kind(&self) -> ChannelKind {
-        ChannelKind::Sms
+        match self.speaks {
+            Speaks::Sms => ChannelKind::Sms,
+            Speaks::Whatsapp => ChannelKind::Whatsapp,
+        }
+    }
+
+    /// A long text is sent, paced and paid part by part.
+    fn costs(&self, content: &Content) -> u32 {
+        match content {
+            Content::Text { body, .. } if self.speaks == Speaks::Sms => {
+                u32::try_from(segments::count(body.0.expose()).parts).unwrap_or(u32::MAX)
+            }
+            _ => 1,
+        }
+    }
+
+    fn problems(&self, content: &Content) -> Vec<Problem> {
+        self.faults(content)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -261,8 +228,9 @@ impl Channel for Twilio {
         Box::pin(self.send_once(outbound))
     }
 
-    /// HMAC-SHA-1 over the public URL and the sorted form (page webhooks-security). A body that is no form is
-    /// covered only by its hash in the signed query, and refused without one.
+    /// A keyed hash over the public URL and the sorted form (page webhooks-security): HMAC-SHA-1 by the auth token,
+    /// or what the settings' header names. A body that is no form is covered only by its hash in the signed query,
+    /// and refused without one.
     fn verify(&self, callback: &Callback) -> Result<Verified, Reject> {
         if callback.method != "POST" {
             return Err(Reject::Unexpected);
@@ -283,7 +251,14 @@ impl Channel for Twilio {
         let form = if is_form { sorted_form(&callback.body) } else { String::new() };
         let signed: Vec<String> =
             self.signed_urls(&callback.path_and_query).into_iter().map(|url| url + &form).collect();
-        if !body_is_covered || !signature::is_hmac_sha1(&self.auth_tokens, &signed, &given) {
+        let is_right = match algorithm(callback).as_deref() {
+            None | Some("HMAC_SHA1") => signature::is_hmac_sha1(&self.auth_tokens, &signed, &given),
+            Some("HMAC_SHA256") => {
+                signature::is_any_hmac_sha256(&self.auth_tokens, &signed, &given)
+            }
+            Some(_) => false,
+        };
+        if !body_is_covered || !is_right {
             return Err(Reject::BadSignature);
         }
         let path_and_query = callback.path_and_query.as_bytes();
@@ -298,6 +273,23 @@ impl Channel for Twilio {
     fn look_up<'a>(&'a self, attempt: &'a LookUp) -> BoxFuture<'a, Option<Found>> {
         Box::pin(self.find(attempt))
     }
+
+    fn ask_after<'a>(
+        &'a self,
+        provider_id: &'a str,
+    ) -> Option<BoxFuture<'a, Option<ReceiptEvent>>> {
+        Some(Box::pin(self.fetch(provider_id)))
+    }
+}
+
+/// The algorithm that a shared key signs with (header `X-Twilio-Webhooks-Signature-Settings`:
+/// `key=...,algorithm=HMAC_SHA256`); none where the auth token signs.
+fn algorithm(callback: &Callback) -> Option<String> {
+    let settings = callback.header("x-twilio-webhooks-signature-settings")?;
+    let pairs = settings.split(',').filter_map(|part| part.split_once('='));
+    let mut named =
+        pairs.filter(|(name, word)| name.trim() == "algorithm" && !word.trim().is_empty());
+    named.next().map(|(_, word)| word.trim().to_ascii_uppercase())
 }
 
 /// A created message has `sid` and `error_code`; an error has `code`.

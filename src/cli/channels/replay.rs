@@ -3,7 +3,8 @@
 use crate::channel::{Callback, Channel, ChannelConfigError, Channels, Reject};
 use crate::cli::{Context, Exit, Failure};
 use crate::config::{
-    ChannelsConfig, EmailConfig, KindConfig, Mode, Secret, TwilioConfig, WhatsappConfig,
+    AddressRetention, ChannelsConfig, Config, ContentRetention, EmailConfig, KindConfig, Mode,
+    Secret, Speaks, TwilioConfig, WhatsappConfig,
 };
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -235,25 +236,32 @@ fn callback(
     }
 }
 
-/// The configured channel of a name; else one of a kind, with the secrets that were given.
+/// The configured channel of a name, unless other secrets are given; else one of a kind, with those.
 fn channel(
     kind: &str,
     secrets: &[&str],
     url: &Url,
     context: &Context,
 ) -> Result<Arc<dyn Channel>, Failure> {
-    let secrets: Vec<Secret> = match secrets {
-        [] => vec![Secret::new(NO_SECRET)],
-        given => given.iter().map(|one| Secret::new(*one)).collect(),
-    };
-    let built = match kind_config(kind, &secrets) {
-        Some(config) => {
-            let config = ChannelsConfig::default().with(kind, config);
-            build(&config, &url.origin().ascii_serialization())
-        }
-        None => {
-            let config = context.load()?.config;
+    let is_configured = |config: &Config| config.channels.get(kind).is_some();
+    let configured = context.load().map(|loaded| loaded.config);
+    let built = match (configured, secrets) {
+        (Ok(config), []) if is_configured(&config) => {
             build(&config.channels, &config.http.public_url)
+        }
+        (configured, secrets) => {
+            let secrets: Vec<Secret> = match secrets {
+                [] => vec![Secret::new(NO_SECRET)],
+                given => given.iter().map(|one| Secret::new(*one)).collect(),
+            };
+            match (kind_config(kind, &secrets), configured) {
+                (Some(config), _) => {
+                    let config = ChannelsConfig::default().with(kind, config);
+                    build(&config, &url.origin().ascii_serialization())
+                }
+                (None, Ok(config)) => build(&config.channels, &config.http.public_url),
+                (None, Err(fault)) => return Err(fault),
+            }
         }
     };
     let built = built.map_err(anyhow::Error::from)?;
@@ -282,9 +290,15 @@ fn kind_config(kind: &str, secrets: &[Secret]) -> Option<KindConfig> {
         "twilio" => KindConfig::Twilio(TwilioConfig {
             base_url: nobody,
             account_sid: "AC0".to_owned(),
+            api_key: None,
+            api_secret: None,
             auth_tokens: secrets.to_vec(),
             from: "+10000000".to_owned(),
-            messages_per_second: 1.0,
+            speaks: Speaks::Sms,
+            contents: Vec::new(),
+            content_retention: ContentRetention::Retain,
+            address_retention: AddressRetention::Retain,
+            segments_per_second: 1.0,
         }),
         "email" => KindConfig::Email(EmailConfig {
             url: "smtp://127.0.0.1:9".to_owned(),

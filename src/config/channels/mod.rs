@@ -5,7 +5,7 @@ mod twilio;
 mod whatsapp;
 
 pub use email::EmailConfig;
-pub use twilio::TwilioConfig;
+pub use twilio::{AddressRetention, ContentRetention, Speaks, TwilioConfig, WHATSAPP};
 pub use whatsapp::WhatsappConfig;
 
 use super::problem::{Holds, Report};
