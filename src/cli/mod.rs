@@ -16,6 +16,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod import;
+mod inbound;
 mod installation;
 mod jobs;
 mod lock;
@@ -101,6 +102,9 @@ enum Command {
     /// Show how the channels stand; pause one, or let it go on
     #[command(subcommand)]
     Channels(channels::Action),
+    /// List the callbacks that came in, or have some read again
+    #[command(subcommand)]
+    Inbound(inbound::Action),
     /// Stop all sending at once, on every instance, or let it go on
     StopSending(stop_sending::Args),
     /// After a restored backup: list what may have gone out already, and settle it
@@ -199,6 +203,7 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(args, context),
         Command::Jobs(action) => jobs::run(action, context),
         Command::Channels(action) => channels::run(action, context),
+        Command::Inbound(action) => inbound::run(action, context),
         Command::StopSending(args) => stop_sending::run(args, context),
         Command::Reconcile(args) => reconcile::run(args, context),
         Command::Db(action) => db::run(action, context),

@@ -63,6 +63,10 @@ statements! {
         ORDER BY received_at_ms, id LIMIT $1");
     MARK = Sql::both("-- inbound::mark\nUPDATE inbound SET state = $2, tries = tries + 1, note = $3 WHERE id = $1");
     DONE = sql!(("-- inbound::done\nUPDATE inbound SET state = 'done', tries = tries + 1, note = '' WHERE id IN "), (ids "$1"));
+    NEWEST = Sql::both("-- inbound::newest\nSELECT id, channel, state, tries, note, received_at_ms FROM inbound WHERE $1 = '' OR state = $1 \
+        ORDER BY received_at_ms DESC, id LIMIT $2");
+    REOPEN = sql!(("-- inbound::reopen\nUPDATE inbound SET state = 'new', tries = 0, note = '' WHERE note <> 'sandbox' AND id IN "), (ids "$1"), (" RETURNING id"));
+    REOPEN_FAILED = Sql::both("-- inbound::reopen_failed\nUPDATE inbound SET state = 'new', tries = 0, note = '' WHERE state = 'failed' RETURNING id");
     PUT_REPLY = Sql::both("-- inbound::put_reply\nINSERT INTO replies (id, patient_id, contact_point_id, channel, provider_id, keyword, text, received_at_ms) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (patient_id, channel, provider_id) DO NOTHING");
     LAST_HEARD = Sql::both("-- inbound::last_heard\nSELECT channel, max(received_at_ms) AS received_at_ms FROM inbound GROUP BY channel");
@@ -159,6 +163,47 @@ pub async fn done(tx: &mut Tx, ids: &[InboundId]) -> Result<()> {
         sqlx::query(sql).bind(list).execute(c).await?;
     });
     Ok(())
+}
+
+/// Where a kept callback stands, without what it says.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Standing {
+    /// Id.
+    pub id: Uuid,
+    /// Configured channel.
+    pub channel: String,
+    /// [`InboundState`]'s word.
+    pub state: String,
+    /// How often it was read.
+    pub tries: i64,
+    /// Why it stands so.
+    pub note: String,
+    /// When it came.
+    pub received_at_ms: i64,
+}
+
+/// The newest callbacks, of one state or of all.
+pub async fn newest(tx: &mut Tx, state: Option<InboundState>, limit: i64) -> Result<Vec<Standing>> {
+    let state = state.map_or("", InboundState::word);
+    let rows: Vec<Standing> = on!(tx, NEWEST, |c, sql| {
+        sqlx::query_as(sql).bind(state).bind(limit).fetch_all(c).await?
+    });
+    Ok(rows)
+}
+
+/// Has callbacks read again; returns those that there are. What came from the sandbox before going live stays.
+pub async fn reopen(tx: &mut Tx, ids: &[InboundId]) -> Result<Vec<InboundId>> {
+    let list = id_list(ids.iter().map(|id| id.0));
+    let ids: Vec<Uuid> =
+        on!(tx, REOPEN, |c, sql| sqlx::query_scalar(sql).bind(list).fetch_all(c).await?);
+    Ok(ids.into_iter().map(InboundId).collect())
+}
+
+/// Has every callback that failed read again.
+pub async fn reopen_failed(tx: &mut Tx) -> Result<Vec<InboundId>> {
+    let ids: Vec<Uuid> =
+        on!(tx, REOPEN_FAILED, |c, sql| sqlx::query_scalar(sql).fetch_all(c).await?);
+    Ok(ids.into_iter().map(InboundId).collect())
 }
 
 /// A reply of a patient.

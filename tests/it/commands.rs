@@ -3,6 +3,7 @@
 
 mod doctor;
 mod home;
+mod inbound;
 mod jobs;
 mod live;
 mod replay;
@@ -30,6 +31,8 @@ fn looking_at_an_installation_that_was_never_started_makes_nothing() {
         &["preview", "--patient", nobody],
         &["explain", "rem_00000000000000000000000000000000"],
         &["channels", "list"],
+        &["inbound", "list"],
+        &["inbound", "reprocess"],
         &["channels", "pause", "twilio"],
         &["stop-sending"],
         &["stop-sending", "--resume"],
