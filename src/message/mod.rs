@@ -7,6 +7,7 @@ mod catalogue;
 mod check;
 mod files;
 mod name;
+mod parameters;
 mod programmes;
 mod render;
 mod saying;
