@@ -125,6 +125,35 @@ pub struct WhatsappTemplate {
     pub parameters: Vec<String>,
     /// Its stored `message_send_ttl_seconds`.
     pub ttl_seconds: u32,
+    /// The category it is approved in: its price depends on it.
+    #[serde(default)]
+    pub category: TemplateCategory,
+}
+
+/// Meta's categories of templates; each has its own price.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum TemplateCategory {
+    /// What the patient asked for or needs: reminders.
+    #[default]
+    Utility,
+    /// Everything that invites, and what is mixed.
+    Marketing,
+    /// One-time codes.
+    Authentication,
+}
+
+impl TemplateCategory {
+    /// The word in files and answers.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Utility => "utility",
+            Self::Marketing => "marketing",
+            Self::Authentication => "authentication",
+        }
+    }
 }
 
 fn default_sender_name() -> String {

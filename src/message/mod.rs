@@ -5,9 +5,11 @@
 
 mod catalogue;
 mod check;
+pub mod cost;
 mod files;
 mod name;
 mod parameters;
+mod prices;
 mod programmes;
 mod render;
 mod saying;
@@ -17,5 +19,6 @@ mod template;
 pub use catalogue::Catalogue;
 pub use files::CatalogueProblem;
 pub use name::MessageName;
+pub use prices::Prices;
 pub use programmes::Programmes;
 pub use saying::{Form, Item, NotRenderable, Rendered, Repeat, Saying, Template};

@@ -71,6 +71,7 @@ impl Chosen<'_> {
             language: self.language(&saying.language)?,
             parameters: parameters(&values)?,
             ttl_seconds: self.template.ttl_seconds,
+            category: self.template.category,
         })
     }
 
