@@ -21,6 +21,7 @@ mod jobs;
 mod lock;
 pub mod logging;
 mod man;
+mod messages;
 pub mod metrics;
 mod output;
 mod patients;
@@ -92,6 +93,9 @@ enum Command {
     Timing(Box<timing::Args>),
     /// Show what a patient will be sent, when and why
     Preview(preview::Args),
+    /// Check the texts of the programmes, and show them as patients see them
+    #[command(subcommand)]
+    Messages(messages::Action),
     /// Tell the whole story of a reminder, sent or not
     Explain(explain::Args),
     /// List the housekeeping jobs, or run one
@@ -195,6 +199,7 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Review(action) => review::run(action, context),
         Command::Timing(args) => timing::run(args, context),
         Command::Preview(args) => preview::run(args, context),
+        Command::Messages(action) => messages::run(action, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Jobs(action) => jobs::run(action, context),
         Command::Channels(action) => channels::run(action, context),

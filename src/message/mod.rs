@@ -14,6 +14,7 @@ mod programmes;
 mod render;
 mod saying;
 pub mod segments;
+pub mod survey;
 mod template;
 
 pub use catalogue::Catalogue;

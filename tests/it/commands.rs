@@ -5,6 +5,7 @@ mod doctor;
 mod home;
 mod jobs;
 mod live;
+mod messages;
 mod stories;
 mod timing;
 
