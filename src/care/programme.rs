@@ -1,7 +1,7 @@
 //! A care programme: its defaults and policies, as `schedules/programmes/<name>/programme.toml` has them.
 
-use crate::care::Routine;
 use crate::care::milestone::Milestone;
+use crate::care::{Micros, Routine};
 use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,6 +49,9 @@ pub struct Programme {
     /// Quiet hours by the patient's clock.
     #[serde(default)]
     pub quiet_hours: QuietHours,
+    /// What its messages may cost; no limit when absent.
+    #[serde(default)]
+    pub budget: Option<Budget>,
     /// Categories (`system|code` or `code`) of imported FHIR Consents that speak of reminders.
     #[serde(default)]
     pub consent_categories: Vec<String>,
@@ -101,6 +104,17 @@ pub struct QuietHours {
     pub from: NaiveTime,
     /// First minute that is quiet no more, local.
     pub to: NaiveTime,
+}
+
+/// What the messages of a programme may cost in a calendar month of its zone, in the currency of `prices.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// The amount.
+    pub monthly: Micros,
+    /// From this share on, in percent, it is said that the budget runs out.
+    #[serde(default = "default_warn_percent")]
+    pub warn_percent: u8,
 }
 
 impl Default for QuietHours {
@@ -161,6 +175,9 @@ fn default_sender_name() -> String {
 }
 fn default_zone() -> String {
     "UTC".to_owned()
+}
+const fn default_warn_percent() -> u8 {
+    80
 }
 fn default_language() -> String {
     "en".to_owned()

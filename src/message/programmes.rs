@@ -137,6 +137,9 @@ fn check(
     if programme.channels.is_empty() {
         problem("channels", "there is none", "list at least one".to_owned());
     }
+    if programme.budget.is_some_and(|budget| !(1..=100).contains(&budget.warn_percent)) {
+        problem("budget.warn_percent", "it is no share", "give 1 to 100".to_owned());
+    }
     for lead in &programme.appointment_leads {
         if !is_usable(lead) {
             let fix = format!(

@@ -1,6 +1,7 @@
 //! The commands that look at an installation or change it, as a user meets them: the built binary on a state
 //! folder of the test's own.
 
+mod cost;
 mod doctor;
 mod home;
 mod jobs;
@@ -29,6 +30,8 @@ fn looking_at_an_installation_that_was_never_started_makes_nothing() {
         &["db", "status"],
         &["preview", "--patient", nobody],
         &["explain", "rem_00000000000000000000000000000000"],
+        &["cost"],
+        &["messages", "preview", "--patient", nobody],
         &["channels", "list"],
         &["channels", "pause", "twilio"],
         &["stop-sending"],

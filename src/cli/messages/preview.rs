@@ -1,21 +1,34 @@
 //! `carebell messages preview`.
 
 use super::Texts;
+use crate::care::ids::PatientId;
 use crate::care::programme::Permission;
+use crate::care::time::DAY_MS;
 use crate::care::{ChannelKind, Micros, Phi, Programme, TextStyle};
-use crate::cli::installation::not_found;
+use crate::cli::app::{App, catalogue_failure};
+use crate::cli::installation::{When, not_found, opened, rules, standing_of};
 use crate::cli::{Context, Exit, Failure, Form, printable, wrapped};
 use crate::message::cost::Charge;
 use crate::message::segments::Encoding;
 use crate::message::survey::{Size, form, number_beginning, sample, size};
-use crate::message::{MessageName, Rendered, Repeat, Saying};
+use crate::message::{Catalogue, MessageName, Prices, Rendered, Repeat, Saying};
+use crate::schedule::forecast;
 use serde::Serialize;
+
+/// How far a patient's next message is looked for, in days.
+const DAYS: i64 = 30;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The message: dose, appointment, help, ...
-    #[arg(value_name = "MESSAGE", value_parser = message)]
-    message: MessageName,
+    #[arg(value_name = "MESSAGE", value_parser = message, required_unless_present = "patient")]
+    message: Option<MessageName>,
+    /// The next message of this patient instead, in the patient's language and style
+    #[arg(long, value_name = "ID", conflicts_with_all = ["message", "programme", "language", "overt", "repeat"])]
+    patient: Option<PatientId>,
+    /// With --patient: say what is really taken; it is shown in clear
+    #[arg(long, requires = "patient")]
+    names: bool,
     /// The programme
     #[arg(long, value_name = "NAME", default_value = "general")]
     programme: String,
@@ -74,6 +87,15 @@ fn message(word: &str) -> Result<MessageName, String> {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    match (args.patient, args.message) {
+        (Some(patient), _) => opened(context, async |app| next(args, app, patient, context).await),
+        (None, Some(message)) => any(args, message, context),
+        (None, None) => Ok(()),
+    }
+}
+
+/// A message with sample values.
+fn any(args: &Args, message: MessageName, context: &Context) -> Result<(), Failure> {
     let texts = Texts::read(context)?;
     let programme = texts.programmes.get(&args.programme).ok_or_else(|| {
         not_found("programme", &args.programme, "carebell messages check names them all")
@@ -87,31 +109,83 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let language = args.language.as_deref().unwrap_or(&programme.language);
     let style = if args.overt { TextStyle::Overt } else { TextStyle::Discreet };
     let repeat = if args.repeat { Repeat::Again } else { Repeat::First };
-    let shown: Vec<Shown> = programme
-        .channels
-        .iter()
-        .map(|&channel| {
-            let saying = sample(args.message, language, style, repeat, channel);
-            shown(&texts, programme, channel, &saying)
-        })
-        .collect();
-    if args.form.json {
-        return context.output.json(&shown);
-    }
-    print(&shown, programme, &texts.prices.currency, context)
+    let page = Page {
+        catalogue: &texts.catalogue,
+        prices: &texts.prices,
+        programme,
+        saying: sample(message, language, style, repeat, ChannelKind::Sms),
+        number: number_beginning(programme),
+    };
+    page.print(args.form, "", context)
 }
 
-fn shown(texts: &Texts, programme: &Programme, channel: ChannelKind, saying: &Saying) -> Shown {
-    let saying = Saying { form: form(saying.what, channel), ..saying.clone() };
-    let what = match texts.catalogue.render(programme, &saying) {
-        Err(why) => What::Unsaid { why: why.to_string() },
-        Ok(rendered) => {
-            let charge = Charge::of(&rendered, channel);
-            let cost = texts.prices.estimate(charge, &number_beginning(programme));
-            said(rendered, channel, cost)
-        }
+/// The next message of a patient.
+async fn next(
+    args: &Args,
+    app: &App,
+    patient: PatientId,
+    context: &Context,
+) -> Result<(), Failure> {
+    let mut tx = app.store.read().await?;
+    let standing = standing_of(app, &mut tx, patient).await?;
+    let (programme, zone) = rules(app, &standing)?;
+    let configured: Vec<ChannelKind> = app.channels.iter().map(|channel| channel.kind()).collect();
+    let now = app.clock.now();
+    let window = (now, now.plus_ms(DAYS * DAY_MS));
+    let foreseen = forecast(window, &standing, programme, &zone, &configured);
+    let Some(message) = foreseen.messages.first() else {
+        let what = format!("nothing will be sent to {patient} in {DAYS} days");
+        let fix = format!("carebell preview --patient {patient} --days {DAYS} tells why");
+        return Err(Failure::new(Exit::NotFound, what, fix));
     };
-    Shown { channel, what }
+    let mut saying = message.saying(&standing);
+    if !args.names {
+        let what = sample(saying.what, "en", saying.style, Repeat::First, ChannelKind::Sms);
+        let one = what.items.first().cloned();
+        saying.items = saying.items.iter().filter_map(|_| one.clone()).collect();
+    }
+    let overlay = Some(app.config.schedules.dir.as_path()).filter(|dir| dir.exists());
+    let prices = Prices::load(overlay).map_err(|p| catalogue_failure(&p))?;
+    let when = When::new(message.at, Some(&zone));
+    let over = message.contact.channel.word();
+    let number = message.contact.address.expose().to_owned();
+    let page = Page { catalogue: &app.catalogue, prices: &prices, programme, saying, number };
+    let head = format!("{patient}, {when}, goes over {over}\n\n");
+    page.print(args.form, &head, context)
+}
+
+/// A message over each channel of its programme.
+struct Page<'a> {
+    catalogue: &'a Catalogue,
+    prices: &'a Prices,
+    programme: &'a Programme,
+    saying: Saying,
+    /// Where to, as far as the price depends on it.
+    number: String,
+}
+
+impl Page<'_> {
+    fn print(&self, form: Form, head: &str, context: &Context) -> Result<(), Failure> {
+        let channels = self.programme.channels.iter();
+        let shown: Vec<Shown> = channels.map(|channel| self.shown(*channel)).collect();
+        if form.json {
+            return context.output.json(&shown);
+        }
+        let page = text(&shown, self.programme, &self.prices.currency);
+        context.output.print(&format!("{head}{page}"))
+    }
+
+    fn shown(&self, channel: ChannelKind) -> Shown {
+        let saying = Saying { form: form(self.saying.what, channel), ..self.saying.clone() };
+        let what = match self.catalogue.render(self.programme, &saying) {
+            Err(why) => What::Unsaid { why: why.to_string() },
+            Ok(rendered) => {
+                let charge = Charge::of(&rendered, channel);
+                said(rendered, channel, self.prices.estimate(charge, &self.number))
+            }
+        };
+        Shown { channel, what }
+    }
 }
 
 fn said(rendered: Rendered, channel: ChannelKind, cost: Option<Micros>) -> What {
@@ -130,12 +204,7 @@ fn said(rendered: Rendered, channel: ChannelKind, cost: Option<Micros>) -> What 
     }
 }
 
-fn print(
-    shown: &[Shown],
-    programme: &Programme,
-    currency: &str,
-    context: &Context,
-) -> Result<(), Failure> {
+fn text(shown: &[Shown], programme: &Programme, currency: &str) -> String {
     let mut page = String::new();
     for one in shown {
         let channel = one.channel.word();
@@ -154,7 +223,7 @@ fn print(
         }
         page.push('\n');
     }
-    context.output.print(page.trim_end())
+    page.trim_end().to_owned()
 }
 
 /// `2 parts in UCS-2, 96 characters, 0.16 USD at most`.
