@@ -11,6 +11,7 @@ pub mod dosage;
 pub mod hold;
 pub mod ids;
 pub mod milestone;
+pub mod money;
 pub mod patient;
 pub mod phi;
 pub mod plan;
@@ -27,6 +28,7 @@ pub use contact::{Address, ChannelKind, ConsentBasis, ContactHealth, ContactPoin
 pub use delivery::{AttemptState, MessageState, ReceiptHabit, ReceiptStatus, ReminderState};
 pub use dosage::Dosage;
 pub use hold::{Hold, Scope};
+pub use money::Micros;
 pub use patient::{Patient, PatientStatus, TextStyle};
 pub use phi::Phi;
 pub use plan::Plan;

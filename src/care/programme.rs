@@ -1,7 +1,7 @@
 //! A care programme: its defaults and policies, as `schedules/programmes/<name>/programme.toml` has them.
 
-use crate::care::Routine;
 use crate::care::milestone::Milestone;
+use crate::care::{Micros, Routine};
 use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,6 +49,9 @@ pub struct Programme {
     /// Quiet hours by the patient's clock.
     #[serde(default)]
     pub quiet_hours: QuietHours,
+    /// What its messages may cost; no limit when absent.
+    #[serde(default)]
+    pub budget: Option<Budget>,
     /// Categories (`system|code` or `code`) of imported FHIR Consents that speak of reminders.
     #[serde(default)]
     pub consent_categories: Vec<String>,
@@ -103,6 +106,17 @@ pub struct QuietHours {
     pub to: NaiveTime,
 }
 
+/// What the messages of a programme may cost in a calendar month of its zone, in the currency of `prices.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// The amount.
+    pub monthly: Micros,
+    /// From this share on, in percent, it is said that the budget runs out.
+    #[serde(default = "default_warn_percent")]
+    pub warn_percent: u8,
+}
+
 impl Default for QuietHours {
     fn default() -> Self {
         Self {
@@ -125,6 +139,35 @@ pub struct WhatsappTemplate {
     pub parameters: Vec<String>,
     /// Its stored `message_send_ttl_seconds`.
     pub ttl_seconds: u32,
+    /// The category it is approved in: its price depends on it.
+    #[serde(default)]
+    pub category: TemplateCategory,
+}
+
+/// Meta's categories of templates; each has its own price.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum TemplateCategory {
+    /// What the patient asked for or needs: reminders.
+    #[default]
+    Utility,
+    /// Everything that invites, and what is mixed.
+    Marketing,
+    /// One-time codes.
+    Authentication,
+}
+
+impl TemplateCategory {
+    /// The word in files and answers.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Utility => "utility",
+            Self::Marketing => "marketing",
+            Self::Authentication => "authentication",
+        }
+    }
 }
 
 fn default_sender_name() -> String {
@@ -132,6 +175,9 @@ fn default_sender_name() -> String {
 }
 fn default_zone() -> String {
     "UTC".to_owned()
+}
+const fn default_warn_percent() -> u8 {
+    80
 }
 fn default_language() -> String {
     "en".to_owned()

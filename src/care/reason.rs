@@ -1,7 +1,7 @@
 //! Why something is in the state it is in: one list, stored with the row, printed by `explain`, counted by
 //! the metrics.
 
-use crate::care::{PatientStatus, UtcMs};
+use crate::care::{Micros, PatientStatus, UtcMs};
 use serde::{Deserialize, Serialize};
 
 /// Why. Each variant carries its facts; none carries health data or an address.
@@ -49,6 +49,13 @@ pub enum Reason {
     NoChannel,
     /// The language has no text for it.
     NoText,
+    /// The programme's budget of the month is spent, and the message is not essential.
+    BudgetSpent {
+        /// What was spent in the month.
+        spent: Micros,
+        /// What may be spent.
+        monthly: Micros,
+    },
     /// Two slots of one activity fell on one instant; the other one is announced.
     MergedInto {
         /// Name of the other slot.
@@ -228,6 +235,12 @@ impl std::fmt::Display for Reason {
             Self::NoContact => f.write_str("no contact point is usable"),
             Self::NoChannel => f.write_str("no configured channel reaches the patient"),
             Self::NoText => f.write_str("no text in the patient's language"),
+            Self::BudgetSpent { spent, monthly } => {
+                write!(
+                    f,
+                    "{spent} of the month's budget of {monthly} are spent; only what is essential is sent"
+                )
+            }
             Self::MergedInto { slot } => write!(f, "announced together with {slot}"),
             Self::JoinedInto { message } => write!(f, "said together with {message}"),
             Self::AlreadyAnnounced { reminder } => {

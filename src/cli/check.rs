@@ -7,7 +7,7 @@ use crate::care::hold::Scope;
 use crate::channel::ChannelConfigError;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Effective, Engine, Loaded, Mode, Problem};
-use crate::message::{Catalogue, Programmes};
+use crate::message::{Catalogue, Prices, Programmes};
 use crate::security::{Keyring, MasterKeyError, SharedRng, WhenMissing, load_or_create_master_key};
 use crate::store::meta::{self, fact};
 use crate::store::{MigrationStatus, Result as Stored, Store, holds};
@@ -32,7 +32,7 @@ struct Check {
 const CHECKS: &[Check] = &[
     Check { name: "state folder", look: |_, loaded| state_folder(loaded).into() },
     Check { name: "secrets", look: |_, loaded| secrets(loaded).into() },
-    Check { name: "programmes and texts", look: |_, loaded| programmes(loaded).into() },
+    Check { name: "programmes, texts and prices", look: |_, loaded| programmes(loaded).into() },
     Check { name: "jobs", look: |_, loaded| jobs::problems(&loaded.config.schedules.dir).into() },
     Check { name: "channels", look: |_, loaded| channels(loaded).into() },
     Check { name: "master key and database", look: database },
@@ -119,7 +119,9 @@ fn programmes(loaded: &Loaded) -> Vec<Problem> {
     };
     let read = Catalogue::load(overlay)
         .and_then(|catalogue| Programmes::load(overlay, &zones, &catalogue));
-    catalogue_problems(&read.err().unwrap_or_default())
+    let prices = Prices::load(overlay).err().unwrap_or_default();
+    let problems: Vec<_> = read.err().unwrap_or_default().into_iter().chain(prices).collect();
+    catalogue_problems(&problems)
 }
 
 /// What only building a channel shows: addresses that sandbox mode refuses, missing root certificates.

@@ -9,6 +9,7 @@ mod channels;
 mod check;
 mod completions;
 mod config;
+mod cost;
 pub mod daemon;
 mod db;
 mod demo;
@@ -22,6 +23,7 @@ mod jobs;
 mod lock;
 pub mod logging;
 mod man;
+mod messages;
 pub mod metrics;
 mod output;
 mod patients;
@@ -94,6 +96,11 @@ enum Command {
     Timing(Box<timing::Args>),
     /// Show what a patient will be sent, when and why
     Preview(preview::Args),
+    /// Check the texts of the programmes, and show them as patients see them
+    #[command(subcommand)]
+    Messages(messages::Action),
+    /// Forecast what the plans will cost
+    Cost(cost::Args),
     /// Tell the whole story of a reminder, sent or not
     Explain(explain::Args),
     /// List the housekeeping jobs, or run one
@@ -200,6 +207,8 @@ fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Review(action) => review::run(action, context),
         Command::Timing(args) => timing::run(args, context),
         Command::Preview(args) => preview::run(args, context),
+        Command::Messages(action) => messages::run(action, context),
+        Command::Cost(args) => cost::run(args, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Jobs(action) => jobs::run(action, context),
         Command::Channels(action) => channels::run(action, context),

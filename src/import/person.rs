@@ -4,7 +4,7 @@ use crate::care::patient::Origin;
 use crate::care::{Address, ChannelKind, ContactPoint};
 use crate::import::Settings;
 use crate::import::fhir::json::Remarks;
-use crate::import::phone::{self, AddressFault};
+use crate::import::phone::{self, Line, Number};
 use crate::import::report::Remark;
 use crate::import::why::Why;
 
@@ -110,6 +110,8 @@ const SHORTER: &[(&str, &str)] = &[
 #[derive(Default)]
 pub(crate) struct Contacts {
     points: Vec<ContactPoint>,
+    /// Numbers of landlines: they may be on WhatsApp, but whatever else there is comes first.
+    landlines: Vec<Address>,
     last_rank: u16,
 }
 
@@ -123,41 +125,45 @@ impl Contacts {
         settings: &Settings<'_>,
         remarks: &mut Remarks,
     ) {
-        let number = phone::phone(written, settings.programme.phone_region.as_deref());
-        self.add(number, channels, path, remarks);
+        match phone::phone(written, settings.programme.phone_region.as_deref()) {
+            Ok(Number { address, line: Line::Mobile }) => self.add(&address, channels),
+            Ok(Number { address, line: Line::Landline })
+                if channels.contains(&ChannelKind::Whatsapp) =>
+            {
+                remarks.add(path, Why::Landline);
+                self.landlines.push(address);
+            }
+            Ok(Number { line: Line::Landline, .. }) => {
+                remarks.add(path, Why::Address(phone::takes_none("fixed-line")));
+            }
+            Err(fault) => remarks.add(path, Why::Address(fault)),
+        }
     }
 
     /// Adds an email address, or remarks why it cannot be used.
     pub(crate) fn email(&mut self, written: &str, path: &str, remarks: &mut Remarks) {
-        self.add(phone::email(written), &[ChannelKind::Email], path, remarks);
+        match phone::email(written) {
+            Ok(address) => self.add(&address, &[ChannelKind::Email]),
+            Err(fault) => remarks.add(path, Why::Address(fault)),
+        }
     }
 
-    fn add(
-        &mut self,
-        address: Result<Address, AddressFault>,
-        channels: &[ChannelKind],
-        path: &str,
-        remarks: &mut Remarks,
-    ) {
-        match address {
-            Err(fault) => remarks.add(path, Why::Address(fault)),
-            Ok(address) => {
-                self.last_rank = self.last_rank.saturating_add(1);
-                for &channel in channels {
-                    let point =
-                        ContactPoint { channel, address: address.clone(), rank: self.last_rank };
-                    let known =
-                        |p: &ContactPoint| p.channel == channel && p.address == point.address;
-                    if !self.points.iter().any(known) {
-                        self.points.push(point);
-                    }
-                }
+    fn add(&mut self, address: &Address, channels: &[ChannelKind]) {
+        self.last_rank = self.last_rank.saturating_add(1);
+        for &channel in channels {
+            let known = |p: &ContactPoint| p.channel == channel && p.address == *address;
+            if !self.points.iter().any(known) {
+                let rank = self.last_rank;
+                self.points.push(ContactPoint { channel, address: address.clone(), rank });
             }
         }
     }
 
     /// All of them; remarks when there is none.
-    pub(crate) fn finish(self, path: &str, remarks: &mut Remarks) -> Vec<ContactPoint> {
+    pub(crate) fn finish(mut self, path: &str, remarks: &mut Remarks) -> Vec<ContactPoint> {
+        for address in std::mem::take(&mut self.landlines) {
+            self.add(&address, &[ChannelKind::Whatsapp]);
+        }
         if self.points.is_empty() {
             remarks.add(path, Why::Unreachable);
         }

@@ -157,6 +157,11 @@ pub enum Why {
     /// An address that cannot be used.
     #[error("not used: {0}")]
     Address(AddressFault),
+    /// A landline.
+    #[error(
+        "is a landline, which takes no SMS: kept for WhatsApp alone, after every other address"
+    )]
+    Landline,
     /// No channel reaches the patient.
     #[error("no address is usable, so nothing can be sent; the patient is imported")]
     Unreachable,

@@ -139,6 +139,22 @@ pub(super) fn normal_tag(tag: &str) -> String {
     tag.to_ascii_lowercase().replace('_', "-")
 }
 
+/// What a TOML file's reader found, with its line.
+pub(super) fn problem_at(
+    file: &str,
+    text: &str,
+    fault: &toml::de::Error,
+    fix: &str,
+) -> CatalogueProblem {
+    let line = fault.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+    CatalogueProblem {
+        file: file.to_owned(),
+        place: format!("line {line}"),
+        what: fault.message().to_owned(),
+        fix: fix.to_owned(),
+    }
+}
+
 /// "did you mean" for a message id or a key, when one is near.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
@@ -173,7 +189,7 @@ fn has_extension(name: &str, extension: &str) -> bool {
     Path::new(name).extension().is_some_and(|found| found == extension)
 }
 
-fn unreadable(file: String, fault: &std::io::Error) -> CatalogueProblem {
+pub(super) fn unreadable(file: String, fault: &std::io::Error) -> CatalogueProblem {
     CatalogueProblem {
         file,
         place: "the file itself".to_owned(),

@@ -5,16 +5,21 @@
 
 mod catalogue;
 mod check;
+pub mod cost;
 mod files;
 mod name;
+mod parameters;
+mod prices;
 mod programmes;
 mod render;
 mod saying;
 pub mod segments;
+pub mod survey;
 mod template;
 
 pub use catalogue::Catalogue;
 pub use files::CatalogueProblem;
 pub use name::MessageName;
+pub use prices::Prices;
 pub use programmes::Programmes;
 pub use saying::{Form, Item, NotRenderable, Rendered, Repeat, Saying, Template};

@@ -1,7 +1,7 @@
 //! The programmes: their settings, read, laid over each other and checked.
 
 use super::Catalogue;
-use super::files::{self, CatalogueProblem, FileKind, GENERAL, nearest};
+use super::files::{self, CatalogueProblem, FileKind, GENERAL, nearest, problem_at};
 use super::render::{Variables, allowed};
 use super::template::known_keys;
 use crate::care::milestone::{MAX_ALERT_COUNT, Milestone, Window};
@@ -47,7 +47,10 @@ impl Programmes {
                     entry.0 = file.shown;
                     lay_over(&mut entry.1, table);
                 }
-                Err(fault) => problems.push(syntax_problem(&file.shown, &file.text, &fault)),
+                Err(fault) => {
+                    let fix = "see the comments in general/programme.toml";
+                    problems.push(problem_at(&file.shown, &file.text, &fault, fix));
+                }
             }
         }
         let general = own.get(GENERAL).map(|(_, table)| table.clone()).unwrap_or_default();
@@ -101,16 +104,6 @@ fn lay_over(lower: &mut toml::Table, upper: toml::Table) {
     }
 }
 
-fn syntax_problem(file: &str, text: &str, fault: &toml::de::Error) -> CatalogueProblem {
-    let line = fault.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-    CatalogueProblem {
-        file: file.to_owned(),
-        place: format!("line {line}"),
-        what: fault.message().to_owned(),
-        fix: "see the comments in general/programme.toml".to_owned(),
-    }
-}
-
 fn check(
     file: &str,
     programme: &Programme,
@@ -143,6 +136,9 @@ fn check(
     }
     if programme.channels.is_empty() {
         problem("channels", "there is none", "list at least one".to_owned());
+    }
+    if programme.budget.is_some_and(|budget| !(1..=100).contains(&budget.warn_percent)) {
+        problem("budget.warn_percent", "it is no share", "give 1 to 100".to_owned());
     }
     for lead in &programme.appointment_leads {
         if !is_usable(lead) {

@@ -1,6 +1,7 @@
 //! From what to say to the text that leaves.
 
 use super::catalogue::{Catalogue, Texts};
+use super::parameters::BODY_LIMIT;
 use super::saying::{Form, Item, NotRenderable, Rendered, Repeat, Saying};
 use super::{MessageName, segments, template};
 use crate::care::programme::Permission;
@@ -11,9 +12,6 @@ use fluent_bundle::{FluentArgs, FluentValue};
 /// Longest free text in characters: Twilio's `Body`
 /// (<https://www.twilio.com/docs/messaging/api/message-resource>).
 const TEXT_LIMIT: usize = 1_600;
-/// Longest body of a template in characters, parameters included
-/// (<https://developers.facebook.com/documentation/business-messaging/whatsapp/templates>).
-const TEMPLATE_LIMIT: usize = 1_024;
 /// Words of machines that a text for people does not hold (hazard H17), beside braces.
 const MACHINE_WORDS: [&str; 4] = ["null", "None", "NaN", "undefined"];
 /// Languages written from right to left, by primary subtag.
@@ -211,7 +209,7 @@ pub(super) fn refuse_placeholders(text: &str) -> Result<(), NotRenderable> {
 fn refuse_length(text: &str, form: Form) -> Result<(), NotRenderable> {
     let limit = match form {
         Form::Text => TEXT_LIMIT,
-        Form::Template { .. } => TEMPLATE_LIMIT,
+        Form::Template { .. } => BODY_LIMIT,
         Form::Email => return Ok(()),
     };
     let length = text.chars().count();

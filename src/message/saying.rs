@@ -1,6 +1,7 @@
 //! What goes into rendering and what comes out of it.
 
 use super::MessageName;
+use crate::care::programme::TemplateCategory;
 use crate::care::{ActivityKind, Phi, TextStyle};
 use chrono::{NaiveDateTime, NaiveTime};
 
@@ -81,6 +82,8 @@ pub struct Template {
     pub parameters: Vec<Phi<String>>,
     /// How long the provider keeps trying, as stored with it.
     pub ttl_seconds: u32,
+    /// The category it is approved in.
+    pub category: TemplateCategory,
 }
 
 /// Why there is no text. None of it holds health data.

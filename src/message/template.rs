@@ -1,10 +1,11 @@
 //! Which WhatsApp template carries a message, and its parameters.
 
-use super::render::{Variables, flat, refuse_placeholders};
+use super::parameters::parameters;
+use super::render::Variables;
 use super::saying::{NotRenderable, Repeat, Saying, Template};
 use super::{MessageName, files::normal_tag};
 use crate::care::programme::WhatsappTemplate;
-use crate::care::{Phi, Programme, TextStyle};
+use crate::care::{Programme, TextStyle};
 
 /// A template that fits a saying.
 pub(super) struct Chosen<'a> {
@@ -49,29 +50,28 @@ pub(super) fn choose<'a>(
 }
 
 impl Chosen<'_> {
-    /// The template with its parameters. A parameter must not hold a newline, a tab or more than four spaces in
-    /// a row (Meta error 132018), so each is made one line.
+    /// The template with its parameters filled in.
     pub(super) fn fill(
         &self,
         variables: &Variables,
         saying: &Saying,
     ) -> Result<Template, NotRenderable> {
         let tag = normal_tag(&saying.language);
-        let parameter = |name: &String| {
-            let broken = || NotRenderable::Broken {
+        let value = |name: &String| {
+            variables.value(name, saying.form, &tag).ok_or_else(|| NotRenderable::Broken {
                 message: self.template.name.clone(),
                 language: saying.language.clone(),
                 what: format!("there is no variable {name}"),
-            };
-            let value = flat(&variables.value(name, saying.form, &tag).ok_or_else(broken)?);
-            refuse_placeholders(&value)?;
-            Ok(Phi::from(value))
+            })
         };
+        let values: Vec<String> =
+            self.template.parameters.iter().map(value).collect::<Result<_, _>>()?;
         Ok(Template {
             name: self.template.name.clone(),
             language: self.language(&saying.language)?,
-            parameters: self.template.parameters.iter().map(parameter).collect::<Result<_, _>>()?,
+            parameters: parameters(&values)?,
             ttl_seconds: self.template.ttl_seconds,
+            category: self.template.category,
         })
     }
 

@@ -6,6 +6,7 @@
 pub mod announced;
 pub mod backlog;
 pub mod breaker;
+pub mod budget;
 pub mod clock;
 pub mod contact_choice;
 pub mod disk;

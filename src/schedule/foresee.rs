@@ -1,7 +1,7 @@
 //! What a patient's coming days hold: the wake's own expansion and the send's own decisions, nothing written.
 
 use super::plan::{Wake, due_slots, has_slots, standing};
-use crate::care::ids::ActivityId;
+use crate::care::ids::{ActivityId, ContactPointId};
 use crate::care::{
     ChannelKind, MessageState, Occurrence, PatientStatus, Programme, Reason, ReminderState, UtcMs,
     Zone,
@@ -24,6 +24,8 @@ pub struct Foreseen {
     pub valid_until: UtcMs,
     /// Over which kind of channel it would go; none where none is usable.
     pub channel: Option<ChannelKind>,
+    /// To which contact point; none where none is usable.
+    pub contact: Option<ContactPointId>,
     /// What would become of it.
     pub fate: Fate,
 }
@@ -77,7 +79,7 @@ pub fn foresee(
         configured,
         tried: &[],
     };
-    let channel = choose(&choice).ok().map(|contact| contact.channel);
+    let contact = choose(&choice).ok();
     let mut slots = due_slots(&wake, &routine, now, until).slots;
     slots.sort_by_key(|slot| (slot.occurrence.at, slot.activity.id, slot.occurrence.slot.clone()));
     slots
@@ -98,7 +100,8 @@ pub fn foresee(
                 activity: slot.activity.id,
                 occurrence: slot.occurrence,
                 valid_until: slot.valid_until,
-                channel,
+                channel: contact.map(|contact| contact.channel),
+                contact: contact.map(|contact| contact.id),
                 fate,
             }
         })

@@ -1,11 +1,13 @@
 //! The commands that look at an installation or change it, as a user meets them: the built binary on a state
 //! folder of the test's own.
 
+mod cost;
 mod doctor;
 mod home;
 mod inbound;
 mod jobs;
 mod live;
+mod messages;
 mod replay;
 mod stories;
 mod timing;
@@ -30,6 +32,8 @@ fn looking_at_an_installation_that_was_never_started_makes_nothing() {
         &["db", "status"],
         &["preview", "--patient", nobody],
         &["explain", "rem_00000000000000000000000000000000"],
+        &["cost"],
+        &["messages", "preview", "--patient", nobody],
         &["channels", "list"],
         &["inbound", "list"],
         &["inbound", "reprocess"],

@@ -94,6 +94,34 @@ fn what_a_spreadsheet_damaged_is_refused_with_its_column() {
     assert!(why(&items)[1].contains("scientific notation"), "{:?}", why(&items));
 }
 
+#[test]
+fn a_landline_is_warned_of_and_kept_for_whatsapp_after_everything_else() {
+    let contacts = |cells: &str| {
+        let items = csv_items(&format!("patient_id,phone,sms,email\nP,{cells}\n"));
+        let points = &patient(&items).patient.contacts;
+        let points =
+            points.iter().map(|p| (p.channel.word(), p.rank, p.address.expose().to_owned()));
+        (points.collect::<Vec<_>>(), why(&items).join("; "))
+    };
+    let landline = "+61270101193".to_owned();
+    let (alone, told) = contacts("+61270101193,,");
+    assert_eq!(alone, [("whatsapp", 1, landline.clone())]);
+    assert!(told.contains("is a landline, which takes no SMS"), "{told}");
+    let (last, _) = contacts("+61270101193,+61491571491,a@b.org");
+    assert_eq!(
+        last,
+        [
+            ("sms", 1, "+61491571491".to_owned()),
+            ("email", 2, "a@b.org".to_owned()),
+            ("whatsapp", 3, landline)
+        ]
+    );
+    // Said to take SMS, it is good for nothing.
+    let (none, told) = contacts(",+61270101193,");
+    assert!(none.is_empty());
+    assert!(told.contains("it is a fixed-line number, which takes no messages"), "{told}");
+}
+
 /// The dosages of an order whose row has these further columns.
 fn dosages_of(columns: &str, cells: &str) -> Vec<Value> {
     let items =

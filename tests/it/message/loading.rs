@@ -1,6 +1,8 @@
 //! Files of programmes: the copy in the binary, folders laid over it, and their faults.
 
 use super::*;
+use carebell::care::Micros;
+use carebell::message::{Prices, cost::Charge};
 
 #[test]
 fn the_binary_holds_every_file_of_the_schedules() {
@@ -126,4 +128,22 @@ fn a_faulty_programme_is_found_at_load_with_its_place() {
     let dir =
         schedules(&[("oak/programme.toml", "title = \"X\"\nquiet_hours = { from = \"20:30\" }")]);
     assert!(Programmes::load(Some(dir.path()), &Names, &catalogue()).is_err());
+}
+
+#[test]
+fn own_prices_take_the_place_of_the_examples_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let price = |prices: &Prices, charge| prices.estimate(charge, "+254712345678");
+    let built_in = Prices::load(Some(dir.path())).unwrap();
+    assert_eq!(built_in.currency, "USD");
+    assert!(price(&built_in, Charge::Email).is_some());
+    let own = "currency = \"KES\"\n[sms]\n\"+254\" = \"0.8\"\n";
+    std::fs::write(dir.path().join("prices.toml"), own).unwrap();
+    let prices = Prices::load(Some(dir.path())).unwrap();
+    assert_eq!(prices.currency, "KES");
+    assert_eq!(price(&prices, Charge::Sms { parts: 2 }), Micros::parse("1.6").ok());
+    assert_eq!(price(&prices, Charge::Email), None, "no example beside a contract");
+    std::fs::write(dir.path().join("prices.toml"), "curency = \"KES\"").unwrap();
+    let problems = Prices::load(Some(dir.path())).unwrap_err();
+    assert!(problems[0].to_string().contains("unknown field `curency`"), "{problems:?}");
 }

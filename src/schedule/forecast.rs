@@ -1,0 +1,119 @@
+//! The messages that a patient's coming days hold: what [`foresee`] sees, gathered as a wake gathers it.
+
+use super::foresee::{Fate, Foreseen, foresee};
+use crate::care::contact::KnownContact;
+use crate::care::slot::Planned;
+use crate::care::{ChannelKind, Programme, Schedule, UtcMs, Zone};
+use crate::message::survey::form;
+use crate::message::{Item, MessageName, Repeat, Saying};
+use crate::policy::grouping::class_group;
+use crate::store::activities::ActivityRow;
+use crate::store::standing::Standing;
+use chrono::{NaiveDateTime, NaiveTime};
+use std::collections::BTreeMap;
+
+/// What a patient would be sent, if nothing changed.
+#[derive(Clone, Debug, Default)]
+pub struct Forecast<'a> {
+    /// The messages, by instant.
+    pub messages: Vec<ForeseenMessage<'a>>,
+    /// Slots that would end unsent.
+    pub unsent: usize,
+}
+
+/// A message to come.
+#[derive(Clone, Debug)]
+pub struct ForeseenMessage<'a> {
+    /// When it leaves.
+    pub at: UtcMs,
+    /// Over which contact point.
+    pub contact: &'a KnownContact,
+    /// What it says.
+    pub what: MessageName,
+    /// The time that it names.
+    pub local_time: NaiveDateTime,
+    /// What it announces.
+    pub activities: Vec<&'a ActivityRow>,
+}
+
+/// The messages of slots with `now <= instant < until`: slots of one minute and group of classes are one message.
+pub fn forecast<'a>(
+    window: (UtcMs, UtcMs),
+    patient: &'a Standing,
+    programme: &Programme,
+    zone: &Zone,
+    configured: &[ChannelKind],
+) -> Forecast<'a> {
+    let slots = foresee(window, patient, programme, zone, configured);
+    let mut forecast = Forecast::default();
+    let mut groups: BTreeMap<(UtcMs, &str), Vec<(&Foreseen, &'a ActivityRow)>> = BTreeMap::new();
+    for slot in &slots {
+        let activity = patient.activities.iter().find(|row| row.id == slot.activity);
+        match (activity, &slot.fate) {
+            (Some(row), Fate::Leaves | Fate::Waits { .. }) => {
+                let key = (slot.occurrence.at.minute(), class_group(row.activity.class));
+                groups.entry(key).or_default().push((slot, row));
+            }
+            _ => forecast.unsent += 1,
+        }
+    }
+    for group in groups.into_values() {
+        match message(patient, &group, zone) {
+            Some(message) => forecast.messages.push(message),
+            None => forecast.unsent += group.len(),
+        }
+    }
+    forecast.messages.sort_by_key(|message| message.at);
+    forecast
+}
+
+fn message<'a>(
+    patient: &'a Standing,
+    slots: &[(&Foreseen, &'a ActivityRow)],
+    zone: &Zone,
+) -> Option<ForeseenMessage<'a>> {
+    let (slot, first) = slots.first()?;
+    let contact = patient.contacts.iter().find(|contact| Some(contact.id) == slot.contact)?;
+    let is_over = |(slot, row): &(&Foreseen, &ActivityRow)| match row.activity.schedule {
+        Schedule::Appointment { start } => start <= slot.occurrence.at,
+        _ => false,
+    };
+    let kinds: Vec<_> = slots.iter().map(|(_, row)| row.activity.kind).collect();
+    let what = if slots.iter().all(is_over) {
+        MessageName::AppointmentAfter
+    } else {
+        MessageName::announcing(&kinds)?
+    };
+    let local_time = match (&first.activity.schedule, &slot.occurrence.slot.planned) {
+        (Schedule::Appointment { start }, _) => zone.local(*start),
+        (_, Planned::Local(local)) => *local,
+        (_, Planned::Elapsed(_)) => zone.local(slot.occurrence.at),
+    };
+    let at = match slot.fate {
+        Fate::Waits { until, .. } => until,
+        Fate::Leaves | Fate::Ends { .. } => slot.occurrence.at,
+    };
+    let activities = slots.iter().map(|(_, row)| *row).collect();
+    Some(ForeseenMessage { at, contact, what, local_time, activities })
+}
+
+impl ForeseenMessage<'_> {
+    /// What would be said to the patient.
+    pub fn saying(&self, patient: &Standing) -> Saying {
+        let item = |row: &&ActivityRow| Item {
+            kind: row.activity.kind,
+            title: row.activity.title.clone(),
+            instruction: row.activity.instruction.clone(),
+        };
+        Saying {
+            what: self.what,
+            language: patient.row.patient.language.clone(),
+            style: patient.row.patient.text_style,
+            form: form(self.what, self.contact.channel),
+            local_time: self.local_time,
+            also_at: Vec::<NaiveTime>::new(),
+            items: self.activities.iter().map(item).collect(),
+            repeat: Repeat::First,
+        }
+    }
+}
