@@ -54,6 +54,12 @@ pub trait Channel: Send + Sync {
     /// (design.md section 6).
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome>;
 
+    /// Tells the sender of a reply that a person has read it; `None` where the channel has no such sign. Never to be
+    /// said for a machine: a patient takes it for somebody's eyes.
+    fn mark_read<'a>(&'a self, _provider_id: &'a str) -> BoxFuture<'a, Option<Outcome>> {
+        Box::pin(async { None })
+    }
+
     /// Verifies a callback on its raw bytes, in constant time.
     ///
     /// # Errors
@@ -278,7 +284,7 @@ pub enum Outcome {
     },
     /// It failed before the request was written: safe to retry.
     NotSent {
-        /// Where: request, queue, resolve, gate, connect, tls, login, mail, rcpt, data.
+        /// Where: request, queue, resolve, gate, connect, tls, login, media, mail, rcpt, data.
         stage: &'static str,
     },
     /// The request may have arrived.

@@ -38,9 +38,13 @@ pub fn channels_config(
     let whatsapp = WhatsappConfig {
         base_url: format!("http://{http}/{API_VERSION}"),
         phone_number_id: config.whatsapp.phone_number_id.clone(),
+        phone_id_in_path: true,
+        business_account_id: None,
         access_token: Secret::new(config.whatsapp.access_token.clone()),
+        auth_header: "Authorization".to_owned(),
         app_secrets: vec![Secret::new(config.whatsapp.app_secret.clone())],
         verify_token: Secret::new(VERIFY_TOKEN),
+        template_categories: vec!["UTILITY".to_owned()],
         messages_per_second: PER_SECOND,
     };
     let twilio = TwilioConfig {
