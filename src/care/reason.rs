@@ -49,6 +49,15 @@ pub enum Reason {
     NoChannel,
     /// The language has no text for it.
     NoText,
+    /// The provider's template for it may not be used.
+    TemplateHeld {
+        /// Its name at the provider.
+        template: String,
+        /// The provider's language code.
+        language: String,
+        /// Why.
+        why: String,
+    },
     /// Two slots of one activity fell on one instant; the other one is announced.
     MergedInto {
         /// Name of the other slot.
@@ -228,6 +237,9 @@ impl std::fmt::Display for Reason {
             Self::NoContact => f.write_str("no contact point is usable"),
             Self::NoChannel => f.write_str("no configured channel reaches the patient"),
             Self::NoText => f.write_str("no text in the patient's language"),
+            Self::TemplateHeld { template, language, why } => {
+                write!(f, "its template {template} in {language} is held: {why}")
+            }
             Self::MergedInto { slot } => write!(f, "announced together with {slot}"),
             Self::JoinedInto { message } => write!(f, "said together with {message}"),
             Self::AlreadyAnnounced { reminder } => {

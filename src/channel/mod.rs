@@ -25,7 +25,7 @@ pub use event::{
 };
 
 use crate::care::ids::AttemptId;
-use crate::care::{Address, ChannelKind, Phi, ReceiptHabit, UtcMs};
+use crate::care::{Address, ChannelKind, ListedTemplate, Phi, ReceiptHabit, UtcMs};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,16 @@ pub trait Channel: Send + Sync {
     /// Asks the provider whether it would take messages of ours now: login, sender, templates. Sends nothing.
     fn probe(&self) -> BoxFuture<'_, Result<Health, Outcome>> {
         Box::pin(async { Ok(Health::default()) })
+    }
+
+    /// Asks the provider for all templates of ours; `None` where it has none, or cannot list them. Sends nothing.
+    fn templates(&self) -> BoxFuture<'_, Result<Option<Vec<ListedTemplate>>, Outcome>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// The categories of templates that reminders may go by, in the provider's words.
+    fn template_categories(&self) -> &[String] {
+        &[]
     }
 
     /// Asks the provider for an attempt whose outcome is unknown. `None` when it has no such look-up or the

@@ -24,6 +24,7 @@ mod send;
 mod settle;
 mod step;
 pub mod sweep;
+pub mod templates;
 
 pub use restored::ask_provider;
 pub use send::{Deliverer, DelivererDeps, Sent};

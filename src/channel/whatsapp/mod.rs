@@ -3,6 +3,7 @@
 //! Sources: developers.facebook.com/documentation/business-messaging/whatsapp, pages messages/send-messages,
 //! webhooks/overview and webhooks/reference/messages; `reference/channels.md` section 1.
 
+mod account;
 mod events;
 mod media;
 mod request;
@@ -12,11 +13,11 @@ use super::codes::CodeTable;
 use super::http::{Answer, Http};
 use super::verdict::{self, Said};
 use super::{
-    Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Outbound, Outcome,
-    Problem, Reject, ReminderForm, Unreadable, Verified, signature,
+    Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Health, Outbound,
+    Outcome, Problem, Reject, ReminderForm, Unreadable, Verified, signature,
 };
 use crate::care::time::SECOND_MS;
-use crate::care::{ChannelKind, ReceiptHabit};
+use crate::care::{ChannelKind, ListedTemplate, ReceiptHabit};
 use crate::config::{Mode, Secret, WhatsappConfig};
 use futures::future::BoxFuture;
 use request::Attached;
@@ -39,6 +40,8 @@ pub(super) struct Whatsapp {
     verify_token: Secret,
     capabilities: Capabilities,
     uploads: media::Uploads,
+    business_account_id: Option<String>,
+    template_categories: Vec<String>,
 }
 
 impl Whatsapp {
@@ -80,6 +83,8 @@ impl Whatsapp {
                 request_timeout_ms,
             },
             uploads: media::Uploads::default(),
+            business_account_id: config.business_account_id.clone().filter(|id| !id.is_empty()),
+            template_categories: config.template_categories.clone(),
         })
     }
 
@@ -176,6 +181,18 @@ impl Channel for Whatsapp {
 
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome> {
         Box::pin(self.send_once(outbound))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Health, Outcome>> {
+        Box::pin(self.standing())
+    }
+
+    fn templates(&self) -> BoxFuture<'_, Result<Option<Vec<ListedTemplate>>, Outcome>> {
+        Box::pin(self.list())
+    }
+
+    fn template_categories(&self) -> &[String] {
+        &self.template_categories
     }
 
     fn mark_read<'a>(&'a self, provider_id: &'a str) -> BoxFuture<'a, Option<Outcome>> {
