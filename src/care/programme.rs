@@ -137,6 +137,9 @@ pub struct WhatsappTemplate {
     /// Message variables in the order of the body's placeholders.
     #[serde(default)]
     pub parameters: Vec<String>,
+    /// The placeholders' names there, in the same order, where they have names instead of numbers.
+    #[serde(default)]
+    pub parameter_names: Vec<String>,
     /// Its stored `message_send_ttl_seconds`.
     pub ttl_seconds: u32,
     /// The category it is approved in: its price depends on it.

@@ -56,6 +56,15 @@ pub enum Reason {
         /// What may be spent.
         monthly: Micros,
     },
+    /// The provider's template for it may not be used.
+    TemplateHeld {
+        /// Its name at the provider.
+        template: String,
+        /// The provider's language code.
+        language: String,
+        /// Why.
+        why: String,
+    },
     /// Two slots of one activity fell on one instant; the other one is announced.
     MergedInto {
         /// Name of the other slot.
@@ -240,6 +249,9 @@ impl std::fmt::Display for Reason {
                     f,
                     "{spent} of the month's budget of {monthly} are spent; only what is essential is sent"
                 )
+            }
+            Self::TemplateHeld { template, language, why } => {
+                write!(f, "its template {template} in {language} is held: {why}")
             }
             Self::MergedInto { slot } => write!(f, "announced together with {slot}"),
             Self::JoinedInto { message } => write!(f, "said together with {message}"),

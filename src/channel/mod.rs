@@ -25,7 +25,7 @@ pub use event::{
 };
 
 use crate::care::ids::AttemptId;
-use crate::care::{Address, ChannelKind, Phi, ReceiptHabit, UtcMs};
+use crate::care::{Address, ChannelKind, ListedTemplate, Phi, ReceiptHabit, UtcMs};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,12 @@ pub trait Channel: Send + Sync {
     /// (design.md section 6).
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome>;
 
+    /// Tells the sender of a reply that a person has read it; `None` where the channel has no such sign. Never to be
+    /// said for a machine: a patient takes it for somebody's eyes.
+    fn mark_read<'a>(&'a self, _provider_id: &'a str) -> BoxFuture<'a, Option<Outcome>> {
+        Box::pin(async { None })
+    }
+
     /// Verifies a callback on its raw bytes, in constant time.
     ///
     /// # Errors
@@ -89,6 +95,16 @@ pub trait Channel: Send + Sync {
     /// Asks the provider whether it would take messages of ours now: login, sender, templates. Sends nothing.
     fn probe(&self) -> BoxFuture<'_, Result<Health, Outcome>> {
         Box::pin(async { Ok(Health::default()) })
+    }
+
+    /// Asks the provider for all templates of ours; `None` where it has none, or cannot list them. Sends nothing.
+    fn templates(&self) -> BoxFuture<'_, Result<Option<Vec<ListedTemplate>>, Outcome>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// The categories of templates that reminders may go by, in the provider's words.
+    fn template_categories(&self) -> &[String] {
+        &[]
     }
 
     /// Asks the provider for an attempt whose outcome is unknown. `None` when it has no such look-up or the
@@ -297,7 +313,7 @@ pub enum Outcome {
     },
     /// It failed before the request was written: safe to retry.
     NotSent {
-        /// Where: request, queue, resolve, gate, connect, tls, login, mail, rcpt, data.
+        /// Where: request, queue, resolve, gate, connect, tls, login, media, mail, rcpt, data.
         stage: &'static str,
     },
     /// The request may have arrived.

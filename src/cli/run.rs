@@ -13,7 +13,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Engine, Loaded, Problem};
 use crate::home::Home;
 use crate::http::{self, Limits, Parts};
-use crate::jobs::Declared;
+use crate::jobs::{Declared, Job};
 use crate::security::SharedRng;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -165,6 +165,7 @@ async fn serve(
     daemon.run(&tracker, &shutdown);
     let jobs = daemon.jobs().ring(&tracker, shutdown.clone()).await;
     jobs.context("failed to start the job scheduler")?;
+    sync_templates(&daemon, &tracker, &shutdown);
     tracing::info!(%address, mode = daemon.app().config.mode.word(),
         database = daemon.app().store.engine().word(), "carebell is ready");
     notify(&[NotifyState::Ready, NotifyState::Status("ready")]);
@@ -184,6 +185,16 @@ async fn serve(
     };
     tokio::time::timeout(CLOSE, closed).await.map_err(|_| stood_still(&daemon.stuck()))?;
     Ok(end)
+}
+
+/// Templates may have been paused or sorted anew while no daemon ran. Sending does not wait for the answer.
+fn sync_templates(daemon: &Daemon, tracker: &TaskTracker, shutdown: &CancellationToken) {
+    let (jobs, shutdown) = (daemon.jobs().clone(), shutdown.clone());
+    tracker.spawn(async move {
+        if let Err(fault) = jobs.run_until(Job::TemplatesSync, &shutdown).await {
+            tracing::error!(%fault, "the providers' templates could not be looked at");
+        }
+    });
 }
 
 /// Ends when loops have stood still for too long, with their names.

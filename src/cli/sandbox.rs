@@ -169,7 +169,7 @@ fn fragment(config: &SandboxConfig) -> String {
     format!(
         "# Points every channel at `carebell sandbox`. These secrets are the stand-in's, and public.\n\
          [http]\npublic_url = {}\n\n\
-         [channels.whatsapp]\nbase_url = {}\nphone_number_id = {}\naccess_token = {}\napp_secrets = {}\n\
+         [channels.whatsapp]\nbase_url = {}\nphone_number_id = {}\nbusiness_account_id = {}\naccess_token = {}\napp_secrets = {}\n\
          verify_token = \"sandbox-verify-token\"\n\n\
          [channels.twilio]\nbase_url = {}\naccount_sid = {}\nauth_tokens = {}\nfrom = {}\n\
          segments_per_second = 60.0\n\n\
@@ -177,6 +177,7 @@ fn fragment(config: &SandboxConfig) -> String {
         json!(callback),
         json!(format!("http://{}/v25.0", config.http)),
         json!(whatsapp.phone_number_id),
+        json!(whatsapp.business_account_id),
         json!(whatsapp.access_token),
         lists(&whatsapp.app_secret),
         json!(format!("http://{}", config.http)),

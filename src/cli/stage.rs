@@ -24,6 +24,8 @@ pub fn sandbox_config(programmes: &Programmes) -> SandboxConfig {
             languages: template.languages.values().cloned().collect(),
             parameters: template.parameters.len(),
             ttl_seconds: Some(template.ttl_seconds),
+            parameter_names: template.parameter_names.clone(),
+            ..Template::default()
         };
         config.whatsapp.templates.insert(template.name.clone(), known);
     }
@@ -39,9 +41,13 @@ pub fn channels_config(
     let whatsapp = WhatsappConfig {
         base_url: format!("http://{http}/{API_VERSION}"),
         phone_number_id: config.whatsapp.phone_number_id.clone(),
+        phone_id_in_path: true,
+        business_account_id: Some(config.whatsapp.business_account_id.clone()),
         access_token: Secret::new(config.whatsapp.access_token.clone()),
+        auth_header: "Authorization".to_owned(),
         app_secrets: vec![Secret::new(config.whatsapp.app_secret.clone())],
         verify_token: Secret::new(VERIFY_TOKEN),
+        template_categories: vec!["UTILITY".to_owned()],
         messages_per_second: PER_SECOND,
     };
     let twilio = TwilioConfig {

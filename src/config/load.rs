@@ -96,6 +96,35 @@ fn key_of_variable(name: &str) -> Option<String> {
     name.strip_prefix("CAREBELL_").map(|rest| rest.to_lowercase().replace("__", "."))
 }
 
+/// The channels of a TOML fragment, with the defaults of their kinds, as if it were the whole file. What validation
+/// would refuse is taken: a channel that is to reach nobody needs no account.
+///
+/// # Errors
+/// Keys that are none, and values of the wrong kind.
+pub fn read_channels(fragment: &str) -> Result<ChannelsConfig, ConfigProblems> {
+    let one = |problem| ConfigProblems(vec![problem]);
+    let schema = Schema::built_in().map_err(one)?;
+    let origin = "the fragment".to_owned();
+    let table = fragment.parse::<Table>().map_err(|_| {
+        one(Problem::new(origin.clone(), "is not TOML", "check quotes, brackets and repeated keys"))
+    })?;
+    let mut kinds = Kinds::default();
+    for (key, value) in &leaves(&table) {
+        kinds.learn(key, value);
+    }
+    let schema = schema.of_kinds(kinds);
+    let problems = schema.check(&table, &origin);
+    if !problems.is_empty() {
+        return Err(ConfigProblems(problems));
+    }
+    let defaults = schema.defaults(leaves(&table).keys().map(String::as_str));
+    let layers = Figment::from(Layer { origin: DEFAULT.to_owned(), table: defaults })
+        .merge(Layer { origin, table });
+    ChannelsConfig::extract(&layers).map_err(|faults| {
+        ConfigProblems(faults.iter().map(|fault| problem(fault, &layers)).collect())
+    })
+}
+
 /// One layer, or one variable or credential of it.
 struct Layer {
     origin: String,

@@ -27,7 +27,7 @@ pub use database::{DatabaseConfig, Engine, RefusedTls, UnverifiedTls, connect_op
 pub use deliver::DeliverConfig;
 pub use environment::{Environment, User};
 pub use http::HttpConfig;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, read_channels};
 pub use log::{LogConfig, LogFormat};
 pub use mask::{Effective, without_password};
 pub use problem::{ConfigProblems, Problem};

@@ -6,7 +6,9 @@ use super::send::{DelivererDeps, Intent, Take};
 use super::step::Step;
 use crate::care::hold::Hold;
 use crate::care::ids::{MessageId, PatientId, distinct};
-use crate::care::{AttemptState, ChannelKind, MessageState, Reason, ReminderState, UtcMs};
+use crate::care::{
+    AttemptState, ChannelKind, HeldTemplate, MessageState, Reason, ReminderState, UtcMs,
+};
 use crate::channel::Channel;
 use crate::crash;
 use crate::home;
@@ -18,7 +20,7 @@ use crate::store::reminders::ReminderRow;
 use crate::store::standing::Standing;
 use crate::store::{
     Result, Tx, alarms, attempts, database_clock_ms, holds, homes, messages, patients, reminders,
-    standing,
+    standing, templates,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -168,6 +170,8 @@ pub(super) struct Facts {
     /// Those of the configured that are not paused.
     pub(super) open: Vec<ChannelKind>,
     pub(super) holds: Vec<Hold>,
+    /// Templates by which nothing may go.
+    pub(super) held_templates: Vec<HeldTemplate>,
 }
 
 impl Facts {
@@ -213,6 +217,7 @@ impl Facts {
         Ok(Self {
             open,
             holds,
+            held_templates: templates::held(tx, now).await?,
             gap_until,
             since_gap,
             standings,

@@ -1,12 +1,13 @@
 //! From a message's reminders to what is handed to a channel.
 
+use crate::care::HeldTemplate;
 use crate::care::contact::KnownContact;
 use crate::care::ids::AttemptId;
 use crate::care::programme::Programme;
 use crate::care::slot::Planned;
 use crate::care::{Class, Phi, Schedule, UtcMs, Zone};
-use crate::channel::{Capabilities, Content, Outbound, ReminderForm, Text};
-use crate::message::{Catalogue, Form, Item, MessageName, NotRenderable, Repeat, Saying};
+use crate::channel::{Channel, Content, Outbound, ReminderForm, Text};
+use crate::message::{Catalogue, Form, Item, MessageName, NotRenderable, Rendered, Repeat, Saying};
 use crate::store::activities::ActivityRow;
 use crate::store::messages::MessageRow;
 use crate::store::reminders::ReminderRow;
@@ -27,6 +28,8 @@ pub(super) struct Composition<'a> {
     /// The message's reminders that still hold, with their activities.
     pub(super) reminders: &'a [(&'a ReminderRow, &'a ActivityRow)],
     pub(super) repeat: Repeat,
+    /// Templates that may not be used.
+    pub(super) held: &'a [HeldTemplate],
 }
 
 impl Composition<'_> {
@@ -35,9 +38,10 @@ impl Composition<'_> {
         &self,
         correlation: AttemptId,
         contact: &KnownContact,
-        capabilities: Capabilities,
+        channel: &dyn Channel,
         hop: Hop,
     ) -> Result<Outbound, NotRenderable> {
+        let capabilities = channel.capabilities();
         let left_ms = self.message.valid_until.since(self.now).max(0);
         let hop_ms = match hop {
             Hop::Last => left_ms,
@@ -60,13 +64,13 @@ impl Composition<'_> {
             items: self.items(),
             repeat: self.repeat,
         };
-        let rendered = self.catalogue.render(self.programme, &saying)?;
+        let rendered = self.render(channel.name(), &saying)?;
         let ttl_seconds = rendered.template.as_ref().map(|template| template.ttl_seconds);
         let content = match (rendered.template, rendered.subject) {
             (Some(template), _) => Content::Template {
                 name: template.name,
                 language: template.language,
-                names: Vec::new(),
+                names: template.names,
                 parameters: template.parameters.into_iter().map(Text).collect(),
                 header: None,
                 buttons: Vec::new(),
@@ -86,6 +90,40 @@ impl Composition<'_> {
             content,
             validity_seconds: ttl_seconds
                 .unwrap_or_else(|| u32::try_from((hop_ms / 1_000).max(1)).unwrap_or(u32::MAX)),
+        })
+    }
+
+    /// The words, by no template that is held.
+    fn render(&self, channel: &str, saying: &Saying) -> Result<Rendered, NotRenderable> {
+        let is_ours =
+            |held: &&HeldTemplate| held.channel == channel && held.programme == self.programme.name;
+        let held: Vec<&HeldTemplate> = self.held.iter().filter(is_ours).collect();
+        if held.is_empty() || !matches!(saying.form, Form::Template { .. }) {
+            return self.catalogue.render(self.programme, saying);
+        }
+        let mut left = self.programme.clone();
+        let mut missing = None;
+        for (key, template) in &mut left.whatsapp_templates {
+            template.languages.retain(|_, code| {
+                let one = held.iter().find(|h| h.name == template.name && h.language == *code);
+                if one.is_some() && key.starts_with(saying.what.word()) {
+                    missing = missing.or(one);
+                }
+                one.is_none()
+            });
+        }
+        self.catalogue.render(&left, saying).map_err(|fault| match (fault, missing) {
+            (
+                NotRenderable::NoTemplate { .. }
+                | NotRenderable::NoTemplateLanguage { .. }
+                | NotRenderable::OutlivesMessage { .. },
+                Some(held),
+            ) => NotRenderable::TemplateHeld {
+                template: held.name.clone(),
+                language: held.language.clone(),
+                why: held.why.clone(),
+            },
+            (fault, _) => fault,
         })
     }
 

@@ -26,6 +26,7 @@ mod settle;
 mod step;
 pub mod stuck;
 pub mod sweep;
+pub mod templates;
 
 pub use restored::ask_provider;
 pub use send::{Deliverer, DelivererDeps, Sent};

@@ -3,6 +3,7 @@
 use super::effects::{Effects, lock_awaiting, settle_alarm};
 use super::evidence::{self, Evidence, Named};
 use super::send::{DelivererDeps, Ended};
+use super::templates;
 use crate::care::contact::KnownContact;
 use crate::care::ids::{AttemptId, MessageId, TaskId, distinct};
 use crate::care::time::DAY_MS;
@@ -222,6 +223,9 @@ pub(super) async fn follow_up(
     now: UtcMs,
 ) -> Result<()> {
     mark_contact(failed, effects);
+    if failed.action == Action::TemplateProblem {
+        templates::refused(deps, tx, failed.row, failed.code, now).await?;
+    }
     call_operator(deps, failed, effects, now);
     let contact_point = failed.row.contact_point;
     let earlier = attempts::of_messages(tx, &[message.id]).await?;

@@ -291,8 +291,9 @@ impl Step<'_> {
             message,
             reminders: held,
             repeat: if again { Saying::Again } else { Saying::First },
+            held: &self.facts.held_templates,
         };
-        let outbound = composition.outbound(id, contact, channel.capabilities(), hop)?;
+        let outbound = composition.outbound(id, contact, channel.as_ref(), hop)?;
         let place = Place { table: "attempts", column: "content", row: id.0.as_bytes() };
         let content = standing.row.key.seal(place, record(&outbound).expose(), self.rng);
         let token = crate::care::ids::new_uuid(self.now, self.rng);
@@ -401,6 +402,11 @@ impl Step<'_> {
             self.end(message, state, because, held);
             return;
         };
+        if let NotRenderable::TemplateHeld { template, language, why } = fault {
+            let because = Reason::TemplateHeld { template, language, why };
+            self.end(message, MessageState::Blocked, because, held);
+            return;
+        }
         tracing::error!(message_id = %message.id, %fault, "a message has no text: see the open task");
         self.effects.tasks.push(NewTask {
             id: TaskId::new(self.now, self.rng),

@@ -6,6 +6,7 @@ use crate::care::ids::{AttemptId, ContactPointId, InboundId, PatientId, ReceiptI
 use crate::channel::{Callback, Event, Person, ReceiptEvent, Unreadable};
 use crate::crash;
 use crate::deliver::evidence::{self, Evidence};
+use crate::deliver::templates;
 use crate::security::Keyring;
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::receipts::ReceiptRow;
@@ -51,6 +52,10 @@ impl Inbound {
         crash::point("callback-written").await;
         tx.commit().await?;
         crash::point("callback-committed").await;
+        let mut events = read.iter().flat_map(|(_, events)| events);
+        if events.any(|event| matches!(event, Event::Template(_))) {
+            templates::revive(deps).await?;
+        }
         Ok(())
     }
 

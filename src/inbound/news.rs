@@ -6,6 +6,7 @@ use crate::care::ids::TaskId;
 use crate::care::time::{DAY_MS, HOUR_MS};
 use crate::care::{ContactHealth, Reason, UtcMs};
 use crate::channel::{IdentityChange, IdentityEvent, PreferenceEvent, TemplateEvent, TemplateNews};
+use crate::deliver::templates::{self, Told};
 use crate::store::patients::HealthMove;
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{Result, Tx, patients, tasks};
@@ -56,7 +57,7 @@ impl Inbound {
         .increment(1);
     }
 
-    /// News of a template: an operator must know.
+    /// News of a template: what depends on it is held at once, or goes on; an operator must know.
     pub(super) async fn template(
         &self,
         tx: &mut Tx,
@@ -64,6 +65,12 @@ impl Inbound {
         template: &TemplateEvent,
         now: UtcMs,
     ) -> Result<()> {
+        let deps = self.deliverer.deps();
+        if let Some(channel) = deps.channels.by_name(channel)
+            && templates::heed(deps, tx, channel.as_ref(), template, now).await? == Told::Yes
+        {
+            return Ok(());
+        }
         let said = match &template.news {
             TemplateNews::Status { word, .. } => word.clone(),
             TemplateNews::Category { to, .. } | TemplateNews::Quality { to } => to.clone(),

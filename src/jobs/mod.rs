@@ -19,6 +19,7 @@ use crate::config::{BackupConfig, RetentionConfig};
 use crate::deliver::DelivererDeps;
 use crate::deliver::stuck::ask_after_stuck;
 use crate::deliver::sweep::{Swept, sweep_once};
+use crate::deliver::templates;
 use crate::policy::clock::Trouble;
 use crate::store::jobs::{JobEnd, JobRow};
 use crate::store::{Result, database_clock_ms, jobs};
@@ -38,18 +39,21 @@ pub enum Job {
     ReconcileSweep,
     /// Drops what is old and no promise needs.
     Retention,
+    /// Asks the providers for our templates and how we stand, and holds what does not agree.
+    TemplatesSync,
     /// Compares what should have gone out with what did.
     WatchTick,
 }
 
 impl Job {
     /// Every job.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::DatabaseOptimize,
         Self::WatchTick,
         Self::ReconcileSweep,
         Self::Retention,
         Self::Backup,
+        Self::TemplatesSync,
     ];
 
     /// Its name in `jobs.toml`.
@@ -59,6 +63,7 @@ impl Job {
             Self::DatabaseOptimize => "database-optimize",
             Self::ReconcileSweep => "reconcile-sweep",
             Self::Retention => "retention",
+            Self::TemplatesSync => "templates-sync",
             Self::WatchTick => "watch-tick",
         }
     }
@@ -211,6 +216,10 @@ impl Jobs {
             Job::Retention => {
                 let dropped = retention::run(&deliver.store, now, retention.days).await?;
                 Ok(serde_json::json!(dropped).to_string())
+            }
+            Job::TemplatesSync => {
+                let synced = templates::sync(deliver).await?;
+                Ok(serde_json::json!(synced).to_string())
             }
             Job::WatchTick => {
                 let seen = watch.tick().await?;

@@ -223,6 +223,14 @@ fn template_fault(template: &WhatsappTemplate, allowed: &[&str]) -> Option<(&'st
     if !TEMPLATE_TTL_SECONDS.contains(&template.ttl_seconds) {
         return Some(("ttl_seconds is not one of Meta's", "use 30 to 43200".to_owned()));
     }
+    let names = &template.parameter_names;
+    if !names.is_empty() && names.len() != template.parameters.len() {
+        let fix = "give one for each of the parameters, in their order, or none".to_owned();
+        return Some(("parameter_names are not as many as the parameters", fix));
+    }
+    if names.iter().any(|name| name.is_empty() || !name.chars().all(is_name)) {
+        return Some(("a parameter's name is not one of Meta's", "use a-z, 0-9 and _".to_owned()));
+    }
     let unknown = template.parameters.iter().find(|name| !allowed.contains(&name.as_str()))?;
     Some(if Variables::NAMES.contains(&unknown.as_str()) {
         ("a discreet template must not carry the items", "remove the parameter".to_owned())

@@ -78,6 +78,8 @@ pub struct Template {
     pub name: String,
     /// The provider's language code.
     pub language: String,
+    /// The parameters' names, where they have names.
+    pub names: Vec<String>,
     /// Body parameters in order, without newlines, tabs or runs of spaces.
     pub parameters: Vec<Phi<String>>,
     /// How long the provider keeps trying, as stored with it.
@@ -139,6 +141,16 @@ pub enum NotRenderable {
         programme: String,
         /// The key that was looked for.
         message: String,
+    },
+    /// Every template that could carry it is held.
+    #[error("WhatsApp template {template} in {language} is held: {why}")]
+    TemplateHeld {
+        /// Its name at the provider.
+        template: String,
+        /// The provider's language code.
+        language: String,
+        /// Why.
+        why: String,
     },
     /// The template is not approved in the language.
     #[error("WhatsApp template {template} is not approved in {language}")]

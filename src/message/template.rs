@@ -31,12 +31,19 @@ pub(super) fn choose<'a>(
         let key = key(saying.what, style, saying.repeat);
         let both = [format!("{key}-short"), key];
         named = both.iter().filter_map(|key| programme.whatsapp_templates.get(key)).collect();
-        let fitting = named.iter().filter(|t| i64::from(t.ttl_seconds) < valid_for_seconds);
+        let speaks = |t: &&&WhatsappTemplate| code_in(t, &saying.language).is_some();
+        let fits = |t: &&&WhatsappTemplate| i64::from(t.ttl_seconds) < valid_for_seconds;
+        let fitting = named.iter().filter(speaks).filter(fits);
         if let Some(template) = fitting.max_by_key(|template| template.ttl_seconds) {
             return Ok(Chosen { template, style });
         }
     }
-    Err(match named.iter().min_by_key(|template| template.ttl_seconds) {
+    let speaking = named.iter().filter(|t| code_in(t, &saying.language).is_some());
+    if let (Some(template), 0) = (named.first(), speaking.clone().count()) {
+        let (template, language) = (template.name.clone(), saying.language.clone());
+        return Err(NotRenderable::NoTemplateLanguage { template, language });
+    }
+    Err(match speaking.min_by_key(|template| template.ttl_seconds) {
         Some(shortest) => NotRenderable::OutlivesMessage {
             template: shortest.name.clone(),
             ttl_seconds: shortest.ttl_seconds,
@@ -69,25 +76,28 @@ impl Chosen<'_> {
         Ok(Template {
             name: self.template.name.clone(),
             language: self.language(&saying.language)?,
+            names: self.template.parameter_names.clone(),
             parameters: parameters(&values)?,
             ttl_seconds: self.template.ttl_seconds,
             category: self.template.category,
         })
     }
 
-    /// Meta's code for a language, by the same shortening as for texts: Meta itself never falls back.
     fn language(&self, language: &str) -> Result<String, NotRenderable> {
-        let tag = normal_tag(language);
-        let tags = std::iter::successors(Some(tag.as_str()), |tag| Some(tag.rsplit_once('-')?.0));
-        let approved = &self.template.languages;
-        tags.filter_map(|tag| approved.iter().find(|(ours, _)| normal_tag(ours) == tag))
-            .map(|(_, code)| code.clone())
-            .next()
-            .ok_or_else(|| NotRenderable::NoTemplateLanguage {
-                template: self.template.name.clone(),
-                language: language.to_owned(),
-            })
+        code_in(self.template, language).ok_or_else(|| NotRenderable::NoTemplateLanguage {
+            template: self.template.name.clone(),
+            language: language.to_owned(),
+        })
     }
+}
+
+/// Meta's code for a language, by the same shortening as for texts: Meta itself never falls back.
+fn code_in(template: &WhatsappTemplate, language: &str) -> Option<String> {
+    let tag = normal_tag(language);
+    let mut tags = std::iter::successors(Some(tag.as_str()), |tag| Some(tag.rsplit_once('-')?.0));
+    let approved = &template.languages;
+    let found = tags.find_map(|tag| approved.iter().find(|(ours, _)| normal_tag(ours) == tag));
+    found.map(|(_, code)| code.clone())
 }
 
 fn key(what: MessageName, style: TextStyle, repeat: Repeat) -> String {

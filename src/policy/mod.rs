@@ -20,5 +20,6 @@ pub mod pulse;
 pub mod quiet_hours;
 pub mod send;
 pub mod silence;
+pub mod templates;
 pub mod validity;
 pub mod went_back;

@@ -97,7 +97,11 @@ pub struct WhatsappAccount {
     pub access_token: String,
     /// Key of webhook signatures.
     pub app_secret: String,
-    /// Approved templates by name.
+    /// The account's id, as in the path of its template list.
+    pub business_account_id: String,
+    /// How many people may be written to in a day, in Meta's word.
+    pub messaging_limit: String,
+    /// Templates by name.
     pub templates: BTreeMap<String, Template>,
     /// Pace to one user; `None` switches error 131056 off.
     pub pair_limit: Option<PairLimit>,
@@ -110,13 +114,15 @@ impl Default for WhatsappAccount {
             display_phone_number: "15550783881".to_owned(),
             access_token: "sandbox-access-token".to_owned(),
             app_secret: "sandbox-app-secret".to_owned(),
+            business_account_id: "102290129340398".to_owned(),
+            messaging_limit: "TIER_2K".to_owned(),
             templates: BTreeMap::new(),
             pair_limit: None,
         }
     }
 }
 
-/// An approved template.
+/// A template; approved and of use unless it says otherwise.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Template {
@@ -126,6 +132,14 @@ pub struct Template {
     pub parameters: usize,
     /// `message_send_ttl_seconds`; thirty days when absent.
     pub ttl_seconds: Option<u32>,
+    /// The parameters' names, where they have names.
+    pub parameter_names: Vec<String>,
+    /// Kind of its header: `IMAGE`; empty without one.
+    pub header: String,
+    /// Meta's word for its state; empty: `APPROVED`.
+    pub status: String,
+    /// Meta's word for its category; empty: `UTILITY`.
+    pub category: String,
 }
 
 /// Meta's pair limit: one message per gap, with a burst that borrows from the future (Meta, about-the-platform).

@@ -8,16 +8,18 @@ use super::config::DEFAULT_TEMPLATE_TTL_SECONDS;
 use super::http::{Dialect, Refusal, read_body, settle, severed};
 use super::people::{Status, Step};
 use super::world::World;
-use super::{Channel, Condition, Entry, Message, Reply, TemplateUse, WhatsappAccount};
+use super::{Channel, Condition, Entry, Message, Reply, Template, TemplateUse, WhatsappAccount};
 use crate::care::UtcMs;
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
@@ -32,7 +34,11 @@ const MAX_SPACES: usize = 4;
 const DIALECT: Dialect = Dialect { accepted, refused };
 
 pub(super) fn routes() -> Router<Arc<World>> {
-    Router::new().route("/{version}/{phone_number_id}/messages", post(send))
+    Router::new()
+        .route("/{version}/{phone_number_id}/messages", post(send))
+        .route("/{version}/{phone_number_id}/media", post(upload))
+        .route("/{version}/{account}/message_templates", get(list_templates))
+        .route("/{version}/{phone_number_id}", get(number))
 }
 
 async fn send(
@@ -46,15 +52,9 @@ async fn send(
     }
     let (head, body) = request.into_parts();
     let account = &world.config().whatsapp;
-    let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let expected = format!("Bearer {}", account.access_token);
-    if !token.is_some_and(|token| token.as_bytes().ct_eq(expected.as_bytes()).into()) {
-        let details = "The access token is missing, expired or not this account's.";
-        return DIALECT.refuse(&Refusal::new(401, 190, "Invalid OAuth access token", details));
-    }
-    if phone_number_id != account.phone_number_id {
-        let details = "Object does not exist, or cannot be loaded due to missing permissions.";
-        return DIALECT.refuse(&Refusal::new(400, 100, "Unsupported post request", details));
+    if let Err(refusal) = admit(account, &head.headers, &phone_number_id, &account.phone_number_id)
+    {
+        return DIALECT.refuse(&refusal);
     }
     let Some(body) = read_body(body).await else {
         return severed();
@@ -65,12 +65,134 @@ async fn send(
     }
 }
 
+/// The token, then the object that the path names.
+fn admit(
+    account: &WhatsappAccount,
+    headers: &HeaderMap,
+    named: &str,
+    expected: &str,
+) -> Result<(), Refusal> {
+    let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = format!("Bearer {}", account.access_token);
+    if !token.is_some_and(|token| token.as_bytes().ct_eq(bearer.as_bytes()).into()) {
+        let details = "The access token is missing, expired or not this account's.";
+        return Err(Refusal::new(401, 190, "Invalid OAuth access token", details));
+    }
+    if named != expected {
+        let details = "Object does not exist, or cannot be loaded due to missing permissions.";
+        return Err(Refusal::new(400, 100, "Unsupported post request", details));
+    }
+    Ok(())
+}
+
+/// The list of templates, a page at a time, in Meta's words.
+async fn list_templates(
+    State(world): State<Arc<World>>,
+    Path((_version, named)): Path<(String, String)>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    let account = &world.config().whatsapp;
+    if let Err(refusal) = admit(account, &headers, &named, &account.business_account_id) {
+        return DIALECT.refuse(&refusal);
+    }
+    let number = |key: &str| query.get(key).and_then(|text| text.parse::<usize>().ok());
+    let (from, limit) = (number("after").unwrap_or(0), number("limit").unwrap_or(25));
+    let templates = world.templates();
+    let each = |(name, template): (&String, &Template)| {
+        let (name, template) = (name.clone(), template.clone());
+        let languages: Vec<String> = template.languages.iter().cloned().collect();
+        languages.into_iter().map(move |language| listed(&name, &language, &template))
+    };
+    let all: Vec<Value> = templates.iter().flat_map(each).collect();
+    let to = from.saturating_add(limit).min(all.len());
+    let mut paging = json!({"cursors": {"before": from.to_string(), "after": to.to_string()}});
+    if to < all.len() {
+        paging["next"] = json!(format!("https://graph.example.org/{named}?after={to}"));
+    }
+    let page: Vec<&Value> = all.iter().skip(from).take(limit).collect();
+    axum::Json(json!({"data": page, "paging": paging})).into_response()
+}
+
+fn listed(name: &str, language: &str, template: &Template) -> Value {
+    let or =
+        |word: &str, usual: &str| if word.is_empty() { usual.to_owned() } else { word.to_owned() };
+    let by_name = !template.parameter_names.is_empty();
+    let numbers = (1..=template.parameters).map(|n| format!("{{{{{n}}}}}"));
+    let names = template.parameter_names.iter().map(|name| format!("{{{{{name}}}}}"));
+    let slots: Vec<String> = if by_name { names.collect() } else { numbers.collect() };
+    let mut components =
+        vec![json!({"type": "BODY", "text": format!("Reminder {} end.", slots.join(" and "))})];
+    if !template.header.is_empty() {
+        components.insert(0, json!({"type": "HEADER", "format": template.header}));
+    }
+    json!({
+        "id": format!("{name}.{language}"),
+        "name": name,
+        "language": language,
+        "status": or(&template.status, "APPROVED"),
+        "category": or(&template.category, "UTILITY"),
+        "quality_score": {"score": "GREEN"},
+        "parameter_format": if by_name { "NAMED" } else { "POSITIONAL" },
+        "message_send_ttl_seconds": template.ttl_seconds,
+        "components": components,
+    })
+}
+
+/// How the number stands.
+async fn number(
+    State(world): State<Arc<World>>,
+    Path((_version, named)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let account = &world.config().whatsapp;
+    if let Err(refusal) = admit(account, &headers, &named, &account.phone_number_id) {
+        return DIALECT.refuse(&refusal);
+    }
+    axum::Json(json!({
+        "id": account.phone_number_id,
+        "status": "CONNECTED",
+        "quality_rating": "GREEN",
+        "throughput": {"level": "STANDARD"},
+        "whatsapp_business_manager_messaging_limit": account.messaging_limit,
+    }))
+    .into_response()
+}
+
+/// A file; its content is not looked at.
+async fn upload(
+    State(world): State<Arc<World>>,
+    Path((_version, named)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let account = &world.config().whatsapp;
+    if let Err(refusal) = admit(account, &head.headers, &named, &account.phone_number_id) {
+        return DIALECT.refuse(&refusal);
+    }
+    let Some(body) = read_body(body).await else { return severed() };
+    let form = String::from_utf8_lossy(&body);
+    for field in ["messaging_product", "type", "file"] {
+        if !form.contains(&format!("name=\"{field}\"")) {
+            return DIALECT.refuse(&required(field));
+        }
+    }
+    let id = world.ids().hex();
+    world.uploads().insert(id.clone());
+    axum::Json(json!({"id": id})).into_response()
+}
+
+/// News of a field of the account.
+pub(super) fn news(world: &World, field: &str, value: &Value) -> Callback {
+    of_field(world, world.ids().hex(), field, value)
+}
+
 /// Everything Meta checks, in its order: the request, the template, then the person.
 fn judge(world: &World, body: &[u8]) -> Result<Message, Refusal> {
     let request: Value = serde_json::from_slice(body)
         .map_err(|_| Refusal::new(400, 100, "Invalid parameter", "The body is not JSON."))?;
     let account = &world.config().whatsapp;
-    let mut message = read_message(&request, account)?;
+    let mut message = read_message(&request, world)?;
     let now = world.now();
     let mut people = world.people();
     if message.template.is_none() && !people.window_is_open(&message.to, now) {
@@ -112,7 +234,8 @@ fn text_at<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
 }
 
 /// Pure: what the request says, if it may say so.
-fn read_message(request: &Value, account: &WhatsappAccount) -> Result<Message, Refusal> {
+fn read_message(request: &Value, world: &World) -> Result<Message, Refusal> {
+    let account = &world.config().whatsapp;
     if text_at(request, "/messaging_product") != Some("whatsapp") {
         return Err(required("messaging_product"));
     }
@@ -146,27 +269,39 @@ fn read_message(request: &Value, account: &WhatsappAccount) -> Result<Message, R
             message.body = Some(body.to_owned());
         }
         "template" => {
-            let (template, ttl_seconds) = read_template(request, account)?;
+            let (template, ttl_seconds) = read_template(request, world)?;
             message.template = Some(template);
             message.valid_seconds = Some(ttl_seconds);
         }
+        "interactive" => message.body = Some(interactive(request)?),
+        kind @ ("image" | "video" | "document") => {
+            let caption = text_at(request, &format!("/{kind}/caption")).unwrap_or_default();
+            uploaded(request.pointer(&format!("/{kind}")), world)?;
+            message.body = Some(format!("[{kind}] {caption}"));
+        }
         _ => {
-            let details = "The sandbox takes text and template.";
+            let details =
+                "The sandbox takes text, template, interactive, image, video and document.";
             return Err(Refusal::new(400, 131_051, "Unsupported message type", details));
         }
     }
     Ok(message)
 }
 
-fn read_template(
-    request: &Value,
-    account: &WhatsappAccount,
-) -> Result<(TemplateUse, u32), Refusal> {
+fn read_template(request: &Value, world: &World) -> Result<(TemplateUse, u32), Refusal> {
     let name = text_at(request, "/template/name").ok_or_else(|| required("template[name]"))?;
     let language = text_at(request, "/template/language/code")
         .ok_or_else(|| required("template[language][code]"))?;
-    let approved = account.templates.get(name).filter(|t| t.languages.contains(language));
-    let Some(approved) = approved else {
+    let templates = world.templates();
+    let approved = templates.get(name).filter(|t| t.languages.contains(language));
+    let title = "Template is Paused";
+    match approved.map(|template| template.status.as_str()) {
+        Some("PAUSED") => return Err(Refusal::new(400, 132_015, title, "Template is paused")),
+        Some("DISABLED") => return Err(Refusal::new(400, 132_016, title, "Template is disabled")),
+        _ => {}
+    }
+    let is_approved = |t: &&Template| matches!(t.status.as_str(), "" | "APPROVED" | "FLAGGED");
+    let Some(approved) = approved.filter(is_approved) else {
         let details = format!("template name ({name}) does not exist in {language}");
         let title = "Template name does not exist in the translation";
         return Err(Refusal::new(404, 132_001, title, details));
@@ -176,9 +311,13 @@ fn read_template(
         request.pointer("/template/components").and_then(Value::as_array).into_iter().flatten()
     {
         match text_at(component, "/type").map(str::to_ascii_lowercase).as_deref() {
-            Some("body") => parameters.extend(body_parameters(component)?),
+            Some("body") => {
+                parameters.extend(body_parameters(component)?);
+                named_as(component, approved)?;
+            }
+            Some("header") => header_file(component, approved, world)?,
             Some("button") => buttons.push(button_payload(component)?),
-            _ => return Err(invalid("The sandbox takes the components body and button.")),
+            _ => return Err(invalid("The sandbox takes the components header, body and button.")),
         }
     }
     if parameters.len() != approved.parameters {
@@ -194,6 +333,67 @@ fn read_template(
     let template =
         TemplateUse { name: name.to_owned(), language: language.to_owned(), parameters, buttons };
     Ok((template, ttl_seconds))
+}
+
+/// Parameters with names must have the template's.
+fn named_as(component: &Value, template: &Template) -> Result<(), Refusal> {
+    let parameters = component["parameters"].as_array().into_iter().flatten();
+    let names: Vec<&str> = parameters.filter_map(|p| p["parameter_name"].as_str()).collect();
+    if names == template.parameter_names {
+        return Ok(());
+    }
+    let title = "Template Parameter Format Mismatch";
+    Err(Refusal::new(400, 132_012, title, "The parameters' names are not the template's."))
+}
+
+fn header_file(component: &Value, template: &Template, world: &World) -> Result<(), Refusal> {
+    let file = &component["parameters"][0];
+    let kind = file["type"].as_str().unwrap_or_default();
+    if !kind.eq_ignore_ascii_case(&template.header) {
+        let title = "Template Parameter Format Mismatch";
+        return Err(Refusal::new(400, 132_012, title, "header: Format mismatch"));
+    }
+    uploaded(file.get(kind), world)
+}
+
+/// A file by the id of an upload, or by a link.
+fn uploaded(file: Option<&Value>, world: &World) -> Result<(), Refusal> {
+    let file = file.unwrap_or(&Value::Null);
+    let by_id = file["id"].as_str();
+    let is_known = by_id.is_some_and(|id| world.uploads().contains(id));
+    let by_link = file["link"].as_str().is_some_and(|url| url.starts_with("http"));
+    if is_known || (by_id.is_none() && by_link) {
+        return Ok(());
+    }
+    Err(Refusal::new(400, 131_053, "Media upload error", "Unable to fetch the media."))
+}
+
+/// Reply buttons or a list, with Meta's limits; returns the text.
+fn interactive(request: &Value) -> Result<String, Refusal> {
+    let body = text_at(request, "/interactive/body/text").ok_or_else(|| required("body"))?;
+    let action = &request["interactive"]["action"];
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let (choices, most, longest) = match text_at(request, "/interactive/type") {
+        Some("button") => {
+            let of = |b: Value| b["reply"].clone();
+            (list(&action["buttons"]).into_iter().map(of).collect::<Vec<_>>(), 3, 20)
+        }
+        Some("list") => {
+            let sections = list(&action["sections"]).into_iter();
+            (sections.flat_map(|s| list(&s["rows"])).collect(), 10, 24)
+        }
+        _ => {
+            return Err(invalid("The sandbox takes interactive messages of type button and list."));
+        }
+    };
+    let fits = |one: &Value| {
+        let title = one["title"].as_str().map_or(0, |title| title.chars().count());
+        (1..=longest).contains(&title) && one["id"].as_str().is_some_and(|id| !id.is_empty())
+    };
+    if body.is_empty() || choices.is_empty() || choices.len() > most || !choices.iter().all(fits) {
+        return Err(invalid("The choices are too many, too long or without id."));
+    }
+    Ok(body.to_owned())
 }
 
 fn body_parameters(component: &Value) -> Result<Vec<String>, Refusal> {
@@ -334,9 +534,16 @@ fn contact(wa_id: &str) -> Value {
 }
 
 fn webhook(world: &World, about: String, value: &Value) -> Callback {
+    of_field(world, about, "messages", value)
+}
+
+fn of_field(world: &World, about: String, field: &str, value: &Value) -> Callback {
+    let account = &world.config().whatsapp.business_account_id;
+    // The same news at another time are other news.
+    let time = world.now().0.div_euclid(1_000);
     let body = json!({
         "object": "whatsapp_business_account",
-        "entry": [{"id": "102290129340398", "changes": [{"value": value, "field": "messages"}]}],
+        "entry": [{"id": account, "time": time, "changes": [{"value": value, "field": field}]}],
     });
     let body = Payload::Json(escape_as_meta(&body.to_string()));
     Callback::new(Channel::Whatsapp, about, None, body, world.ids().hex())

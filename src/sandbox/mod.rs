@@ -157,6 +157,19 @@ impl Sandbox {
         self.world.set_condition(address, condition);
     }
 
+    /// Changes what Meta has of a template; says nothing of it.
+    pub fn change_template(&self, name: &str, change: impl FnOnce(&mut Template)) {
+        if let Some(template) = self.world.templates().get_mut(name) {
+            change(template);
+        }
+    }
+
+    /// Posts news of Meta's: the field of a change and its value. Returns once the daemon has answered.
+    pub async fn post_news(&self, field: &str, value: &serde_json::Value) {
+        self.world.post_news(field, value);
+        self.world.tick().await;
+    }
+
     /// Has a person answer now; returns once the daemon has answered the webhook (or a retry is due).
     ///
     /// # Errors

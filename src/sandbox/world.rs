@@ -8,7 +8,7 @@ use super::faults::{CallbackFault, bend};
 use super::people::{NoInbound, People, Sent, Status, Step, fate};
 use super::{
     Channel, Condition, Entry, Faults, Ledger, LedgerError, Message, Reply, SandboxConfig,
-    SandboxError, meta, twilio,
+    SandboxError, Template, meta, twilio,
 };
 use crate::care::UtcMs;
 use crate::clock::{Clock, SystemClock};
@@ -16,7 +16,7 @@ use futures::StreamExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(super) struct World {
     ledger: Arc<Ledger>,
     faults: Faults,
     people: Mutex<People>,
+    templates: Mutex<BTreeMap<String, Template>>,
+    uploads: Mutex<BTreeSet<String>>,
     fates: Mutex<HashMap<String, Vec<Step>>>,
     /// How often the same was accepted, by its hash.
     repeats: Mutex<HashMap<[u8; 32], u64>>,
@@ -67,6 +69,8 @@ impl World {
             callback_url: Mutex::new(config.callback_url.take()),
             ledger: Arc::new(Ledger::open(config.ledger.as_deref())?),
             faults: Faults::default(),
+            templates: Mutex::new(config.whatsapp.templates.clone()),
+            uploads: Mutex::default(),
             people: Mutex::new(People::new(std::mem::take(&mut config.people))),
             fates: Mutex::default(),
             repeats: Mutex::default(),
@@ -115,6 +119,21 @@ impl World {
 
     pub(super) fn people(&self) -> MutexGuard<'_, People> {
         locked(&self.people)
+    }
+
+    pub(super) fn templates(&self) -> MutexGuard<'_, BTreeMap<String, Template>> {
+        locked(&self.templates)
+    }
+
+    /// Ids of files that were uploaded.
+    pub(super) fn uploads(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        locked(&self.uploads)
+    }
+
+    /// Posts news of a field as soon as the sandbox ticks.
+    pub(super) fn post_news(&self, field: &str, value: &serde_json::Value) {
+        let callback = meta::news(self, field, value);
+        self.post_later(vec![(self.now(), callback)]);
     }
 
     pub(super) fn now(&self) -> UtcMs {

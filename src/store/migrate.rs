@@ -61,6 +61,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0010_zones.sql"),
         include_str!("../../migrations/postgres/0010_zones.sql"),
     ),
+    (
+        11,
+        "whatsapp",
+        include_str!("../../migrations/sqlite/0011_whatsapp.sql"),
+        include_str!("../../migrations/postgres/0011_whatsapp.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

@@ -33,6 +33,7 @@ pub mod standing;
 pub mod story;
 pub mod sweep;
 pub mod tasks;
+pub mod templates;
 pub mod watch;
 
 pub use migrate::{MIGRATIONS, MigrationStatus};
@@ -255,6 +256,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         story::STATEMENTS,
         sweep::STATEMENTS,
         tasks::STATEMENTS,
+        templates::STATEMENTS,
         watch::STATEMENTS,
     ]
     .concat()

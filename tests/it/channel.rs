@@ -4,6 +4,7 @@
 
 mod callbacks;
 mod mail;
+mod meta;
 mod sends;
 mod server;
 mod stub;
@@ -32,9 +33,13 @@ fn whatsapp(base_url: &str) -> WhatsappConfig {
     WhatsappConfig {
         base_url: base_url.to_owned(),
         phone_number_id: "106540352242922".to_owned(),
+        phone_id_in_path: true,
+        business_account_id: Some("102290129340398".to_owned()),
         access_token: Secret::new("token-1"),
+        auth_header: "Authorization".to_owned(),
         app_secrets: vec![Secret::new("next-secret"), Secret::new(META_SECRET)],
         verify_token: Secret::new("verify-1"),
+        template_categories: vec!["UTILITY".to_owned()],
         messages_per_second: 80.0,
     }
 }

@@ -15,4 +15,5 @@ mod restored;
 mod silence;
 mod simulation;
 mod suspects;
+mod templates;
 mod unknown;

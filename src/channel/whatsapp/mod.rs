@@ -3,21 +3,27 @@
 //! Sources: developers.facebook.com/documentation/business-messaging/whatsapp, pages messages/send-messages,
 //! webhooks/overview and webhooks/reference/messages; `reference/channels.md` section 1.
 
+mod account;
 mod events;
+mod media;
+mod request;
 
-use super::build::{Section, is_e164};
+use super::build::Section;
 use super::codes::CodeTable;
 use super::http::{Answer, Http};
 use super::verdict::{self, Said};
 use super::{
-    Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Outbound, Outcome,
-    Reject, ReminderForm, Unreadable, Verified, signature,
+    Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Health, Outbound,
+    Outcome, Problem, Reject, ReminderForm, Unreadable, Verified, signature,
 };
 use crate::care::time::SECOND_MS;
-use crate::care::{ChannelKind, ReceiptHabit};
+use crate::care::{ChannelKind, ListedTemplate, ReceiptHabit};
 use crate::config::{Mode, Secret, WhatsappConfig};
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
+use request::Attached;
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::{RequestBuilder, Url};
+use serde_json::Value;
 
 /// Meta allows one message in 6 s to one user (page about-the-platform).
 const PAIR_GAP_MS: i64 = 6 * SECOND_MS;
@@ -27,11 +33,15 @@ pub(super) struct Whatsapp {
     name: String,
     http: Http,
     codes: CodeTable,
-    phone_number_id: String,
-    access_token: Secret,
+    /// What stands before each resource of the number: its id, where the provider wants it there.
+    number_path: Option<String>,
+    auth: (HeaderName, HeaderValue),
     app_secrets: Vec<Secret>,
     verify_token: Secret,
     capabilities: Capabilities,
+    uploads: media::Uploads,
+    business_account_id: Option<String>,
+    template_categories: Vec<String>,
 }
 
 impl Whatsapp {
@@ -47,11 +57,7 @@ impl Whatsapp {
             &config.phone_number_id,
             "copy it from the app's WhatsApp settings",
         )?;
-        section.present(
-            "access_token",
-            config.access_token.expose(),
-            "create a system user's token",
-        )?;
+        let auth = auth(section, config)?;
         section.present(
             "verify_token",
             config.verify_token.expose(),
@@ -61,8 +67,8 @@ impl Whatsapp {
             name: section.name.to_owned(),
             http: Http::new(section.key("base_url"), &config.base_url, mode, request_timeout_ms)?,
             codes: CodeTable::meta()?,
-            phone_number_id: phone_number_id.to_owned(),
-            access_token: config.access_token.clone(),
+            number_path: config.phone_id_in_path.then(|| phone_number_id.to_owned()),
+            auth,
             app_secrets: section.secrets(
                 "app_secrets",
                 &config.app_secrets,
@@ -76,20 +82,47 @@ impl Whatsapp {
                 pair_gap_ms: PAIR_GAP_MS,
                 request_timeout_ms,
             },
+            uploads: media::Uploads::default(),
+            business_account_id: config.business_account_id.clone().filter(|id| !id.is_empty()),
+            template_categories: config.template_categories.clone(),
         })
     }
 
     async fn send_once(&self, outbound: &Outbound) -> Outcome {
-        let body = match request(outbound) {
+        if !request::problems(&outbound.content).is_empty() {
+            return Outcome::refused(Action::Fix, "content");
+        }
+        let media = request::media_of(&outbound.content);
+        let attached = match self.attach(&outbound.content, media).await {
+            Ok(attached) => attached,
+            Err(outcome) => return outcome,
+        };
+        let body = match request::body(outbound, &attached) {
             Ok(body) => body,
             Err(refused) => return refused,
         };
-        let url = self.http.url([self.phone_number_id.as_str(), "messages"]);
-        let request = self.http.post(url).bearer_auth(self.access_token.expose()).json(&body);
+        let outcome = self.post(&body).await;
+        if let Some(media) = media.filter(|_| attached != Attached::Nothing) {
+            self.heed_media(media, &outcome);
+        }
+        outcome
+    }
+
+    async fn post(&self, body: &Value) -> Outcome {
+        let request = self.signed(self.http.post(self.number_url("messages"))).json(body);
         match self.http.call(request).await {
             Ok(answer) => verdict::outcome(&answer, said(&answer), &self.codes),
             Err(outcome) => outcome,
         }
+    }
+
+    /// The URL of a resource of our number.
+    fn number_url(&self, resource: &str) -> Url {
+        self.http.url(self.number_path.iter().map(String::as_str).chain([resource]))
+    }
+
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        request.header(self.auth.0.clone(), self.auth.1.clone())
     }
 
     fn register(&self, callback: &Callback) -> Result<Verified, Reject> {
@@ -142,8 +175,28 @@ impl Channel for Whatsapp {
         true
     }
 
+    fn problems(&self, content: &Content) -> Vec<Problem> {
+        request::problems(content)
+    }
+
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome> {
         Box::pin(self.send_once(outbound))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Health, Outcome>> {
+        Box::pin(self.standing())
+    }
+
+    fn templates(&self) -> BoxFuture<'_, Result<Option<Vec<ListedTemplate>>, Outcome>> {
+        Box::pin(self.list())
+    }
+
+    fn template_categories(&self) -> &[String] {
+        &self.template_categories
+    }
+
+    fn mark_read<'a>(&'a self, provider_id: &'a str) -> BoxFuture<'a, Option<Outcome>> {
+        Box::pin(async { Some(self.post(&request::read(provider_id)).await) })
     }
 
     fn verify(&self, callback: &Callback) -> Result<Verified, Reject> {
@@ -165,48 +218,40 @@ impl Channel for Whatsapp {
     }
 }
 
-/// The body of a send.
-///
-/// `to` keeps its plus sign: without it Meta takes the number for a national one of the sender's country. A
-/// template's validity is stored with the template, so `validity_seconds` is not said here.
-fn request(outbound: &Outbound) -> Result<Value, Outcome> {
-    if !is_e164(outbound.to.expose()) {
-        return Err(Outcome::refused(Action::BadAddress, "not-e164"));
-    }
-    let (kind, content) = match &outbound.content {
-        Content::Text { body, .. } => {
-            ("text", json!({ "preview_url": false, "body": body.0.expose() }))
-        }
-        Content::Template { name, language, parameters, .. } => {
-            let parameters: Vec<Value> = parameters
-                .iter()
-                .map(|text| json!({ "type": "text", "text": text.0.expose() }))
-                .collect();
-            let components = if parameters.is_empty() {
-                json!([])
-            } else {
-                json!([{ "type": "body", "parameters": parameters }])
-            };
-            let language = json!({ "code": language });
-            ("template", json!({ "name": name, "language": language, "components": components }))
-        }
-        Content::Email { .. } => return Err(Outcome::refused(Action::Fix, "content-is-email")),
-    };
-    Ok(json!({
-        "messaging_product": "whatsapp",
-        "recipient_type": "individual",
-        "to": outbound.to.expose(),
-        "type": kind,
-        kind: content,
-        "biz_opaque_callback_data": outbound.correlation.to_string(),
-    }))
+/// The header that signs requests: a bearer token in `Authorization`, the bare token in a partner's own.
+fn auth(
+    section: Section<'_>,
+    config: &WhatsappConfig,
+) -> Result<(HeaderName, HeaderValue), ChannelConfigError> {
+    let token = section.present(
+        "access_token",
+        config.access_token.expose(),
+        "create a system user's token",
+    )?;
+    let wrong = |key, fix| ChannelConfigError::WrongForm { key: section.key(key), fix };
+    let name: HeaderName = config
+        .auth_header
+        .parse()
+        .map_err(|_| wrong("auth_header", "write the header's name: Authorization"))?;
+    let value = if name == AUTHORIZATION { format!("Bearer {token}") } else { token.to_owned() };
+    let mut value: HeaderValue =
+        value.parse().map_err(|_| wrong("access_token", "copy the token in one line"))?;
+    value.set_sensitive(true);
+    Ok((name, value))
 }
 
 fn said(answer: &Answer) -> Said {
     let Some(body) = &answer.body else { return Said::default() };
     let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    // What is no message has no id of its own: `{"success": true}`.
+    let done = (body["success"] == true).then(|| "success".to_owned());
     Said {
-        ids: messages.iter().filter_map(|m| m["id"].as_str()).map(ToOwned::to_owned).collect(),
+        ids: messages
+            .iter()
+            .filter_map(|m| m["id"].as_str())
+            .map(ToOwned::to_owned)
+            .chain(done)
+            .collect(),
         code: code(&body["error"]["code"]),
     }
 }

@@ -2,13 +2,10 @@
 
 use crate::channel::{Callback, Channel, ChannelConfigError, Channels, Reject};
 use crate::cli::{Context, Exit, Failure};
-use crate::config::{
-    AddressRetention, ChannelsConfig, Config, ContentRetention, EmailConfig, KindConfig, Mode,
-    Secret, Speaks, TwilioConfig, WhatsappConfig,
-};
+use crate::config::{ChannelsConfig, Config, KindConfig, Mode, read_channels};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -249,20 +246,11 @@ fn channel(
         (Ok(config), []) if is_configured(&config) => {
             build(&config.channels, &config.http.public_url)
         }
-        (configured, secrets) => {
-            let secrets: Vec<Secret> = match secrets {
-                [] => vec![Secret::new(NO_SECRET)],
-                given => given.iter().map(|one| Secret::new(*one)).collect(),
-            };
-            match (kind_config(kind, &secrets), configured) {
-                (Some(config), _) => {
-                    let config = ChannelsConfig::default().with(kind, config);
-                    build(&config, &url.origin().ascii_serialization())
-                }
-                (None, Ok(config)) => build(&config.channels, &config.http.public_url),
-                (None, Err(fault)) => return Err(fault),
-            }
-        }
+        (configured, secrets) => match (bare(kind, secrets)?, configured) {
+            (Some(config), _) => build(&config, &url.origin().ascii_serialization()),
+            (None, Ok(config)) => build(&config.channels, &config.http.public_url),
+            (None, Err(fault)) => return Err(fault),
+        },
     };
     let built = built.map_err(anyhow::Error::from)?;
     built.by_name(kind).cloned().ok_or_else(|| {
@@ -276,38 +264,22 @@ fn build(config: &ChannelsConfig, public_url: &str) -> Result<Channels, ChannelC
 }
 
 /// A channel of a kind that reads callbacks and reaches nobody.
-fn kind_config(kind: &str, secrets: &[Secret]) -> Option<KindConfig> {
-    let nobody = "http://127.0.0.1:9".to_owned();
-    Some(match kind {
-        "whatsapp" | "meta-whatsapp" => KindConfig::Whatsapp(WhatsappConfig {
-            base_url: nobody,
-            phone_number_id: "0".to_owned(),
-            access_token: Secret::new(NO_SECRET),
-            app_secrets: secrets.to_vec(),
-            verify_token: secrets.first()?.clone(),
-            messages_per_second: 1.0,
-        }),
-        "twilio" => KindConfig::Twilio(TwilioConfig {
-            base_url: nobody,
-            account_sid: "AC0".to_owned(),
-            api_key: None,
-            api_secret: None,
-            auth_tokens: secrets.to_vec(),
-            from: "+10000000".to_owned(),
-            speaks: Speaks::Sms,
-            contents: Vec::new(),
-            content_retention: ContentRetention::Retain,
-            address_retention: AddressRetention::Retain,
-            segments_per_second: 1.0,
-        }),
-        "email" => KindConfig::Email(EmailConfig {
-            url: "smtp://127.0.0.1:9".to_owned(),
-            username: None,
-            password: None,
-            from: "Replay <replay@replay.invalid>".to_owned(),
-            messages_per_second: 1.0,
-            connections: 1,
-        }),
-        _ => return None,
-    })
+fn bare(kind: &str, secrets: &[&str]) -> Result<Option<ChannelsConfig>, Failure> {
+    let none = [NO_SECRET];
+    let secrets = json!(if secrets.is_empty() { &none[..] } else { secrets });
+    let keys = match kind {
+        "whatsapp" | "meta-whatsapp" => format!(
+            "kind = \"whatsapp\"\nphone_number_id = \"0\"\naccess_token = \"{NO_SECRET}\"\n\
+             verify_token = \"{NO_SECRET}\"\napp_secrets = {secrets}"
+        ),
+        "twilio" => format!(
+            "kind = \"twilio\"\naccount_sid = \"AC0\"\nfrom = \"+10000000\"\nauth_tokens = {secrets}"
+        ),
+        "email" => {
+            let from = "Replay <replay@replay.invalid>";
+            format!("kind = \"email\"\nurl = \"smtp://127.0.0.1:9\"\nfrom = \"{from}\"")
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(read_channels(&format!("[channels.\"{kind}\"]\n{keys}\n"))?))
 }

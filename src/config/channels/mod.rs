@@ -127,6 +127,12 @@ impl ChannelsConfig {
     pub(super) fn validate(&self, report: &mut Report<'_>) {
         for (name, kind) in self.iter() {
             let mut keys = Keys { section: format!("channels.{name}"), report };
+            keys.require(
+                is_name(name),
+                "kind",
+                "belongs to a channel whose name is none",
+                "name it with lower-case letters, digits and underscores, a letter first",
+            );
             match kind {
                 KindConfig::Whatsapp(whatsapp) => whatsapp.validate(&mut keys),
                 KindConfig::Twilio(twilio) => twilio.validate(&mut keys),
@@ -134,6 +140,12 @@ impl ChannelsConfig {
             }
         }
     }
+}
+
+/// A name that URLs, variables, lanes and metrics take as it is.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 fn names(layers: &Figment) -> Vec<String> {

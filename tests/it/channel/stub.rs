@@ -75,6 +75,29 @@ pub async fn http(play: Play) -> Stub {
     Stub { address, heard, _tasks: tasks }
 }
 
+/// A stub that answers each request by what it says: a status and a body.
+pub async fn answering(by: impl Fn(&str) -> (&'static str, &'static str) + Send + 'static) -> Stub {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = JoinSet::new();
+    let log = Arc::clone(&heard);
+    tasks.spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let request = read_request(&mut stream).await;
+            let (status, body) = by(&request);
+            log.lock().unwrap().push(request);
+            let length = body.len();
+            let words = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+            );
+            drop(stream.write_all(words.as_bytes()).await);
+        }
+    });
+    Stub { address, heard, _tasks: tasks }
+}
+
 async fn read_request(stream: &mut TcpStream) -> String {
     let (mut bytes, mut chunk) = (Vec::new(), [0_u8; 4096]);
     loop {

@@ -126,8 +126,12 @@ pub fn config() -> SandboxConfig {
     let mut config = SandboxConfig::default();
     config.whatsapp.app_secret = SECRET.into();
     config.twilio.auth_token = TOKEN.into();
-    let template =
-        Template { languages: ["en".to_owned()].into(), parameters: 1, ttl_seconds: Some(1_800) };
+    let template = Template {
+        languages: ["en".to_owned()].into(),
+        parameters: 1,
+        ttl_seconds: Some(1_800),
+        ..Template::default()
+    };
     config.whatsapp.templates.insert("dose".to_owned(), template);
     config
 }
