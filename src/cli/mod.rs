@@ -18,6 +18,7 @@ mod explain;
 mod import;
 mod installation;
 mod jobs;
+mod leaving;
 mod lock;
 pub mod logging;
 mod man;

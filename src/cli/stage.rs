@@ -57,6 +57,7 @@ pub fn channels_config(
         from: "Carebell <carebell@example.org>".to_owned(),
         messages_per_second: PER_SECOND,
         connections: 4,
+        ..EmailConfig::default()
     };
     ChannelsConfig::default()
         .with("whatsapp", KindConfig::Whatsapp(whatsapp))

@@ -5,8 +5,8 @@ use crate::care::ids::AttemptId;
 use crate::care::programme::Programme;
 use crate::care::slot::Planned;
 use crate::care::{Class, Phi, Schedule, UtcMs, Zone};
-use crate::channel::{Capabilities, Content, Outbound, ReminderForm, Text};
-use crate::message::{Catalogue, Form, Item, MessageName, NotRenderable, Repeat, Saying};
+use crate::channel::{Channel, Content, Outbound, ReminderForm, Text};
+use crate::message::{Catalogue, Form, Item, MessageName, NotRenderable, Rendered, Repeat, Saying};
 use crate::store::activities::ActivityRow;
 use crate::store::messages::MessageRow;
 use crate::store::reminders::ReminderRow;
@@ -35,7 +35,7 @@ impl Composition<'_> {
         &self,
         correlation: AttemptId,
         contact: &KnownContact,
-        capabilities: Capabilities,
+        channel: &dyn Channel,
         hop: Hop,
     ) -> Result<Outbound, NotRenderable> {
         let left_ms = self.message.valid_until.since(self.now).max(0);
@@ -44,7 +44,7 @@ impl Composition<'_> {
             Hop::MoreToCome => (left_ms / 2).min(HOP_MS),
         };
         let answer = self.message.class == Class::Answer;
-        let form = match capabilities.reminders {
+        let form = match channel.capabilities().reminders {
             ReminderForm::Text => Form::Text,
             ReminderForm::Template if answer => Form::Text,
             ReminderForm::Template => Form::Template { valid_for_seconds: left_ms / 1_000 },
@@ -62,7 +62,11 @@ impl Composition<'_> {
         };
         let rendered = self.catalogue.render(self.programme, &saying)?;
         let ttl_seconds = rendered.template.as_ref().map(|template| template.ttl_seconds);
-        let content = match (rendered.template, rendered.subject) {
+        let email = match &rendered.subject {
+            Some(subject) => Some(self.email(channel, &saying.language, &rendered, subject)?),
+            None => None,
+        };
+        let content = match (rendered.template, email) {
             (Some(template), _) => Content::Template {
                 name: template.name,
                 language: template.language,
@@ -71,12 +75,7 @@ impl Composition<'_> {
                 header: None,
                 buttons: Vec::new(),
             },
-            (None, Some(subject)) => Content::Email {
-                subject: Text(subject),
-                text: Text(rendered.text),
-                html: None,
-                message_id: self.message.id.to_string(),
-            },
+            (None, Some(email)) => email,
             (None, None) => Content::text(Text(rendered.text)),
         };
         Ok(Outbound {
@@ -86,6 +85,24 @@ impl Composition<'_> {
             content,
             validity_seconds: ttl_seconds
                 .unwrap_or_else(|| u32::try_from((hop_ms / 1_000).max(1)).unwrap_or(u32::MAX)),
+        })
+    }
+
+    fn email(
+        &self,
+        channel: &dyn Channel,
+        language: &str,
+        rendered: &Rendered,
+        subject: &Phi<String>,
+    ) -> Result<Content, NotRenderable> {
+        let url = channel.unsubscribe_url(self.message.patient, &self.programme.name);
+        let letter = self.catalogue.letter(self.programme, language, rendered, url.as_deref())?;
+        Ok(Content::Email {
+            subject: Text(subject.clone()),
+            text: Text(letter.text),
+            html: Some(Text(letter.html)),
+            message_id: self.message.id.to_string(),
+            unsubscribe_url: url,
         })
     }
 

@@ -292,7 +292,7 @@ impl Step<'_> {
             reminders: held,
             repeat: if again { Saying::Again } else { Saying::First },
         };
-        let outbound = composition.outbound(id, contact, channel.capabilities(), hop)?;
+        let outbound = composition.outbound(id, contact, channel.as_ref(), hop)?;
         let place = Place { table: "attempts", column: "content", row: id.0.as_bytes() };
         let content = standing.row.key.seal(place, record(&outbound).expose(), self.rng);
         let token = crate::care::ids::new_uuid(self.now, self.rng);

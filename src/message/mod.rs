@@ -6,6 +6,7 @@
 mod catalogue;
 mod check;
 mod files;
+mod letter;
 mod name;
 mod programmes;
 mod render;
@@ -15,6 +16,7 @@ mod template;
 
 pub use catalogue::Catalogue;
 pub use files::CatalogueProblem;
+pub use letter::{LeavingPage, Letter};
 pub use name::MessageName;
 pub use programmes::Programmes;
 pub use saying::{Form, Item, NotRenderable, Rendered, Repeat, Saying, Template};

@@ -4,6 +4,7 @@
 
 mod callbacks;
 mod mail;
+mod mail_house;
 mod sends;
 mod server;
 mod stub;
@@ -17,6 +18,7 @@ use carebell::channel::{Channels, Content, Outbound, Text};
 use carebell::config::{
     ChannelsConfig, EmailConfig, KindConfig, Mode, Secret, TwilioConfig, WhatsappConfig,
 };
+use carebell::security::{Keyring, Tokens};
 use hmac::{Hmac, Mac};
 use rand::SeedableRng;
 
@@ -55,6 +57,8 @@ fn email(url: &str) -> EmailConfig {
         from: "Clinic <clinic@example.org>".to_owned(),
         messages_per_second: 5.0,
         connections: 2,
+        reply_address: "replies@example.org".to_owned(),
+        bounce_address: "bounces@example.org".to_owned(),
     }
 }
 
@@ -64,7 +68,11 @@ fn channels(http: &str, smtp: &str, timeout_ms: i64) -> Channels {
         .with("whatsapp", KindConfig::Whatsapp(whatsapp(http)))
         .with("twilio", KindConfig::Twilio(twilio(http)))
         .with("email", KindConfig::Email(email(smtp)));
-    Channels::build(&config, Mode::Sandbox, PUBLIC_URL, timeout_ms).unwrap()
+    Channels::build(&config, Mode::Sandbox, PUBLIC_URL, timeout_ms, &tokens()).unwrap()
+}
+
+fn tokens() -> Tokens {
+    Keyring::new(&[7; 32]).tokens().clone()
 }
 
 fn text(text: &str) -> Text {
@@ -94,8 +102,9 @@ fn mail(subject: &str) -> Outbound {
     let content = Content::Email {
         subject: text(subject),
         text: text("It is time.\nReply if you need help. Grüße"),
-        html: None,
-        message_id: "msg-1@example.org".to_owned(),
+        html: Some(text("<p>It is time.</p>")),
+        message_id: "msg-1".to_owned(),
+        unsubscribe_url: Some(format!("{PUBLIC_URL}/u/token")),
     };
     outbound("patient@example.net", content)
 }
