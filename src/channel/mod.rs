@@ -20,8 +20,8 @@ mod whatsapp;
 pub use build::{ChannelConfigError, Channels};
 pub use codes::BadCodeTable;
 pub use event::{
-    Body, Event, Handled, IdentityChange, IdentityEvent, MediaItem, Person, PreferenceEvent,
-    Pricing, ReceiptEvent, ReplyEvent, TemplateEvent, TemplateNews,
+    Body, Bounce, BounceKind, Event, Handled, IdentityChange, IdentityEvent, MediaItem, Person,
+    PreferenceEvent, Pricing, ReceiptEvent, ReplyEvent, TemplateEvent, TemplateNews,
 };
 
 use crate::care::ids::{AttemptId, PatientId};

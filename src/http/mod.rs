@@ -15,7 +15,7 @@ pub use webhooks::{NotKept, Sink};
 
 use crate::channel::Channels;
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use std::sync::Arc;
 
 /// What the routes need.
@@ -41,6 +41,7 @@ pub fn router(parts: Parts, limits: Limits) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
         .route("/webhooks/{channel}", webhook)
+        .route("/webhooks/{channel}/{secret}", post(webhooks::receive_by_secret))
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::leave))
         .with_state(Arc::new(State { parts, limits }))
 }

@@ -5,6 +5,7 @@
 mod callbacks;
 mod mail;
 mod mail_house;
+mod mail_inlet;
 mod sends;
 mod server;
 mod stub;
@@ -26,6 +27,7 @@ use rand::SeedableRng;
 const TIMEOUT_MS: i64 = 20_000;
 const PUBLIC_URL: &str = "https://hooks.example.org";
 const META_SECRET: &str = "dev-app-secret-5f0c1e";
+const INLET_SECRET: &str = "inlet-secret";
 const TWILIO_TOKEN: &str = "dev0123456789abcdef0123456789abcd";
 
 fn whatsapp(base_url: &str) -> WhatsappConfig {
@@ -59,6 +61,8 @@ fn email(url: &str) -> EmailConfig {
         connections: 2,
         reply_address: "replies@example.org".to_owned(),
         bounce_address: "bounces@example.org".to_owned(),
+        webhook_secrets: vec![Secret::new("next-inlet"), Secret::new(INLET_SECRET)],
+        webhook_field: "email".to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::care::ids::{AttemptId, PatientId};
 use crate::security::{Purpose, Tokens};
 use lettre::Address;
 use lettre::message::Mailbox;
+use mail_parser::Message;
 
 /// What this server goes by.
 #[derive(Clone, Copy)]
@@ -60,6 +61,51 @@ impl Addresses {
         let token = self.tokens.sign(Purpose::Unsubscribe { programme }, patient.0);
         (!self.public_url.is_empty()).then(|| format!("{}/u/{token}", self.public_url))
     }
+}
+
+/// Headers that name to whom a mail was delivered.
+const TO: [&str; 10] = [
+    "To",
+    "Cc",
+    "Delivered-To",
+    "X-Delivered-To",
+    "X-Original-To",
+    "Envelope-To",
+    "X-Envelope-To",
+    "X-Forwarded-To",
+    "Resent-To",
+    "Apparently-To",
+];
+
+impl Addresses {
+    /// The attempt whose token a mail was sent to, with the token: by its headers, else by what the envelope said.
+    pub(super) fn token_in(
+        &self,
+        purpose: Purpose<'_>,
+        message: &Message<'_>,
+        envelope: &str,
+    ) -> Option<(AttemptId, String)> {
+        let headers = message
+            .headers_raw()
+            .filter(|(name, _)| TO.iter().any(|known| known.eq_ignore_ascii_case(name.trim())));
+        let places = headers.map(|(_, value)| value).chain([envelope]);
+        places.flat_map(details).find_map(|token| {
+            let id = self.tokens.read(purpose, token)?;
+            Some((AttemptId(id), token.to_ascii_lowercase()))
+        })
+    }
+
+    /// Our addresses in small letters, without tokens.
+    pub(super) fn own(&self) -> Vec<String> {
+        let others = [&self.reply, &self.bounce].into_iter().flatten();
+        let all = std::iter::once(&self.from.email).chain(others);
+        all.map(|address| address.to_string().to_lowercase()).collect()
+    }
+}
+
+/// What stands between a plus sign and an at sign.
+fn details(text: &str) -> impl Iterator<Item = &str> {
+    text.split('@').filter_map(|before| Some(before.rsplit_once('+')?.1))
 }
 
 /// `local+TOKEN@domain` (RFC 5233 calls the part behind the plus sign detail).

@@ -1,10 +1,14 @@
 //! Email by SMTP.
 //!
-//! Sources: RFC 5321 and 5322, `reference/channels.md` section 4. It takes no callbacks: what bounces and what patients
-//! answer comes by mail, which nobody reads here yet.
+//! Sources: RFC 5321 and 5322, `reference/channels.md` section 4. What bounces and what patients answer comes by mail as
+//! well: a service that takes in mail posts it, raw, to the webhook.
 
 mod addresses;
+mod bounce;
+mod inlet;
 mod mail;
+mod quoted;
+mod reply;
 
 pub(super) use addresses::Ours;
 
@@ -18,10 +22,13 @@ use super::{
 use crate::care::ChannelKind;
 use crate::care::ids::PatientId;
 use crate::config::{EmailConfig, Mode, Secret};
+use crate::security::Purpose;
 use addresses::Addresses;
 use futures::future::BoxFuture;
+use inlet::Inlet;
 use lettre::transport::smtp::authentication::Credentials;
 use mail::{Mail, mail};
+use mail_parser::MessageParser;
 use std::time::Duration;
 
 /// The channel `email`.
@@ -30,6 +37,7 @@ pub(super) struct Email {
     relay: Relay,
     codes: CodeTable,
     addresses: Addresses,
+    inlet: Inlet,
     capabilities: Capabilities,
 }
 
@@ -58,6 +66,10 @@ impl Email {
         };
         let reply = address("reply_address", &config.reply_address)?;
         let bounce = address("bounce_address", &config.bounce_address)?;
+        let secrets = match &config.webhook_secrets[..] {
+            [] => Vec::new(),
+            some => section.secrets("webhook_secrets", some, "leave out what is empty")?,
+        };
         let login = match (&config.username, &config.password) {
             (None, None) => None,
             (Some(name), Some(password)) => Some(credentials(name, password)),
@@ -75,6 +87,7 @@ impl Email {
             relay: Relay::new(section.key("url"), &config.url, login, mode, config.connections)?,
             codes: CodeTable::smtp()?,
             addresses: Addresses::new(from, reply, bounce, ours),
+            inlet: Inlet { secrets, field: config.webhook_field.clone() },
             capabilities: Capabilities {
                 reminders: ReminderForm::Email,
                 messages_per_second: section
@@ -146,12 +159,23 @@ impl Channel for Email {
         self.addresses.unsubscribe_url(patient, programme)
     }
 
-    fn verify(&self, _callback: &Callback) -> Result<Verified, Reject> {
-        Err(Reject::Unexpected)
+    fn verify(&self, callback: &Callback) -> Result<Verified, Reject> {
+        self.inlet.verify(callback)
     }
 
-    fn events(&self, _callback: &Callback) -> Result<Vec<Event>, Unreadable> {
-        Err(Unreadable { kind: "email takes no callbacks".to_owned() })
+    fn events(&self, callback: &Callback) -> Result<Vec<Event>, Unreadable> {
+        let arrival = self.inlet.open(callback)?;
+        let Some(message) = MessageParser::default().parse(&arrival.mail) else {
+            return Err(Unreadable { kind: "it is no mail".to_owned() });
+        };
+        let bounced = self.addresses.token_in(Purpose::Bounce, &message, &arrival.beside);
+        let bounces = bounce::bounces(&message, bounced, &self.codes);
+        if !bounces.is_empty() {
+            return Ok(bounces);
+        }
+        let answers = self.addresses.token_in(Purpose::Reply, &message, &arrival.beside);
+        let answers = answers.map(|(attempt, _)| attempt);
+        Ok(vec![reply::reply(&message, answers, &self.addresses.own())])
     }
 }
 

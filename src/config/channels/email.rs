@@ -22,6 +22,11 @@ pub struct EmailConfig {
     /// Where bounces go; each mail's has a token behind a plus sign. Empty: to the sender.
     #[serde(default)]
     pub bounce_address: String,
+    /// Secrets by which mail may come in over the webhook; two during rotation. None: nothing comes in.
+    #[serde(default)]
+    pub webhook_secrets: Vec<Secret>,
+    /// The field of a form or of JSON in which the mail lies; a mail that is the whole body needs none.
+    pub webhook_field: String,
     /// Messages a second.
     pub messages_per_second: f64,
     /// Parallel connections.
@@ -66,6 +71,9 @@ impl EmailConfig {
                 "is no address that a token can be added to",
                 "write it as replies@mail.example.org; its server must keep what follows a plus sign",
             );
+        }
+        if !self.webhook_secrets.is_empty() {
+            keys.secrets("webhook_secrets", &self.webhook_secrets);
         }
         keys.pace("messages_per_second", self.messages_per_second);
         keys.require(
