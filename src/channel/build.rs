@@ -2,11 +2,12 @@
 
 use super::Channel;
 use super::codes::BadCodeTable;
-use super::email::Email;
+use super::email::{Email, Ours};
 use super::twilio::Twilio;
 use super::whatsapp::Whatsapp;
 use crate::care::{Address, ChannelKind};
 use crate::config::{ChannelsConfig, KindConfig, Mode, Secret};
+use crate::security::Tokens;
 use std::sync::Arc;
 
 /// The configured channels, in the default order of preference.
@@ -65,7 +66,8 @@ impl Channels {
     /// Builds what `config` names.
     ///
     /// `public_url` is how providers reach this server; their signatures are computed over it.
-    /// `request_timeout_ms` bounds one send and must be under half the lease (design.md section 3).
+    /// `request_timeout_ms` bounds one send and must be under half the lease (design.md section 3). `tokens` makes
+    /// what goes out in addresses and links and comes back.
     ///
     /// # Errors
     /// [`ChannelConfigError`], for the first key that is wrong.
@@ -74,6 +76,7 @@ impl Channels {
         mode: Mode,
         public_url: &str,
         request_timeout_ms: i64,
+        tokens: &Tokens,
     ) -> Result<Self, ChannelConfigError> {
         let mut channels: Vec<Arc<dyn Channel>> = Vec::new();
         for (name, kind) in config.iter() {
@@ -86,7 +89,8 @@ impl Channels {
                     Arc::new(Twilio::new(section, twilio, mode, public_url, request_timeout_ms)?)
                 }
                 KindConfig::Email(email) => {
-                    Arc::new(Email::new(section, email, mode, request_timeout_ms)?)
+                    let ours = Ours { public_url, tokens };
+                    Arc::new(Email::new(section, email, mode, ours, request_timeout_ms)?)
                 }
             });
         }

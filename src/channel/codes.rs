@@ -197,6 +197,15 @@ mod tests {
         ("554", "data", Some(NextChannel)),
         ("552", "data", Some(Fix)),
         ("5.3.4", "mail", Some(Fix)),
+        ("5.1.0", "report", Some(BadAddress)),
+        ("5.1.1", "report", Some(BadAddress)),
+        ("5.1.6", "report", Some(BadAddress)),
+        ("5.2.1", "report", Some(BadAddress)),
+        ("5.1.8", "report", Some(NextChannel)),
+        ("5.2.2", "report", Some(NextChannel)),
+        ("5.7.1", "report", None),
+        ("550", "report", None),
+        ("5.1.0", "rcpt", None),
     ];
 
     #[test]

@@ -63,6 +63,55 @@ pub struct ReceiptEvent {
     pub to: Person,
     /// What it cost.
     pub pricing: Option<Pricing>,
+    /// What a delivery report says of a mail's recipient.
+    pub bounce: Option<Bounce>,
+}
+
+/// What a delivery report (RFC 3464) says of one recipient, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Bounce {
+    /// The kind of report that the mail says it is.
+    pub report_type: Option<String>,
+    /// The Message-ID of the mail that is enclosed, in its brackets.
+    pub original_message_id: Option<String>,
+    /// Where it could not be delivered to.
+    pub final_recipient: Option<Phi<String>>,
+    /// Where it had been sent to.
+    pub original_recipient: Option<Phi<String>>,
+    /// `failed`, `delayed`, `delivered`, `relayed`, `expanded`, or another word, in small letters.
+    pub action: Option<String>,
+    /// The enhanced status code (RFC 3463), without its explanation.
+    pub status: Option<String>,
+    /// What the other server said.
+    pub diagnostic: Option<Phi<String>>,
+    /// What it amounts to.
+    pub kind: BounceKind,
+}
+
+/// What a delivery report amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum BounceKind {
+    /// Given up, and for good.
+    Hard,
+    /// Given up for a passing cause, or not given up yet.
+    Soft,
+    /// It arrived, or went on to where no reports come from.
+    Delivered,
+    /// It does not say.
+    #[default]
+    Unknown,
+}
+
+impl BounceKind {
+    /// The word shown.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::Soft => "soft",
+            Self::Delivered => "delivered",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// Who wrote or got a message: a phone number or mail address, and an id that the provider gives the person.

@@ -20,11 +20,11 @@ mod whatsapp;
 pub use build::{ChannelConfigError, Channels};
 pub use codes::BadCodeTable;
 pub use event::{
-    Body, Event, Handled, IdentityChange, IdentityEvent, MediaItem, Person, PreferenceEvent,
-    Pricing, ReceiptEvent, ReplyEvent, TemplateEvent, TemplateNews,
+    Body, Bounce, BounceKind, Event, Handled, IdentityChange, IdentityEvent, MediaItem, Person,
+    PreferenceEvent, Pricing, ReceiptEvent, ReplyEvent, TemplateEvent, TemplateNews,
 };
 
-use crate::care::ids::AttemptId;
+use crate::care::ids::{AttemptId, PatientId};
 use crate::care::{Address, ChannelKind, ListedTemplate, Phi, ReceiptHabit, UtcMs};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,11 @@ pub trait Channel: Send + Sync {
     /// # Errors
     /// The kind of the fault, never the content.
     fn events(&self, callback: &Callback) -> Result<Vec<Event>, Unreadable>;
+
+    /// Where this patient leaves the programme's messages by one click, for channels whose messages bear a link.
+    fn unsubscribe_url(&self, _patient: PatientId, _programme: &str) -> Option<String> {
+        None
+    }
 
     /// What the provider tells, unasked, of the messages it takes.
     fn receipt_habit(&self) -> ReceiptHabit {
@@ -224,8 +229,11 @@ pub enum Content {
         /// The same as HTML.
         #[serde(default)]
         html: Option<Text>,
-        /// The same message in its later versions has the same Message-ID.
+        /// The same message in its later versions has the same Message-ID: its left side, or the whole.
         message_id: String,
+        /// Where the patient leaves the programme's messages by one click.
+        #[serde(default)]
+        unsubscribe_url: Option<String>,
     },
 }
 

@@ -4,8 +4,8 @@
 //! hands already.
 
 use super::event::{
-    Body, Event, IdentityChange, IdentityEvent, MediaItem, Person, PreferenceEvent, ReceiptEvent,
-    ReplyEvent, TemplateEvent, TemplateNews,
+    Body, Bounce, Event, IdentityChange, IdentityEvent, MediaItem, Person, PreferenceEvent,
+    ReceiptEvent, ReplyEvent, TemplateEvent, TemplateNews,
 };
 use crate::care::{Address, ReceiptStatus, UtcMs};
 use serde_json::{Map, Value, json};
@@ -43,7 +43,10 @@ impl Event {
     pub fn told(&self) -> Value {
         let mut words = Words::default();
         match self {
-            Self::Receipt(receipt) => receipt.tell(&mut words),
+            Self::Receipt(receipt) => match &receipt.bounce {
+                Some(bounce) => bounce.tell(receipt, &mut words),
+                None => receipt.tell(&mut words),
+            },
             Self::Reply(reply) => reply.tell(&mut words),
             Self::Identity(identity) => identity.tell(&mut words),
             Self::Preference(preference) => preference.tell(&mut words),
@@ -91,6 +94,25 @@ impl ReceiptEvent {
                 .may("pricing_type", text(pricing.kind.as_ref()))
                 .may("billable", pricing.billable);
         }
+    }
+}
+
+impl Bounce {
+    fn tell(&self, receipt: &ReceiptEvent, words: &mut Words) {
+        let phi = |value: &Option<crate::care::Phi<String>>| {
+            value.as_ref().map(|value| value.expose().clone())
+        };
+        words
+            .say("kind", "bounce")
+            .may("correlation", receipt.correlation.map(|id| id.to_string()))
+            .may("report_type", text(self.report_type.as_ref()))
+            .may("original_message_id", text(self.original_message_id.as_ref()))
+            .may("final_recipient", phi(&self.final_recipient))
+            .may("original_recipient", phi(&self.original_recipient))
+            .may("action", text(self.action.as_ref()))
+            .may("status", text(self.status.as_ref()))
+            .may("diagnostic", phi(&self.diagnostic))
+            .say("bounce", self.kind.word());
     }
 }
 

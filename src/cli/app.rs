@@ -10,7 +10,7 @@ use crate::home::Home;
 use crate::jobs::{Declared, Jobs, JobsDeps};
 use crate::message::{Catalogue, CatalogueProblem, Programmes};
 use crate::policy::clock::FOLLOWED_MS;
-use crate::security::{Keyring, SharedRng, WhenMissing, load_or_create_master_key};
+use crate::security::{Keyring, SharedRng, Tokens, WhenMissing, load_or_create_master_key};
 use crate::store::meta::{self, fact};
 use crate::store::{Store, connect_postgres, connect_sqlite, patients};
 use crate::watch::{ClockWatch, Watch, WatchDeps};
@@ -106,7 +106,7 @@ impl App {
         let catalogue = Catalogue::load(overlay).map_err(|p| catalogue_failure(&p))?;
         let programmes =
             Programmes::load(overlay, &zones, &catalogue).map_err(|p| catalogue_failure(&p))?;
-        let channels = build_channels(&config).map_err(|fault| {
+        let channels = build_channels(&config, store.keys().tokens()).map_err(|fault| {
             Failure::new(Exit::BadConfiguration, fault.to_string(), "carebell check")
         })?;
         Ok(Self {
@@ -175,9 +175,12 @@ impl App {
 }
 
 /// The channels as configured.
-pub(super) fn build_channels(config: &Config) -> Result<Channels, ChannelConfigError> {
+pub(super) fn build_channels(
+    config: &Config,
+    tokens: &Tokens,
+) -> Result<Channels, ChannelConfigError> {
     let timeout_ms = request_timeout_ms(config);
-    Channels::build(&config.channels, config.mode, &config.http.public_url, timeout_ms)
+    Channels::build(&config.channels, config.mode, &config.http.public_url, timeout_ms, tokens)
 }
 
 /// The time one send may take: just under half the lease (design.md section 3).

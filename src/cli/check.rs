@@ -127,7 +127,9 @@ fn programmes(loaded: &Loaded) -> Vec<Problem> {
 /// What only building a channel shows: addresses that sandbox mode refuses, missing root certificates.
 fn channels(loaded: &Loaded) -> Vec<Problem> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let fault = build_channels(&loaded.config).err();
+    // Nothing is sent: any key will do, and the master key is not touched.
+    let keys = Keyring::new(&[0; 32]);
+    let fault = build_channels(&loaded.config, keys.tokens()).err();
     let problem = |fault: ChannelConfigError| {
         Problem::new("channels", fault.to_string(), "correct the key, or leave the channel out")
     };

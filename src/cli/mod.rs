@@ -20,6 +20,7 @@ mod import;
 mod inbound;
 mod installation;
 mod jobs;
+mod leaving;
 mod lock;
 pub mod logging;
 mod man;

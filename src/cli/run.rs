@@ -150,6 +150,7 @@ async fn serve(
     let parts = Parts {
         channels: (*daemon.app().channels).clone(),
         sink: Arc::new(daemon.clone()),
+        leaving: Arc::new(daemon.clone()),
         readiness: Arc::new(daemon.clone()),
         metrics: Arc::new(move || {
             metrics.run_upkeep();

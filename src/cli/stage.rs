@@ -13,6 +13,8 @@ use std::net::SocketAddr;
 const API_VERSION: &str = "v25.0";
 /// What Meta's registration of the webhook repeats.
 pub const VERIFY_TOKEN: &str = "sandbox-verify-token";
+/// What opens the way in for mail.
+pub const INLET_SECRET: &str = "sandbox-inlet-secret";
 /// Messages a second of each sender: the stand-in takes what comes.
 const PER_SECOND: f64 = 1_000.0;
 
@@ -70,6 +72,11 @@ pub fn channels_config(
         from: "Carebell <carebell@example.org>".to_owned(),
         messages_per_second: PER_SECOND,
         connections: 4,
+        reply_address: "replies@example.org".to_owned(),
+        bounce_address: "bounces@example.org".to_owned(),
+        webhook_secrets: vec![Secret::new(INLET_SECRET)],
+        webhook_field: "email".to_owned(),
+        ..EmailConfig::default()
     };
     ChannelsConfig::default()
         .with("whatsapp", KindConfig::Whatsapp(whatsapp))

@@ -41,14 +41,13 @@ impl Composition<'_> {
         channel: &dyn Channel,
         hop: Hop,
     ) -> Result<Outbound, NotRenderable> {
-        let capabilities = channel.capabilities();
         let left_ms = self.message.valid_until.since(self.now).max(0);
         let hop_ms = match hop {
             Hop::Last => left_ms,
             Hop::MoreToCome => (left_ms / 2).min(HOP_MS),
         };
         let answer = self.message.class == Class::Answer;
-        let form = match capabilities.reminders {
+        let form = match channel.capabilities().reminders {
             ReminderForm::Text => Form::Text,
             ReminderForm::Template if answer => Form::Text,
             ReminderForm::Template => Form::Template { valid_for_seconds: left_ms / 1_000 },
@@ -66,7 +65,11 @@ impl Composition<'_> {
         };
         let rendered = self.render(channel.name(), &saying)?;
         let ttl_seconds = rendered.template.as_ref().map(|template| template.ttl_seconds);
-        let content = match (rendered.template, rendered.subject) {
+        let email = match &rendered.subject {
+            Some(subject) => Some(self.email(channel, &saying.language, &rendered, subject)?),
+            None => None,
+        };
+        let content = match (rendered.template, email) {
             (Some(template), _) => Content::Template {
                 name: template.name,
                 language: template.language,
@@ -75,12 +78,7 @@ impl Composition<'_> {
                 header: None,
                 buttons: Vec::new(),
             },
-            (None, Some(subject)) => Content::Email {
-                subject: Text(subject),
-                text: Text(rendered.text),
-                html: None,
-                message_id: self.message.id.to_string(),
-            },
+            (None, Some(email)) => email,
             (None, None) => Content::text(Text(rendered.text)),
         };
         Ok(Outbound {
@@ -124,6 +122,24 @@ impl Composition<'_> {
                 why: held.why.clone(),
             },
             (fault, _) => fault,
+        })
+    }
+
+    fn email(
+        &self,
+        channel: &dyn Channel,
+        language: &str,
+        rendered: &Rendered,
+        subject: &Phi<String>,
+    ) -> Result<Content, NotRenderable> {
+        let url = channel.unsubscribe_url(self.message.patient, &self.programme.name);
+        let letter = self.catalogue.letter(self.programme, language, rendered, url.as_deref())?;
+        Ok(Content::Email {
+            subject: Text(subject.clone()),
+            text: Text(letter.text),
+            html: Some(Text(letter.html)),
+            message_id: self.message.id.to_string(),
+            unsubscribe_url: url,
         })
     }
 

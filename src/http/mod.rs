@@ -1,19 +1,21 @@
-//! The HTTP server: provider webhooks, health, readiness, metrics.
+//! The HTTP server: provider webhooks, the link to unsubscribe, health, readiness, metrics.
 //!
 //! It verifies, keeps and answers; what a callback means is read later, from what was kept. It knows neither
-//! the store nor the daemon: both stand behind [`Sink`] and [`Readiness`]. Called by `cli`.
+//! the store nor the daemon: both stand behind [`Sink`], [`Leaving`] and [`Readiness`]. Called by `cli`.
 
 mod accept;
 mod health;
+mod unsubscribe;
 mod webhooks;
 
 pub use accept::{Limits, NotListening, serve_on, start};
 pub use health::{Component, Readiness};
+pub use unsubscribe::{Leaving, NotHeard};
 pub use webhooks::{NotKept, Sink};
 
 use crate::channel::Channels;
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use std::sync::Arc;
 
 /// What the routes need.
@@ -23,6 +25,8 @@ pub struct Parts {
     pub channels: Channels,
     /// Where verified callbacks are kept.
     pub sink: Arc<dyn Sink>,
+    /// Who leaves by a mail's link.
+    pub leaving: Arc<dyn Leaving>,
     /// How the daemon is.
     pub readiness: Arc<dyn Readiness>,
     /// The metrics as text, in Prometheus' exposition format.
@@ -37,6 +41,8 @@ pub fn router(parts: Parts, limits: Limits) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
         .route("/webhooks/{channel}", webhook)
+        .route("/webhooks/{channel}/{secret}", post(webhooks::receive_by_secret))
+        .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::leave))
         .with_state(Arc::new(State { parts, limits }))
 }
 

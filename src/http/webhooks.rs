@@ -89,6 +89,15 @@ pub(super) async fn receive(
     }
 }
 
+/// The same where the secret is a part of the path: the channel finds it there.
+pub(super) async fn receive_by_secret(
+    state: extract::State<Arc<State>>,
+    Path((name, _secret)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    receive(state, Path(name), request).await
+}
+
 /// The answer's body: empty, because a provider may send what it finds there to the patient; or a challenge.
 async fn keep(state: &State, channel: &dyn Channel, request: Request) -> Result<String, Refusal> {
     let callback = read(state, request).await?;

@@ -6,11 +6,13 @@
 
 mod apply;
 mod keep;
+mod leaving;
 mod line;
 mod news;
 mod replies;
 
 pub use keep::NotKept;
+pub use leaving::Leaver;
 
 use crate::care::Reason;
 use crate::care::ids::{InboundId, TaskId};

@@ -28,11 +28,11 @@ enum Answered {
 }
 
 /// A reply by one patient who has the address.
-struct Heeded<'a> {
-    owner: &'a PatientRow,
-    contact: ContactPointId,
-    reply: ReplyId,
-    channel: &'a str,
+pub(super) struct Heeded<'a> {
+    pub(super) owner: &'a PatientRow,
+    pub(super) contact: ContactPointId,
+    pub(super) reply: ReplyId,
+    pub(super) channel: &'a str,
 }
 
 impl Inbound {
@@ -96,7 +96,7 @@ impl Inbound {
         Ok(())
     }
 
-    async fn keep_reply(
+    pub(super) async fn keep_reply(
         &self,
         tx: &mut Tx,
         heeded: &Heeded<'_>,
@@ -122,7 +122,7 @@ impl Inbound {
     /// STOP: the address is stopped on every channel, and the patient's consent to all of them is withdrawn.
     /// What is queued is decided by these rows when it is claimed; what is claimed is caught before its first
     /// byte.
-    async fn stop(
+    pub(super) async fn stop(
         &self,
         tx: &mut Tx,
         heeded: &Heeded<'_>,
@@ -217,7 +217,12 @@ impl Inbound {
         alarms::put(tx, &[alarm]).await
     }
 
-    async fn ask_person(&self, tx: &mut Tx, heeded: &Heeded<'_>, now: UtcMs) -> Result<()> {
+    pub(super) async fn ask_person(
+        &self,
+        tx: &mut Tx,
+        heeded: &Heeded<'_>,
+        now: UtcMs,
+    ) -> Result<()> {
         let task = NewTask {
             id: TaskId::new(now, &mut self.deliverer.deps().rng.fork()),
             patient: Some(heeded.owner.id),

@@ -2,6 +2,7 @@
 
 use super::check;
 use super::files::{self, CatalogueProblem, FileKind, GENERAL, ProgrammeFile, nearest, normal_tag};
+use super::letter::Letters;
 use super::name::known_ids;
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource};
@@ -17,6 +18,7 @@ use unic_langid::LanguageIdentifier;
 pub struct Catalogue {
     /// By programme, then language tag in lower case.
     texts: BTreeMap<String, BTreeMap<String, Texts>>,
+    pub(super) letters: Letters,
 }
 
 /// The messages of one programme in one language, those of `general` filled in.
@@ -42,7 +44,7 @@ impl Catalogue {
                 layers.entry(key).or_default().push(Arc::new(resource));
             }
         }
-        let mut catalogue = Self { texts: BTreeMap::new() };
+        let mut catalogue = Self { texts: BTreeMap::new(), letters: Letters::load(overlay)? };
         for ((programme, language), own) in &layers {
             let general = (GENERAL.to_owned(), language.clone());
             let beneath = if programme == GENERAL { None } else { layers.get(&general) }

@@ -2,6 +2,7 @@
 
 use super::catalogue::Texts;
 use super::files::CatalogueProblem;
+use super::name::LETTERS;
 use super::render::Variables;
 use super::{Form, MessageName};
 use crate::care::TextStyle;
@@ -32,7 +33,8 @@ pub(super) fn problems(programme: &str, texts: &Texts) -> Vec<CatalogueProblem> 
             break;
         }
     }
-    for (id, variable) in [("repeat-mark", None), ("subject", Some("sender"))] {
+    let letters = LETTERS.map(|id| (id, Some("sender")));
+    for (id, variable) in std::iter::once(("repeat-mark", None)).chain(letters) {
         let sample = Variables::sample(1);
         match texts.say(id, &sample.only(variable)) {
             Err(what) => problems.push(problem(id, what)),

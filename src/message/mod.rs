@@ -7,6 +7,7 @@ mod catalogue;
 mod check;
 pub mod cost;
 mod files;
+mod letter;
 mod name;
 mod parameters;
 mod prices;
@@ -19,6 +20,7 @@ mod template;
 
 pub use catalogue::Catalogue;
 pub use files::CatalogueProblem;
+pub use letter::{LeavingPage, Letter};
 pub use name::MessageName;
 pub use prices::Prices;
 pub use programmes::Programmes;

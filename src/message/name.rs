@@ -135,10 +135,17 @@ impl From<ActivityKind> for MessageName {
     }
 }
 
+/// What mails say beside their text, and the page behind their link to unsubscribe.
+pub(super) const LETTERS: [&str; 4] =
+    ["subject", "unsubscribe", "unsubscribe-ask", "unsubscribe-done"];
+
 /// The ids that a catalogue may define: every message in every style, and the helpers.
 pub(super) fn known_ids() -> Vec<String> {
     let messages = MessageName::ALL
         .into_iter()
         .flat_map(|name| name.styles().iter().map(move |style| name.id(*style)));
-    messages.chain(["date", "repeat-mark", "subject"].map(str::to_owned)).collect()
+    messages
+        .chain(["date", "repeat-mark"].map(str::to_owned))
+        .chain(LETTERS.map(str::to_owned))
+        .collect()
 }

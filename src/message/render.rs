@@ -187,7 +187,7 @@ pub(super) fn allowed(style: TextStyle) -> &'static [&'static str] {
 }
 
 /// Whether a language is written from right to left.
-fn is_right_to_left(language: &str) -> bool {
+pub(super) fn is_right_to_left(language: &str) -> bool {
     language.split('-').next().is_some_and(|primary| RIGHT_TO_LEFT.contains(&primary))
 }
 

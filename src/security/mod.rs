@@ -5,8 +5,10 @@
 //! or external id goes through a keyed hash.
 
 mod master;
+mod tokens;
 
 pub use master::{MasterKeyError, WhenMissing, load_or_create_master_key};
+pub use tokens::{Purpose, Tokens};
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -109,6 +111,7 @@ pub struct Keyring {
     wrapping: SealingKey,
     inbox: SealingKey,
     index: [u8; 32],
+    tokens: Tokens,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -124,6 +127,7 @@ impl Keyring {
             wrapping: SealingKey(keyed(master, &[b"wrap"])),
             inbox: SealingKey(keyed(master, &[b"inbox"])),
             index: keyed(master, &[b"index"]),
+            tokens: Tokens::new(master),
         }
     }
 
@@ -147,6 +151,11 @@ impl Keyring {
     /// The key for what belongs to no patient yet: raw callbacks, quarantined imports.
     pub const fn inbox(&self) -> &SealingKey {
         &self.inbox
+    }
+
+    /// The maker of tokens that go out in addresses and links.
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// A keyed hash for look-ups: equal inputs of one purpose give equal hashes, and without the key nobody

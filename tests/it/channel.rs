@@ -4,6 +4,8 @@
 
 mod callbacks;
 mod mail;
+mod mail_house;
+mod mail_inlet;
 mod meta;
 mod sends;
 mod server;
@@ -20,6 +22,7 @@ use carebell::config::{
     AddressRetention, ChannelsConfig, ContentRetention, EmailConfig, KindConfig, Mode, Secret,
     Speaks, TwilioConfig, WhatsappConfig,
 };
+use carebell::security::{Keyring, Tokens};
 use hmac::{Hmac, Mac};
 use rand::SeedableRng;
 
@@ -27,6 +30,7 @@ use rand::SeedableRng;
 const TIMEOUT_MS: i64 = 20_000;
 const PUBLIC_URL: &str = "https://hooks.example.org";
 const META_SECRET: &str = "dev-app-secret-5f0c1e";
+const INLET_SECRET: &str = "inlet-secret";
 const TWILIO_TOKEN: &str = "dev0123456789abcdef0123456789abcd";
 
 fn whatsapp(base_url: &str) -> WhatsappConfig {
@@ -68,6 +72,10 @@ fn email(url: &str) -> EmailConfig {
         from: "Clinic <clinic@example.org>".to_owned(),
         messages_per_second: 5.0,
         connections: 2,
+        reply_address: "replies@example.org".to_owned(),
+        bounce_address: "bounces@example.org".to_owned(),
+        webhook_secrets: vec![Secret::new("next-inlet"), Secret::new(INLET_SECRET)],
+        webhook_field: "email".to_owned(),
     }
 }
 
@@ -77,7 +85,11 @@ fn channels(http: &str, smtp: &str, timeout_ms: i64) -> Channels {
         .with("whatsapp", KindConfig::Whatsapp(whatsapp(http)))
         .with("twilio", KindConfig::Twilio(twilio(http)))
         .with("email", KindConfig::Email(email(smtp)));
-    Channels::build(&config, Mode::Sandbox, PUBLIC_URL, timeout_ms).unwrap()
+    Channels::build(&config, Mode::Sandbox, PUBLIC_URL, timeout_ms, &tokens()).unwrap()
+}
+
+fn tokens() -> Tokens {
+    Keyring::new(&[7; 32]).tokens().clone()
 }
 
 fn text(text: &str) -> Text {
@@ -107,8 +119,9 @@ fn mail(subject: &str) -> Outbound {
     let content = Content::Email {
         subject: text(subject),
         text: text("It is time.\nReply if you need help. Grüße"),
-        html: None,
-        message_id: "msg-1@example.org".to_owned(),
+        html: Some(text("<p>It is time.</p>")),
+        message_id: "msg-1".to_owned(),
+        unsubscribe_url: Some(format!("{PUBLIC_URL}/u/token")),
     };
     outbound("patient@example.net", content)
 }

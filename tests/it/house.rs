@@ -103,9 +103,14 @@ impl House {
         let address = listener.local_addr().unwrap();
         drop(listener);
         let public_url = format!("http://{address}");
-        let channels =
-            Channels::build(&config.channels, Mode::Sandbox, &public_url, request_timeout_ms)
-                .unwrap();
+        let channels = Channels::build(
+            &config.channels,
+            Mode::Sandbox,
+            &public_url,
+            request_timeout_ms,
+            store.keys().tokens(),
+        )
+        .unwrap();
         let app = App {
             config: Arc::new(config),
             store,
@@ -124,6 +129,7 @@ impl House {
         let parts = Parts {
             channels: (*app.channels).clone(),
             sink: Arc::new(daemon.clone()),
+            leaving: Arc::new(daemon.clone()),
             readiness: Arc::new(daemon.clone()),
             metrics: Arc::new(String::new),
         };

@@ -105,6 +105,7 @@ fn status(value: &Value, status: &Value, codes: &CodeTable) -> Event {
             kind: owned(&pricing["type"]),
             billable: pricing["billable"].as_bool(),
         }),
+        bounce: None,
     })
 }
 

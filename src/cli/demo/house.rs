@@ -84,6 +84,7 @@ impl House {
         let parts = Parts {
             channels: (*app.channels).clone(),
             sink: Arc::new(daemon.clone()),
+            leaving: Arc::new(daemon.clone()),
             readiness: Arc::new(daemon.clone()),
             metrics: Arc::new(String::new),
         };

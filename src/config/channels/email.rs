@@ -6,7 +6,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 /// Email by SMTP.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EmailConfig {
     /// `smtps://host:465`, `smtp://host:587?tls=required`; `smtp://127.0.0.1:2525` on loopback only.
     pub url: String,
@@ -16,6 +16,17 @@ pub struct EmailConfig {
     pub password: Option<Secret>,
     /// From, as `Name <address>`.
     pub from: String,
+    /// Where answers go; each mail's has a token behind a plus sign. Empty: to the sender.
+    #[serde(default)]
+    pub reply_address: String,
+    /// Where bounces go; each mail's has a token behind a plus sign. Empty: to the sender.
+    #[serde(default)]
+    pub bounce_address: String,
+    /// Secrets by which mail may come in over the webhook; two during rotation. None: nothing comes in.
+    #[serde(default)]
+    pub webhook_secrets: Vec<Secret>,
+    /// The field of a form or of JSON in which the mail lies; a mail that is the whole body needs none.
+    pub webhook_field: String,
     /// Messages a second.
     pub messages_per_second: f64,
     /// Parallel connections.
@@ -51,6 +62,19 @@ impl EmailConfig {
             "is no sender",
             "write it as Name <address@example.org>",
         );
+        for (key, address) in
+            [("reply_address", &self.reply_address), ("bounce_address", &self.bounce_address)]
+        {
+            keys.require(
+                address.is_empty() || takes_a_token(address),
+                key,
+                "is no address that a token can be added to",
+                "write it as replies@mail.example.org; its server must keep what follows a plus sign",
+            );
+        }
+        if !self.webhook_secrets.is_empty() {
+            keys.secrets("webhook_secrets", &self.webhook_secrets);
+        }
         keys.pace("messages_per_second", self.messages_per_second);
         keys.require(
             (1..=64).contains(&self.connections),
@@ -60,3 +84,15 @@ impl EmailConfig {
         );
     }
 }
+
+/// A mail address with room for `+TOKEN` in its local part (RFC 5321 section 4.5.3.1.1: 64 octets).
+fn takes_a_token(address: &str) -> bool {
+    let is_address = address.parse::<lettre::Address>().is_ok() && address.is_ascii();
+    is_address
+        && address.split_once('@').is_some_and(|(local, _)| {
+            local.len() <= 64 - 1 - TOKEN_CHARACTERS && !local.contains(['+', '"'])
+        })
+}
+
+/// Characters of a token; `security::tokens` makes them.
+const TOKEN_CHARACTERS: usize = 40;

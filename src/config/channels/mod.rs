@@ -51,7 +51,7 @@ impl KindConfig {
     pub const fn hears(&self) -> bool {
         match self {
             Self::Whatsapp(_) | Self::Twilio(_) => true,
-            Self::Email(_) => false,
+            Self::Email(email) => !email.webhook_secrets.is_empty(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Callbacks: what is signed by the provider is read as its documentation says, everything else is refused.
 
 use super::{
-    PUBLIC_URL, TIMEOUT_MS, TWILIO_TOKEN, attempt, channels, twilio, twilio_signature, whatsapp,
+    PUBLIC_URL, TIMEOUT_MS, TWILIO_TOKEN, attempt, channels, tokens, twilio, twilio_signature,
+    whatsapp,
 };
 use carebell::care::Address;
 use carebell::channel::{Action, Callback, Channel, Channels, Event, Reject, Verified};
@@ -257,13 +258,13 @@ fn a_webhook_is_registered_only_with_the_token() {
         headers: Vec::new(),
         body: Vec::new(),
     };
-    assert_eq!(email.verify(&any), Err(Reject::Unexpected));
+    assert_eq!(email.verify(&any), Err(Reject::Unsigned));
 }
 
 #[test]
 fn a_channel_without_what_guards_it_is_not_built() {
     let built = |config: ChannelsConfig, public_url| {
-        Channels::build(&config, Mode::Live, public_url, TIMEOUT_MS)
+        Channels::build(&config, Mode::Live, public_url, TIMEOUT_MS, &tokens())
             .map(drop)
             .map_err(|fault| fault.to_string())
     };

@@ -1,9 +1,11 @@
 //! Sending email: the step at which it broke decides what is known.
 
 use super::stub::{FRIENDLY, Script};
-use super::{TIMEOUT_MS, channels, email, mail, outbound, stub, text};
+use super::{PUBLIC_URL, TIMEOUT_MS, channels, email, mail, outbound, stub, text, tokens};
+use carebell::care::ids::PatientId;
 use carebell::channel::{Action, Channels, Content, Outcome};
 use carebell::config::{ChannelsConfig, EmailConfig, KindConfig, Mode, Secret};
+use carebell::security::Purpose;
 
 const NO_HTTP: &str = "http://127.0.0.1:1";
 const SHORT_MS: i64 = 1_000;
@@ -93,20 +95,79 @@ async fn a_mail_on_the_wire() {
     }
     let heard = stub.heard();
     for line in [
-        "MAIL FROM:<clinic@example.org>",
         "RCPT TO:<patient@example.net>",
         "From: Clinic <clinic@example.org>",
         "To: patient@example.net",
         "Message-ID: <msg-1@example.org>",
         "Auto-Submitted: auto-generated",
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
         "Content-Type: text/plain; charset=utf-8",
         "It is time.",
         "Reply if you need help. Gr=C3=BC=C3=9Fe",
+        "Content-Type: text/html; charset=utf-8",
     ] {
         assert_eq!(heard.iter().filter(|heard| *heard == line).count(), 2, "{line}: {heard:#?}");
     }
     let connected = heard.iter().filter(|line| *line == "(connected)").count();
     assert_eq!(connected, 1, "the second mail takes the idle connection");
+}
+
+/// The mail that a stub heard last, as a reader of mails that is not the writer's sees it.
+fn read<T>(heard: &[String], what: impl Fn(&mail_parser::Message<'_>) -> T) -> T {
+    let data = heard.iter().rposition(|line| line == "DATA").unwrap();
+    let mail: Vec<&str> =
+        heard[data + 1..].iter().take_while(|line| *line != ".").map(String::as_str).collect();
+    what(&mail_parser::MessageParser::default().parse(mail.join("\r\n").as_bytes()).unwrap())
+}
+
+#[tokio::test]
+async fn a_mail_says_where_it_bounces_where_answers_go_and_how_to_leave() {
+    let stub = stub::smtp(FRIENDLY).await;
+    let channels = channels(NO_HTTP, &format!("smtp://{}", stub.address), TIMEOUT_MS);
+    let email = channels.by_name("email").unwrap();
+    let mut outbound = mail("Erinnerung für Sie");
+    for _ in 0..2 {
+        assert!(matches!(email.send(&outbound).await, Outcome::Accepted { .. }));
+    }
+    let heard = stub.heard();
+    let id = outbound.correlation.0;
+    let bounce = format!("bounces+{}@example.org", tokens().sign(Purpose::Bounce, id));
+    let reply = format!("replies+{}@example.org", tokens().sign(Purpose::Reply, id));
+    assert_eq!(heard.iter().filter(|line| **line == format!("MAIL FROM:<{bounce}>")).count(), 2);
+    read(&heard, |mail| {
+        assert_eq!(mail.subject(), Some("Erinnerung für Sie"));
+        assert_eq!(mail.message_id(), Some("msg-1@example.org"));
+        assert!(mail.date().is_some());
+        let reply_to = mail.reply_to().unwrap().first().unwrap().address();
+        assert_eq!(reply_to, Some(reply.as_str()));
+        let ways = mail.header_raw("List-Unsubscribe").unwrap();
+        let ways: Vec<&str> = ways.split(',').map(str::trim).collect();
+        let (url, mailto) =
+            (format!("<{PUBLIC_URL}/u/token>"), format!("<mailto:{reply}?subject=STOP>"));
+        assert_eq!(ways, [url, mailto]);
+        assert_eq!(mail.body_text(0).unwrap().lines().next(), Some("It is time."));
+        assert_eq!(mail.body_html(0).unwrap(), "<p>It is time.</p>");
+        assert_eq!(mail.attachment_count(), 0);
+    });
+    let bare = EmailConfig {
+        reply_address: String::new(),
+        bounce_address: String::new(),
+        ..super::email(&format!("smtp://{}", stub.address))
+    };
+    let config = ChannelsConfig::default().with("email", KindConfig::Email(bare));
+    let channels = Channels::build(&config, Mode::Sandbox, "", TIMEOUT_MS, &tokens()).unwrap();
+    let email = channels.by_name("email").unwrap();
+    let patient = PatientId(outbound.correlation.0);
+    assert_eq!(email.unsubscribe_url(patient, "general"), None, "nobody could open it");
+    let Content::Email { unsubscribe_url, .. } = &mut outbound.content else { unreachable!() };
+    *unsubscribe_url = None;
+    assert!(matches!(email.send(&outbound).await, Outcome::Accepted { .. }));
+    let heard = stub.heard();
+    assert!(heard.iter().any(|line| line == "MAIL FROM:<clinic@example.org>"));
+    read(&heard, |mail| {
+        assert!(mail.reply_to().is_none() && mail.header_raw("List-Unsubscribe").is_none());
+        assert!(mail.header_raw("List-Unsubscribe-Post").is_none());
+    });
 }
 
 #[tokio::test]
@@ -181,7 +242,7 @@ async fn a_refused_login_pauses_the_channel() {
             ..email(&format!("smtp://{}", stub.address))
         };
         let config = ChannelsConfig::default().with("email", KindConfig::Email(config));
-        let channels = Channels::build(&config, Mode::Sandbox, "", TIMEOUT_MS).unwrap();
+        let channels = Channels::build(&config, Mode::Sandbox, "", TIMEOUT_MS, &tokens()).unwrap();
         let outcome = channels.by_name("email").unwrap().send(&mail("Hi")).await;
         assert_eq!(outcome, expected);
     }
@@ -191,7 +252,9 @@ async fn a_refused_login_pauses_the_channel() {
 fn a_relay_is_configured_safely_or_not_at_all() {
     let built = |config: EmailConfig, mode| {
         let config = ChannelsConfig::default().with("email", KindConfig::Email(config));
-        Channels::build(&config, mode, "", TIMEOUT_MS).map(drop).map_err(|e| e.to_string())
+        Channels::build(&config, mode, "", TIMEOUT_MS, &tokens())
+            .map(drop)
+            .map_err(|e| e.to_string())
     };
     let by_url = |url, mode| built(email(url), mode);
     assert_eq!(by_url("smtps://mail.example.org", Mode::Live), Ok(()));

@@ -37,7 +37,8 @@ async fn taking() -> (Stub, Arc<dyn Channel>) {
 
 fn of(config: WhatsappConfig) -> Arc<dyn Channel> {
     let config = ChannelsConfig::default().with("whatsapp", KindConfig::Whatsapp(config));
-    let channels = Channels::build(&config, Mode::Sandbox, PUBLIC_URL, TIMEOUT_MS).unwrap();
+    let channels =
+        Channels::build(&config, Mode::Sandbox, PUBLIC_URL, TIMEOUT_MS, &super::tokens()).unwrap();
     Arc::clone(channels.by_name("whatsapp").unwrap())
 }
 
@@ -335,7 +336,10 @@ async fn a_partner_is_asked_with_its_own_header_and_path() {
         header.clone_into(&mut config.auth_header);
         config.access_token = carebell::config::Secret::new(token);
         let config = ChannelsConfig::default().with("whatsapp", KindConfig::Whatsapp(config));
-        let fault = Channels::build(&config, Mode::Sandbox, PUBLIC_URL, TIMEOUT_MS).err().unwrap();
+        let fault =
+            Channels::build(&config, Mode::Sandbox, PUBLIC_URL, TIMEOUT_MS, &super::tokens())
+                .err()
+                .unwrap();
         let told = fault.to_string();
         assert!(told.contains("channels.whatsapp.") && !told.contains("lines"), "{told}");
     }

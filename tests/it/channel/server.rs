@@ -2,7 +2,9 @@
 
 use super::{TIMEOUT_MS, TWILIO_TOKEN, channels, twilio_signature};
 use carebell::channel::Callback;
-use carebell::http::{Component, Limits, NotKept, Parts, Readiness, Sink, router, start};
+use carebell::http::{
+    Component, Leaving, Limits, NotHeard, NotKept, Parts, Readiness, Sink, router, start,
+};
 use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::net::SocketAddr;
@@ -61,6 +63,19 @@ impl Readiness for Database {
     }
 }
 
+/// Nobody's token is ours.
+struct Nobody;
+
+impl Leaving for Nobody {
+    fn ask<'a>(&'a self, _token: &'a str) -> BoxFuture<'a, Result<Option<String>, NotHeard>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn leave<'a>(&'a self, _token: &'a str) -> BoxFuture<'a, Result<Option<String>, NotHeard>> {
+        Box::pin(async { Err(NotHeard) })
+    }
+}
+
 struct Running {
     address: SocketAddr,
     sink: Arc<Memory>,
@@ -92,6 +107,7 @@ async fn run(setting: Setting) -> Running {
     let parts = Parts {
         channels: channels("http://127.0.0.1:1", "smtp://127.0.0.1:1", TIMEOUT_MS),
         sink: Arc::clone(&sink) as Arc<dyn Sink>,
+        leaving: Arc::new(Nobody),
         readiness: Arc::new(Database(setting.fault.map(ToOwned::to_owned))),
         metrics: Arc::new(|| "carebell_up 1\n".to_owned()),
     };
@@ -302,6 +318,7 @@ async fn a_taken_address_is_named() {
     let parts = Parts {
         channels: channels("http://127.0.0.1:1", "smtp://127.0.0.1:1", TIMEOUT_MS),
         sink: Arc::clone(&server.sink) as Arc<dyn Sink>,
+        leaving: Arc::new(Nobody),
         readiness: Arc::new(Database(None)),
         metrics: Arc::new(String::new),
     };

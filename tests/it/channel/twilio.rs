@@ -20,7 +20,8 @@ fn twilio(url: &str, change: impl FnOnce(&mut TwilioConfig)) -> Arc<dyn Channel>
     change(&mut config);
     let config = ChannelsConfig::default().with("clinic", KindConfig::Twilio(config));
     let public_url = "https://hooks.example.org";
-    let channels = Channels::build(&config, Mode::Sandbox, public_url, TIMEOUT_MS).unwrap();
+    let channels =
+        Channels::build(&config, Mode::Sandbox, public_url, TIMEOUT_MS, &super::tokens()).unwrap();
     Arc::clone(channels.by_name("clinic").unwrap())
 }
 

@@ -170,7 +170,9 @@ on_both!(a_provider_that_does_not_answer_holds_nothing, async |mut house: House|
         ..whatsapp
     };
     config = config.with("whatsapp", KindConfig::Whatsapp(wrong));
-    let channels = Channels::build(&config, Mode::Sandbox, "http://127.0.0.1:1", 5_000).unwrap();
+    let tokens = house.app.store.keys().tokens();
+    let url = "http://127.0.0.1:1";
+    let channels = Channels::build(&config, Mode::Sandbox, url, 5_000, tokens).unwrap();
     house.app.channels = Arc::new(channels);
     house.restart();
     let synced = sync(&house).await;

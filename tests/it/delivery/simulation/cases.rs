@@ -108,7 +108,7 @@ async fn all_hold(on: On, lists: Vec<(&'static str, Vec<Op>)>, rare: &[&str]) {
     }
     let seen = Seen::default();
     for (name, list) in lists {
-        let broken = run(on, &list, &seen).await;
+        let broken = Box::pin(run(on, &list, &seen)).await;
         assert!(broken.is_empty(), "{name}: {list:?}\n{}", broken.join("\n"));
     }
     println!("{seen:?}");

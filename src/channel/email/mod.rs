@@ -1,21 +1,34 @@
 //! Email by SMTP.
 //!
-//! Sources: RFC 5321 and 5322, RFC 3834 (Auto-Submitted), `reference/channels.md` section 4. It takes no
-//! callbacks: what bounces and what patients answer comes by mail, which nobody reads here yet.
+//! Sources: RFC 5321 and 5322, `reference/channels.md` section 4. What bounces and what patients answer comes by mail as
+//! well: a service that takes in mail posts it, raw, to the webhook.
+
+mod addresses;
+mod bounce;
+mod inlet;
+mod mail;
+mod quoted;
+mod reply;
+
+pub(super) use addresses::Ours;
 
 use super::build::{ChannelConfigError, Section};
 use super::codes::CodeTable;
 use super::smtp::{Broken, Fault, Letter, Relay};
 use super::{
-    Action, Callback, Capabilities, Channel, Content, Event, Outbound, Outcome, Reject,
-    ReminderForm, Unreadable, Verified,
+    Action, Callback, Capabilities, Channel, Event, Outbound, Outcome, Reject, ReminderForm,
+    Unreadable, Verified,
 };
 use crate::care::ChannelKind;
+use crate::care::ids::PatientId;
 use crate::config::{EmailConfig, Mode, Secret};
+use crate::security::Purpose;
+use addresses::Addresses;
 use futures::future::BoxFuture;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message};
+use inlet::Inlet;
 use lettre::transport::smtp::authentication::Credentials;
+use mail::{Mail, mail};
+use mail_parser::MessageParser;
 use std::time::Duration;
 
 /// The channel `email`.
@@ -23,7 +36,8 @@ pub(super) struct Email {
     name: String,
     relay: Relay,
     codes: CodeTable,
-    from: Mailbox,
+    addresses: Addresses,
+    inlet: Inlet,
     capabilities: Capabilities,
 }
 
@@ -33,14 +47,29 @@ impl Email {
         section: Section<'_>,
         config: &EmailConfig,
         mode: Mode,
+        ours: Ours<'_>,
         request_timeout_ms: i64,
     ) -> Result<Self, ChannelConfigError> {
-        let from = Some(&config.from).filter(|from| is_header_text(from) && from.is_ascii());
+        let clean = |from: &&String| !from.chars().any(char::is_control) && from.is_ascii();
+        let from = Some(&config.from).filter(clean);
         let from =
             from.and_then(|from| from.parse().ok()).ok_or(ChannelConfigError::WrongForm {
                 key: section.key("from"),
                 fix: "write `Name <name@host>`",
             })?;
+        let address = |key: &str, text: &str| match text {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| ChannelConfigError::WrongForm {
+                key: section.key(key),
+                fix: "write `name@host`",
+            }),
+        };
+        let reply = address("reply_address", &config.reply_address)?;
+        let bounce = address("bounce_address", &config.bounce_address)?;
+        let secrets = match &config.webhook_secrets[..] {
+            [] => Vec::new(),
+            some => section.secrets("webhook_secrets", some, "leave out what is empty")?,
+        };
         let login = match (&config.username, &config.password) {
             (None, None) => None,
             (Some(name), Some(password)) => Some(credentials(name, password)),
@@ -57,7 +86,8 @@ impl Email {
             name: section.name.to_owned(),
             relay: Relay::new(section.key("url"), &config.url, login, mode, config.connections)?,
             codes: CodeTable::smtp()?,
-            from,
+            addresses: Addresses::new(from, reply, bounce, ours),
+            inlet: Inlet { secrets, field: config.webhook_field.clone() },
             capabilities: Capabilities {
                 reminders: ReminderForm::Email,
                 messages_per_second: section
@@ -69,51 +99,16 @@ impl Email {
     }
 
     async fn send_once(&self, outbound: &Outbound) -> Outcome {
-        let (message, to, message_id) = match self.message(outbound) {
-            Ok(message) => message,
+        let Mail { to, envelope_from, message_id, bytes } = match mail(&self.addresses, outbound) {
+            Ok(mail) => mail,
             Err(refused) => return refused,
         };
-        let bytes = message.formatted();
-        let letter = Letter { from: &self.from.email, to: &to, bytes: &bytes };
+        let letter = Letter { from: &envelope_from, to: &to, bytes: &bytes };
         let timeout_ms = u64::try_from(self.capabilities.request_timeout_ms).unwrap_or(0);
         match self.relay.send(letter, Duration::from_millis(timeout_ms)).await {
             Ok(()) => Outcome::Accepted { ids: vec![message_id] },
             Err(broken) => self.outcome(broken),
         }
-    }
-
-    /// The message, its envelope's recipient and its Message-ID.
-    ///
-    /// Control characters are refused before lettre sees them: it panics on a line break in a name, and a
-    /// header must not be able to begin another one.
-    fn message(&self, outbound: &Outbound) -> Result<(Message, lettre::Address, String), Outcome> {
-        let Content::Email { subject, text, message_id, .. } = &outbound.content else {
-            return Err(Outcome::refused(Action::Fix, "content-is-not-email"));
-        };
-        let to = outbound.to.expose();
-        let headers = [to, subject.0.expose(), message_id];
-        if !headers.into_iter().all(is_header_text) {
-            return Err(Outcome::refused(Action::Fix, "control-character-in-header"));
-        }
-        if !to.is_ascii() {
-            return Err(Outcome::refused(Action::NextChannel, "address-needs-smtputf8"));
-        }
-        let to: lettre::Address =
-            to.parse().map_err(|_| Outcome::refused(Action::BadAddress, "not-an-address"))?;
-        let bare_id = message_id.trim_start_matches('<').trim_end_matches('>');
-        let message = Message::builder()
-            .from(self.from.clone())
-            .to(Mailbox::new(None, to.clone()))
-            .subject(subject.0.expose().as_str())
-            .message_id(Some(format!("<{bare_id}>")))
-            .raw_header(HeaderValue::new(
-                HeaderName::new_from_ascii_str("Auto-Submitted"),
-                "auto-generated".to_owned(),
-            ))
-            .header(ContentType::TEXT_PLAIN)
-            .body(text.0.expose().clone())
-            .map_err(|_| Outcome::refused(Action::Fix, "message-does-not-build"))?;
-        Ok((message, to, bare_id.to_owned()))
     }
 
     /// What a dialogue without acceptance means.
@@ -160,19 +155,30 @@ impl Channel for Email {
         Box::pin(self.send_once(outbound))
     }
 
-    fn verify(&self, _callback: &Callback) -> Result<Verified, Reject> {
-        Err(Reject::Unexpected)
+    fn unsubscribe_url(&self, patient: PatientId, programme: &str) -> Option<String> {
+        self.addresses.unsubscribe_url(patient, programme)
     }
 
-    fn events(&self, _callback: &Callback) -> Result<Vec<Event>, Unreadable> {
-        Err(Unreadable { kind: "email takes no callbacks".to_owned() })
+    fn verify(&self, callback: &Callback) -> Result<Verified, Reject> {
+        self.inlet.verify(callback)
+    }
+
+    fn events(&self, callback: &Callback) -> Result<Vec<Event>, Unreadable> {
+        let arrival = self.inlet.open(callback)?;
+        let Some(message) = MessageParser::default().parse(&arrival.mail) else {
+            return Err(Unreadable { kind: "it is no mail".to_owned() });
+        };
+        let bounced = self.addresses.token_in(Purpose::Bounce, &message, &arrival.beside);
+        let bounces = bounce::bounces(&message, bounced, &self.codes);
+        if !bounces.is_empty() {
+            return Ok(bounces);
+        }
+        let answers = self.addresses.token_in(Purpose::Reply, &message, &arrival.beside);
+        let answers = answers.map(|(attempt, _)| attempt);
+        Ok(vec![reply::reply(&message, answers, &self.addresses.own())])
     }
 }
 
 fn credentials(name: &str, password: &Secret) -> Credentials {
     Credentials::new(name.to_owned(), password.expose().to_owned())
-}
-
-fn is_header_text(text: &str) -> bool {
-    !text.chars().any(char::is_control)
 }

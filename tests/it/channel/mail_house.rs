@@ -1,0 +1,180 @@
+//! Mail in a whole house: what goes out, who leaves, what comes back.
+
+use crate::house::{House, On, at, medicine, on_both, person, planned};
+use carebell::care::ids::PatientId;
+use carebell::care::{ChannelKind, ContactHealth, Patient};
+use carebell::cli::stage;
+use carebell::security::Purpose;
+use carebell::store::patients;
+
+const ADDRESS: &str = "amina@example.net";
+
+fn reader(key: &str) -> Patient {
+    person(key, "UTC", &[(ChannelKind::Email, ADDRESS)])
+}
+
+/// A house with a patient who has had the dose of 08:00 by mail; 20:00 is to come.
+async fn told(house: &House, patient: Patient) -> PatientId {
+    let id = house.patient(patient).await;
+    house.activity(id, medicine("a", &["08:00", "20:00"])).await;
+    house.play_until(at(8, 5)).await;
+    assert_eq!(house.accepted(ADDRESS), [480]);
+    id
+}
+
+/// The link at the end of the last mail.
+fn link(house: &House) -> String {
+    let entries = house.sandbox.ledger().entries();
+    let body = entries.last().unwrap().message.body.clone().unwrap();
+    let (_, url) = body.rsplit_once(": ").unwrap();
+    url.trim().to_owned()
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+on_both!(p6_one_click_stops_what_is_queued, async |house: House| {
+    let patient = told(&house, reader("a")).await;
+    let url = link(&house);
+    assert!(url.starts_with("http://127.0.0.1:") && url.contains("/u/"), "{url}");
+    let asked = client().get(&url).send().await.unwrap();
+    assert_eq!(asked.status(), 200);
+    let page = asked.text().await.unwrap();
+    assert!(page.contains("lang=\"en\"") && page.contains("<form method=\"post\">"), "{page}");
+    house.settle().await;
+    assert!(house.story_of(patient).await.iter().all(|(_, reason)| reason != "ConsentRefused"));
+    let mut request = client().post(&url);
+    request = request.form(&[("List-Unsubscribe", "One-Click")]);
+    let left = request.send().await.unwrap();
+    assert_eq!(left.status(), 200, "at once, and no redirect");
+    assert!(!left.text().await.unwrap().contains("<form"));
+    // The mail program of the patient asks once more.
+    assert_eq!(client().post(&url).send().await.unwrap().status(), 200);
+    let mut tx = house.app.store.read().await.unwrap();
+    let replies = carebell::store::inbound::count_replies(&mut tx).await.unwrap();
+    drop(tx);
+    assert_eq!(replies, [("stop".to_owned(), 1)]);
+    house.play_until(at(20, 5)).await;
+    assert_eq!(house.accepted(ADDRESS), [480], "and no confirmation by mail");
+    let story = house.story_of(patient).await;
+    assert_eq!(story.last().unwrap().0, "blocked", "{story:?}");
+});
+
+on_both!(p6_a_token_ends_its_own_programme_only, async |house: House| {
+    let patient = told(&house, reader("a")).await;
+    let url = link(&house);
+    let (base, _) = url.rsplit_once('/').unwrap();
+    let tokens = house.app.store.keys().tokens().clone();
+    let of = |purpose| format!("{base}/{}", tokens.sign(purpose, patient.0));
+    for wrong in [format!("{base}/aaaa"), of(Purpose::Reply), of(Purpose::Bounce)] {
+        assert_eq!(client().post(&wrong).send().await.unwrap().status(), 404);
+        assert_eq!(client().get(&wrong).send().await.unwrap().status(), 404);
+    }
+    let rowan = of(Purpose::Unsubscribe { programme: "rowan" });
+    assert_eq!(client().post(&rowan).send().await.unwrap().status(), 200);
+    assert_eq!(house.tasks().await.get("reply"), Some(&1), "a person asks what was meant");
+    house.play_until(at(20, 5)).await;
+    assert_eq!(house.accepted(ADDRESS), [480, 1_200]);
+});
+
+on_both!(the_page_speaks_the_patients_language, async |house: House| {
+    told(&house, Patient { language: "ar".to_owned(), ..reader("a") }).await;
+    let page = client().get(link(&house)).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("dir=\"rtl\"") && page.contains("إيقاف هذه الرسائل"), "{page}");
+    assert!(!page.contains("canary"));
+});
+
+on_both!(p10_a_mail_holds_nothing_of_what_it_announces, async |house: House| {
+    house.clock.set(planned());
+    told(&house, reader("a")).await;
+    let entries = house.sandbox.ledger().entries();
+    let mail = &entries.last().unwrap().message;
+    assert!(!format!("{mail:?}").contains("canary"), "{mail:?}");
+});
+
+/// Posts a mail to the webhook, as a service that takes in mail does; returns the answer's status.
+async fn post(house: &House, mail: &str, secret: &str) -> u16 {
+    let url = link(house);
+    let (base, _) = url.split_once("/u/").unwrap();
+    let request = client().post(format!("{base}/webhooks/email/{secret}"));
+    let request = request.header("content-type", "message/rfc822").body(mail.to_owned());
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// A delivery report to where the last mail came from.
+fn report(house: &House, fields: &str) -> String {
+    let entries = house.sandbox.ledger().entries();
+    let to = entries.last().unwrap().message.from.clone();
+    assert!(to.starts_with("bounces+"), "{to}");
+    format!(
+        "From: MAILER-DAEMON@example.net\r\nTo: {to}\r\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\
+         Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\n\
+         Final-Recipient: rfc822; {ADDRESS}\r\n{fields}\r\n\r\n--b--\r\n"
+    )
+}
+
+async fn health(house: &House, patient: PatientId) -> ContactHealth {
+    let keys = house.app.store.keys();
+    let mut tx = house.app.store.read().await.unwrap();
+    let rows = patients::load(&mut tx, keys, &[patient]).await.unwrap();
+    let contacts = patients::contacts(&mut tx, &rows).await.unwrap();
+    contacts.iter().find(|c| c.channel == ChannelKind::Email).unwrap().health
+}
+
+on_both!(p8_a_bounce_loses_the_message_and_only_a_bad_address_is_bad, async |house: House| {
+    let patient = told(&house, reader("a")).await;
+    let secret = stage::INLET_SECRET;
+    let delayed = report(&house, "Action: delayed\r\nStatus: 4.4.1");
+    assert_eq!(post(&house, &delayed, secret).await, 200);
+    house.settle().await;
+    assert_eq!(house.story_of(patient).await[0].0, "sent");
+    // Anybody can write a report; only our token makes it one of ours.
+    let forged = report(&house, "Action: failed\r\nStatus: 5.1.1").replace("bounces+", "bounces+a");
+    assert_eq!(post(&house, &forged, secret).await, 200);
+    let lost = report(&house, "Action: failed\r\nStatus: 5.1.1");
+    assert_eq!(post(&house, &lost, "another").await, 403);
+    house.settle().await;
+    assert_eq!(house.story_of(patient).await[0].0, "sent");
+    assert_eq!(health(&house, patient).await, ContactHealth::Ok);
+    let soft = report(&house, "Action: failed\r\nStatus: 4.2.2");
+    assert_eq!(post(&house, &soft, secret).await, 200);
+    house.settle().await;
+    assert_eq!(house.story_of(patient).await[0].0, "failed", "this message is lost");
+    assert_ne!(health(&house, patient).await, ContactHealth::Bad, "the address is fine");
+    house.play_until(at(20, 5)).await;
+    assert_eq!(house.accepted(ADDRESS), [480, 1_200]);
+    let lost = report(&house, "Action: failed\r\nStatus: 5.1.1");
+    for _ in 0..2 {
+        assert_eq!(post(&house, &lost, secret).await, 200);
+    }
+    house.settle().await;
+    assert_eq!(health(&house, patient).await, ContactHealth::Bad);
+});
+
+on_both!(p6_a_stop_by_mail_is_heard_and_a_machines_is_not, async |house: House| {
+    let patient = told(&house, reader("a")).await;
+    let secret = stage::INLET_SECRET;
+    let mail =
+        |head: &str, text: &str| format!("From: Amina <{ADDRESS}>\r\n{head}\r\n\r\n{text}\r\n");
+    let quoted = "I am well\r\n\r\nOn Mon, Nov 23, 2026 Clinic wrote:\r\n> reply STOP";
+    for (head, text) in [
+        ("Auto-Submitted: auto-replied\r\nMessage-ID: <1@a>", "STOP"),
+        ("Message-ID: <2@a>", quoted),
+    ] {
+        assert_eq!(post(&house, &mail(head, text), secret).await, 200);
+    }
+    house.settle().await;
+    assert_eq!(house.tasks().await.get("reply"), Some(&1));
+    assert_eq!(health(&house, patient).await, ContactHealth::Ok);
+    let stop = mail("Message-ID: <3@a>\r\nSubject: STOP", "");
+    for _ in 0..2 {
+        assert_eq!(post(&house, &stop, secret).await, 200);
+    }
+    house.settle().await;
+    assert_eq!(health(&house, patient).await, ContactHealth::OptedOut);
+    house.play_until(at(20, 5)).await;
+    let confirmed = house.accepted(ADDRESS);
+    assert_eq!(confirmed.len(), 2, "one confirmation, and no more reminders: {confirmed:?}");
+});
