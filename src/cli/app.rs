@@ -102,7 +102,7 @@ impl App {
         store.migrate().await.context("failed to bring the database up to date")?;
         let hold = stamp_or_compare(&store, &config, &sources, stamp).await?;
         let zones = Zones::open(config.zones.folder()).context("failed to read the zone rules")?;
-        let overlay = Some(config.schedules.dir.as_path()).filter(|dir| dir.exists());
+        let overlay = config.schedules.overlay();
         let catalogue = Catalogue::load(overlay).map_err(|p| catalogue_failure(&p))?;
         let programmes =
             Programmes::load(overlay, &zones, &catalogue).map_err(|p| catalogue_failure(&p))?;

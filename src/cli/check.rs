@@ -104,8 +104,7 @@ fn text(finding: &Finding, context: &Context) -> String {
 
 /// The schedules folder over the copy in the binary, read as the daemon reads it.
 fn programmes(loaded: &Loaded) -> Vec<Problem> {
-    let folder = loaded.config.schedules.dir.as_path();
-    let overlay = Some(folder).filter(|dir| dir.exists());
+    let overlay = loaded.config.schedules.overlay();
     let zones = match Zones::open(loaded.config.zones.folder()) {
         Ok(zones) => zones,
         Err(fault) => {

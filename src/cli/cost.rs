@@ -98,7 +98,7 @@ async fn answer(args: &Args, app: &App) -> Result<Answer, Failure> {
     if let Some(name) = args.programme.as_ref().filter(|name| app.programmes.get(name).is_none()) {
         return Err(not_found("programme", name, "carebell messages check names them all"));
     }
-    let overlay = Some(app.config.schedules.dir.as_path()).filter(|dir| dir.exists());
+    let overlay = app.config.schedules.overlay();
     let prices = Prices::load(overlay).map_err(|p| super::app::catalogue_failure(&p))?;
     let now = app.clock.now();
     let window = (now, now.plus_ms(i64::from(args.days) * DAY_MS));

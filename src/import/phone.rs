@@ -233,6 +233,16 @@ mod tests {
             ("+1 800 234 5678", None, Err(takes_none("toll-free"))),
             ("911", Some("US"), Err(Invalid)),
             ("  ", Some("US"), Err(Empty)),
+            ("+44 (0)7911 123456", None, Ok("+447911123456")),
+            ("00254712345678", Some("GB"), Ok("+254712345678")),
+            ("(11) 96123-4567", Some("BR"), Ok("+5511961234567")),
+            ("011 96123-4567", Some("BR"), Ok("+5511961234567")),
+            ("250 123 456", Some("RW"), Ok("+250250123456")),
+            // Two numbers are none.
+            ("0712345678/0722345678", Some("KE"), Err(Invalid)),
+            ("0712345678, 0722345678", Some("KE"), Err(Invalid)),
+            ("0712345678 or 0722345678", Some("KE"), Err(Invalid)),
+            ("0712345678 (wife)", Some("KE"), Err(Invalid)),
             ("call my sister", Some("US"), Err(Invalid)),
         ];
         for (written, region, expected) in cases {

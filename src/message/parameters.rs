@@ -36,7 +36,14 @@ fn parameter(value: &str) -> Result<String, NotRenderable> {
 
 /// Whether a character leaves a mark: marks of direction, joiners and controls alone are an empty parameter.
 fn is_seen(c: char) -> bool {
-    let unseen = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let unseen = matches!(
+        c,
+        '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}'
+    );
     !(unseen || c.is_control() || c.is_whitespace())
 }
 

@@ -6,13 +6,15 @@ use carebell::care::ChannelKind::{Sms, Whatsapp};
 use carebell::care::contact::ConsentDecision;
 use carebell::care::ids::PatientId;
 use carebell::care::{
-    ActivityKind, ActivityStatus, Patient, PatientStatus, ReceiptStatus, Schedule, UtcMs,
+    Activity, ActivityKind, ActivityStatus, Patient, PatientStatus, ReceiptStatus, Schedule, UtcMs,
+    ZoneRules as _,
 };
 use carebell::clock::Clock as _;
 use carebell::deliver::evidence::{self, Evidence};
 use carebell::sandbox::{AnswerFault, CallbackFault, Condition, Fault, Rule};
+use carebell::schedule::forecast;
 use carebell::store::activities::{ReviewDecision, decide_review};
-use carebell::store::{attempts, messages, patients, reminders, story};
+use carebell::store::{attempts, messages, patients, reminders, standing, story};
 use sqlx::Connection as _;
 use tokio_util::task::TaskTracker;
 
@@ -41,6 +43,63 @@ on_both!(one_minute_is_one_message_and_another_class_another, async |house: Hous
     house.play_until(at(9, 0)).await;
     assert_eq!(house.accepted(PHONE), [480, 480]);
     assert_eq!(house.reminders().await, [("sent".to_owned(), 3)].into());
+});
+
+// What `carebell cost` counts and `carebell messages preview` shows is what the provider then gets, text by text.
+on_both!(the_forecast_is_what_the_provider_then_gets, async |house: House| {
+    const OTHER: &str = "+351912345002";
+    let people = [lisbon(PHONE), person(OTHER, "Europe/Lisbon", &[(Whatsapp, OTHER)])];
+    let mut ids = Vec::new();
+    for patient in people {
+        let id = house.patient(patient).await;
+        house.activity(id, medicine("a", &["08:00", "20:00"])).await;
+        house.activity(id, medicine("b", &["08:00"])).await;
+        house.activity(id, doing(ActivityKind::Measurement, "c", &["08:00"])).await;
+        // It waits for the end of the quiet hours.
+        house.activity(id, doing(ActivityKind::Education, "d", &["22:30"])).await;
+        let schedule = Schedule::Appointment { start: at(39, 30) };
+        let visit = doing(ActivityKind::Appointment, "e", &[]);
+        house.activity(id, Activity { schedule, ..visit }).await;
+        ids.push(id);
+    }
+    let (app, until) = (&house.app, at(48, 0));
+    let mut foreseen = Vec::new();
+    for id in ids {
+        let mut tx = app.store.read().await.unwrap();
+        let known = standing::load(&mut tx, app.store.keys(), &[id]).await.unwrap();
+        let (standing, programme) = (&known[&id], app.programmes.get("general").unwrap());
+        let zone = app.zones.zone("Europe/Lisbon").unwrap();
+        let window = (app.clock.now(), until);
+        let forecast = forecast(window, standing, programme, &zone, &[Sms, Whatsapp]);
+        assert_eq!(forecast.unsent, 0);
+        // The second night's lesson waits beyond the end.
+        for message in forecast.messages.iter().filter(|message| message.at < until) {
+            let said = app.catalogue.render(programme, &message.saying(standing)).unwrap();
+            let parameters = said.template.map(|template| {
+                template.parameters.into_iter().map(carebell::care::Phi::into_inner).collect()
+            });
+            let said = parameters.unwrap_or_else(|| vec![said.text.into_inner()]);
+            let minute = message.at.since(MONDAY) / 60_000;
+            foreseen.push((message.contact.address.expose().to_owned(), minute, said));
+        }
+    }
+    house.play_until(until).await;
+    let entries = house.sandbox.ledger().entries();
+    let mut got: Vec<(String, i64, Vec<String>)> = entries
+        .into_iter()
+        .map(|entry| {
+            let said = match entry.message.template {
+                Some(template) => template.parameters,
+                None => vec![entry.message.body.unwrap()],
+            };
+            (entry.message.to, entry.at.since(MONDAY) / 60_000, said)
+        })
+        .collect();
+    got.sort();
+    foreseen.sort();
+    // Each day two doses and a reading, a lesson on the second morning, and the appointment twice.
+    assert_eq!(foreseen.len(), 2 * (2 * 3 + 1 + 2));
+    assert_eq!(foreseen, got);
 });
 
 on_both!(f07_a_reminder_after_the_intent_is_a_further_part, async |house: House| {

@@ -48,7 +48,7 @@ impl Texts {
     /// Reads the schedules folder over the copy in the binary, as the daemon does.
     fn read(context: &Context) -> Result<Self, Failure> {
         let config = context.load()?.config;
-        let overlay = Some(config.schedules.dir.as_path()).filter(|dir| dir.exists());
+        let overlay = config.schedules.overlay();
         let unusable = |fault: crate::zones::ZonesError| {
             Failure::new(Exit::Failed, fault.to_string(), "carebell check")
         };

@@ -144,7 +144,7 @@ async fn next(
         let one = what.items.first().cloned();
         saying.items = saying.items.iter().filter_map(|_| one.clone()).collect();
     }
-    let overlay = Some(app.config.schedules.dir.as_path()).filter(|dir| dir.exists());
+    let overlay = app.config.schedules.overlay();
     let prices = Prices::load(overlay).map_err(|p| catalogue_failure(&p))?;
     let when = When::new(message.at, Some(&zone));
     let over = message.contact.channel.word();

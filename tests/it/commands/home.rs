@@ -98,6 +98,20 @@ impl Home {
         }
     }
 
+    /// Runs the binary with the SMS channel of [`SMS`].
+    pub fn with_sms(&self, arguments: &[&str]) -> Said {
+        let sms = SMS.map(|(key, value)| (format!("CAREBELL_{key}"), value));
+        let variables: Vec<(&str, &str)> = sms.iter().map(|(key, v)| (key.as_str(), *v)).collect();
+        self.run_with(&variables, arguments)
+    }
+
+    /// Writes a file of the schedules folder.
+    pub fn schedule(&self, path: &str, text: &str) {
+        let path = self.folder().join("absent").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
     /// The installation at a business time of the test's own, with an SMS channel that nobody answers.
     pub async fn open(&self, now: UtcMs) -> (App, Arc<ManualClock>) {
         let set = |(key, value): (&str, &str)| (format!("CAREBELL_{key}"), value.to_owned());

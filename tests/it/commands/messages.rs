@@ -2,14 +2,6 @@
 
 use super::home::{Home, Said};
 use serde_json::Value;
-use std::path::PathBuf;
-
-/// Writes a file of the schedules folder.
-fn schedule(home: &Home, path: &str, text: &str) {
-    let path: PathBuf = home.folder().join("absent").join(path);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
-}
 
 fn check(home: &Home, more: &[&str]) -> Said {
     home.run(&[&["messages", "check"], more].concat())
@@ -60,8 +52,7 @@ fn p5_a_dose_is_shown_by_the_template_that_its_shortest_validity_allows() {
     let home = Home::new();
     let json = home.run(&["messages", "preview", "dose", "--json"]).json();
     assert_eq!(json[0]["template"]["name"], "carebell_dose_short");
-    schedule(
-        &home,
+    home.schedule(
         "programmes/oak/programme.toml",
         "title = \"Oak\"\n[whatsapp_templates.dose-short]\nname = \"slow\"\nttl_seconds = 1800\n\
          languages = { en = \"en\" }\n",
@@ -80,17 +71,13 @@ fn p5_a_dose_is_shown_by_the_template_that_its_shortest_validity_allows() {
 #[test]
 fn what_is_wrong_with_a_text_is_found_with_its_place() {
     let home = Home::new();
-    schedule(
-        &home,
-        "programmes/linden/en.ftl",
+    home.schedule("programmes/linden/en.ftl",
         "lifestyle = { $sender } { $time }: this is the façade of a text that would fit into one part\n\
          help = { $sender }: for no more messages, write to us\n\
          notice = { $sender } { $time } this text is far too long to be read by anybody at all, and it goes on and \
          on so that it takes more than one part, and then it costs twice as much as a good one\n",
     );
-    schedule(
-        &home,
-        "programmes/linden/sw.ftl",
+    home.schedule("programmes/linden/sw.ftl",
         "refill = { $sender }, { $time }: please fetch your next supply in good time, as on your plan.\n",
     );
     let said = check(&home, &["--programme", "linden", "--parts", "1", "--json"]);
@@ -123,18 +110,14 @@ fn what_is_wrong_with_a_text_is_found_with_its_place() {
 fn a_language_without_its_template_and_a_faulty_file_are_problems() {
     let home = Home::new();
     let english = include_str!("../../../schedules/programmes/general/en.ftl");
-    schedule(
-        &home,
-        "programmes/oak/programme.toml",
-        "title = \"Oak\"\nchannels = [\"whatsapp\"]\n",
-    );
-    schedule(&home, "programmes/oak/de.ftl", english);
+    home.schedule("programmes/oak/programme.toml", "title = \"Oak\"\nchannels = [\"whatsapp\"]\n");
+    home.schedule("programmes/oak/de.ftl", english);
     let said = check(&home, &["--programme", "oak", "--language", "de", "--json"]);
     assert_eq!(said.code, 1);
     let unsaid = found(&said, "unsaid");
     let why = unsaid[0]["findings"][0]["why"].as_str().unwrap();
     assert!(why.contains("is not approved in de"), "{why}");
-    schedule(&home, "programmes/oak/de.ftl", "dose = { $sender } { $tiem }\n");
+    home.schedule("programmes/oak/de.ftl", "dose = { $sender } { $tiem }\n");
     let said = check(&home, &[]);
     assert_eq!(said.code, 78);
     assert!(said.words().contains("Unknown variable: $tiem"), "{}", said.talk);

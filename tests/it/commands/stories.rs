@@ -1,6 +1,6 @@
 //! What will be, what was, and what a person decides: `preview`, `explain`, `review`.
 
-use super::home::{Home, PHONE, SMS, TITLE, seeded_at, wake_until};
+use super::home::{Home, PHONE, TITLE, seeded_at, wake_until};
 use carebell::care::ids::{ActivityId, PatientId};
 use carebell::care::time::DAY_MS;
 use carebell::care::{
@@ -8,17 +8,6 @@ use carebell::care::{
 };
 use carebell::schedule::{Fate, foresee};
 use carebell::store::{reminders, standing};
-
-/// The channel's variables as the binary reads them.
-fn sms() -> Vec<(String, &'static str)> {
-    SMS.into_iter().map(|(key, value)| (format!("CAREBELL_{key}"), value)).collect()
-}
-
-fn with_sms(home: &Home, arguments: &[&str]) -> super::home::Said {
-    let sms = sms();
-    let variables: Vec<(&str, &str)> = sms.iter().map(|(key, v)| (key.as_str(), *v)).collect();
-    home.run_with(&variables, arguments)
-}
 
 /// What the preview shows is what the scheduler then writes: same slots, same instants, same ends.
 #[tokio::test]
@@ -69,7 +58,7 @@ async fn preview_says_what_would_be_sent_and_what_not() {
     let (silent, _) = home.patient_with("two", |p, _| p.consents.clear()).await;
     let (stopped, _) = home.patient_with("three", |_, a| a.status = ActivityStatus::Stopped).await;
     let preview = |id: PatientId, more: &[&str]| {
-        with_sms(&home, &[&["preview", "--patient", &id.to_string()], more].concat())
+        home.with_sms(&[&["preview", "--patient", &id.to_string()], more].concat())
     };
     let json = preview(one, &["--days", "3", "--json"]).json();
     let slots = json["slots"].as_array().unwrap();
@@ -211,16 +200,16 @@ async fn p10_the_preview_tells_its_notes_and_gives_a_calendar_without_the_drug()
         })
         .await;
     let patient = id.to_string();
-    let shown = with_sms(&home, &["preview", "--patient", &patient]).answer;
+    let shown = home.with_sms(&["preview", "--patient", &patient]).answer;
     assert_eq!(shown.matches("times-per-day: 2 a day: 08:00, 20:00").count(), 1, "{shown}");
-    let answer = with_sms(&home, &["preview", "--patient", &patient, "--json"]).json();
+    let answer = home.with_sms(&["preview", "--patient", &patient, "--json"]).json();
     assert_eq!(answer["activities"][0]["activity"], activity.to_string());
     assert_eq!(answer["activities"][0]["confidence"], "defaulted");
     assert_eq!(answer["activities"][0]["notes"][0]["rule"], "times-per-day");
-    let calendar = with_sms(&home, &["preview", "--patient", &patient, "--ics"]).answer;
+    let calendar = home.with_sms(&["preview", "--patient", &patient, "--ics"]).answer;
     let events = calendar.matches("BEGIN:VEVENT").count();
     assert_eq!(events, answer["slots"].as_array().unwrap().len());
     assert!(events > 10 && !calendar.contains(TITLE), "{calendar}");
-    let named = with_sms(&home, &["preview", "--patient", &patient, "--ics", "--names"]).answer;
+    let named = home.with_sms(&["preview", "--patient", &patient, "--ics", "--names"]).answer;
     assert_eq!(named.matches(&format!("SUMMARY:{TITLE}")).count(), events, "{named}");
 }

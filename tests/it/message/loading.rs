@@ -102,6 +102,15 @@ fn a_faulty_programme_is_found_at_load_with_its_place() {
             "title = \"X\"\nappointment_leads = [{ days = 1, at = \"25:00\" }]".to_owned(),
             "key appointment_leads",
         ),
+        (
+            "title = \"X\"\nbudget = { monthly = \"50\", warn_percent = 0 }".to_owned(),
+            "key budget.warn_percent: it is no share",
+        ),
+        ("title = \"X\"\nbudget = { monthly = \"fifty\" }".to_owned(), "is no amount"),
+        (
+            template(&format!("{en}\nttl_seconds = 60\ncategory = \"promo\"")),
+            "unknown variant `promo`",
+        ),
         ("title = \"X\"\nroutine = { wake = \"7\" }".to_owned(), "HH:MM"),
         (template(&format!("{en}\nttl_seconds = 5")), "ttl_seconds is not one of Meta's"),
         (
