@@ -19,7 +19,12 @@ mod secret;
 mod zones;
 
 pub use backup::BackupConfig;
-pub use channels::{ChannelsConfig, EmailConfig, KindConfig, TwilioConfig, WhatsappConfig};
+pub use channels::{
+    AnswerConfig, AuthConfig, BasicConfig, CallbacksConfig, ChannelsConfig, CodeConfig,
+    EmailConfig, GatewayConfig, HabitConfig, HmacAlgorithm, HmacEncoding, KindConfig,
+    MappingConfig, NamedSecretConfig, RequestConfig, SignatureConfig, TestConfig, TwilioConfig,
+    WhatsappConfig,
+};
 pub use database::{DatabaseConfig, Engine, RefusedTls, UnverifiedTls, connect_options_policy};
 pub use deliver::DeliverConfig;
 pub use environment::{Environment, User};

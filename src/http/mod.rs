@@ -36,7 +36,9 @@ pub fn router(parts: Parts, limits: Limits) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .route("/webhooks/{channel}", webhook)
+        .route("/webhooks/{channel}", webhook.clone())
+        // Gateways that sign nothing call an address that holds a secret: the channel itself reads the rest.
+        .route("/webhooks/{channel}/{*rest}", webhook)
         .with_state(Arc::new(State { parts, limits }))
 }
 

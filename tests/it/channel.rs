@@ -3,10 +3,11 @@
 #![cfg(test)]
 
 mod callbacks;
+pub mod gateway;
 mod mail;
 mod sends;
 mod server;
-mod stub;
+pub mod stub;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
