@@ -6,6 +6,7 @@ mod breaker;
 mod broken_rows;
 mod failures;
 mod fallback;
+mod gateways;
 mod holds;
 mod outage;
 mod privacy;
