@@ -9,6 +9,7 @@ mod fallback;
 mod gateways;
 mod holds;
 mod outage;
+mod parts;
 mod privacy;
 mod providers;
 mod receipts;
