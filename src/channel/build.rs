@@ -3,6 +3,7 @@
 use super::Channel;
 use super::codes::BadCodeTable;
 use super::email::{Email, Ours};
+use super::gateway::Gateway;
 use super::twilio::Twilio;
 use super::whatsapp::Whatsapp;
 use crate::care::{Address, ChannelKind};
@@ -49,6 +50,16 @@ pub enum ChannelConfigError {
         /// The right form.
         fix: &'static str,
     },
+    /// A template that does not read or render.
+    #[error(
+        "{key} is no template that renders: {fault}; see README.md for what templates may name"
+    )]
+    Template {
+        /// The key.
+        key: String,
+        /// The engine's words; they hold no value.
+        fault: String,
+    },
     /// The system's certificate store does not open.
     #[error(
         "{key} needs TLS, but the system's root certificates do not load: install ca-certificates"
@@ -91,6 +102,9 @@ impl Channels {
                 KindConfig::Email(email) => {
                     let ours = Ours { public_url, tokens };
                     Arc::new(Email::new(section, email, mode, ours, request_timeout_ms)?)
+                }
+                KindConfig::Gateway(gateway) => {
+                    Arc::new(Gateway::new(section, gateway, mode, public_url, request_timeout_ms)?)
                 }
             });
         }

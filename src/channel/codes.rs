@@ -66,6 +66,29 @@ impl CodeTable {
         Self::parse("smtp", include_str!("codes/smtp.toml"))
     }
 
+    /// What HTTP gateways have in common.
+    pub(super) fn gateway() -> Result<Self, BadCodeTable> {
+        Self::parse("gateway", include_str!("codes/gateway.toml"))
+    }
+
+    /// The table under rows that go before it, as (pattern, action, pause in seconds): whole codes first, then the
+    /// narrower patterns.
+    #[must_use]
+    pub(super) fn under(self, rows: Vec<(String, Action, Option<u32>)>) -> Self {
+        let mut over: Vec<(String, Row)> = rows
+            .into_iter()
+            .map(|(code, action, wait_seconds)| {
+                let codes = vec![Pattern::from(code.clone())];
+                let meaning = String::new();
+                (code, Row { codes, stages: Vec::new(), action, wait_seconds, _meaning: meaning })
+            })
+            .collect();
+        over.sort_by_key(|(code, row)| {
+            (!matches!(row.codes[..], [Pattern::Code(_)]), std::cmp::Reverse(code.len()))
+        });
+        Self { row: over.into_iter().map(|(_, row)| row).chain(self.row).collect() }
+    }
+
     fn parse(table: &'static str, text: &str) -> Result<Self, BadCodeTable> {
         toml::from_str(text)
             .map_err(|fault| BadCodeTable { table, fault: fault.message().to_owned() })

@@ -10,7 +10,7 @@ use crate::config::Mode;
 use chrono::DateTime;
 use reqwest::dns::Resolve;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{Client, Method, RequestBuilder, Url};
 use std::error::Error;
 use std::time::Duration;
 
@@ -37,6 +37,17 @@ pub(super) struct Answer {
     pub(super) retry_after_ms: Option<i64>,
     /// The body, if it came whole, within the cap, and is JSON.
     pub(super) body: Option<serde_json::Value>,
+}
+
+/// What a provider answered, in whatever it speaks.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Spoken {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// `Retry-After`, in milliseconds.
+    pub(super) retry_after_ms: Option<i64>,
+    /// The body, if it came whole and within the cap.
+    pub(super) body: Option<Vec<u8>>,
 }
 
 impl Http {
@@ -82,6 +93,11 @@ impl Http {
         self.client.post(url)
     }
 
+    /// A request of any method, for [`Http::ask`].
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
     /// A GET request, for [`Http::call`].
     pub(super) fn get(&self, url: Url) -> RequestBuilder {
         self.client.get(url)
@@ -92,6 +108,16 @@ impl Http {
     /// # Errors
     /// [`Outcome::NotSent`] if it broke before the request was written, else [`Outcome::Unknown`].
     pub(super) async fn call(&self, request: RequestBuilder) -> Result<Answer, Outcome> {
+        let Spoken { status, retry_after_ms, body } = self.ask(request).await?;
+        let body = body.and_then(|body| serde_json::from_slice(&body).ok());
+        Ok(Answer { status, retry_after_ms, body })
+    }
+
+    /// Calls once a provider that may speak anything.
+    ///
+    /// # Errors
+    /// As [`Http::call`].
+    pub(super) async fn ask(&self, request: RequestBuilder) -> Result<Spoken, Outcome> {
         // The client asks its resolver for names only, so a literal address is judged here.
         if self.literal_is_refused() {
             return Err(Outcome::NotSent { stage: "gate" });
@@ -107,10 +133,10 @@ impl Http {
                 Ok(Some(_)) | Err(_) => break false,
             }
         };
-        Ok(Answer {
+        Ok(Spoken {
             status: response.status().as_u16(),
             retry_after_ms: retry_after_ms(response.headers()),
-            body: whole.then(|| serde_json::from_slice(&body).ok()).flatten(),
+            body: whole.then_some(body),
         })
     }
 

@@ -9,6 +9,7 @@ mod codes;
 mod email;
 mod event;
 mod gate;
+mod gateway;
 mod http;
 mod signature;
 mod smtp;
@@ -65,6 +66,15 @@ pub trait Channel: Send + Sync {
         Box::pin(async { None })
     }
 
+    /// The request that [`Channel::send`] would make, secrets masked, for whoever tries a configuration out. `None`
+    /// where a channel cannot show it.
+    ///
+    /// # Errors
+    /// The outcome of a message that would be refused before anything is sent.
+    fn rendered(&self, _outbound: &Outbound) -> Option<Result<ShownRequest, Outcome>> {
+        None
+    }
+
     /// Verifies a callback on its raw bytes, in constant time.
     ///
     /// # Errors
@@ -74,6 +84,11 @@ pub trait Channel: Send + Sync {
     /// Whether callbacks prove who sent them; a gateway that signs nothing is believed by its address alone.
     fn guards_callbacks(&self) -> bool {
         true
+    }
+
+    /// What a callback that is kept is answered; most providers want nothing, and some would send it to the patient.
+    fn kept_answer(&self) -> KeptAnswer {
+        KeptAnswer::default()
     }
 
     /// What a verified callback says. Called later, from the stored event, so it must not need the network.
@@ -361,6 +376,22 @@ pub enum Action {
 }
 
 impl Action {
+    const ALL: [Self; 8] = [
+        Self::Retry,
+        Self::NextChannel,
+        Self::BadAddress,
+        Self::OptedOut,
+        Self::TemplateProblem,
+        Self::PauseChannel,
+        Self::Unknown,
+        Self::Fix,
+    ];
+
+    /// The action of a word.
+    fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.word() == word)
+    }
+
     /// The word stored and shown.
     pub const fn word(self) -> &'static str {
         match self {
@@ -424,6 +455,10 @@ impl Callback {
     }
 }
 
+/// The name under which the caller's address stands among a callback's headers: one that no request can carry (RFC 9110
+/// section 5.1).
+pub const PEER_HEADER: &str = ":peer";
+
 /// A callback that is what it says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verified {
@@ -434,6 +469,28 @@ pub enum Verified {
     },
     /// Nothing to store: answer 200 with this body at once (a webhook's registration).
     Challenge(String),
+}
+
+/// A request as it may be shown: its secrets are masked, its text and address are the message's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShownRequest {
+    /// Its method.
+    pub method: String,
+    /// Its URL.
+    pub url: String,
+    /// Names and values of its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Option<String>,
+}
+
+/// The answer to a callback that is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptAnswer {
+    /// Its body.
+    pub body: String,
+    /// The type of the body; plain text where none is told.
+    pub content_type: Option<String>,
 }
 
 /// Why a callback is refused.

@@ -1,5 +1,6 @@
 //! From layers to one configuration: built-in defaults < file < environment < credentials.
 
+use super::channels::Preset;
 use super::environment::Environment;
 use super::mask::{self, Effective};
 use super::problem::{ConfigProblems, Problem, Report, origin, place};
@@ -8,6 +9,7 @@ use super::{ChannelsConfig, Config, DEFAULT};
 use figment::error::{Actual, Kind};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::Table;
 
@@ -49,6 +51,7 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded, Co
     }
     given.variables(environment, &schema);
     given.credentials(environment, &schema);
+    given.presets(&schema);
     if !given.problems.is_empty() {
         return Err(ConfigProblems(given.problems));
     }
@@ -232,6 +235,26 @@ impl Given {
         }
     }
 
+    /// Known gateways, below everything that was said.
+    fn presets(&mut self, schema: &Schema) {
+        let said = self.layers.iter().flat_map(|layer| leaves(&layer.table));
+        let named: BTreeMap<String, String> = said
+            .filter_map(|(key, value)| {
+                let channel = key.strip_prefix("channels.")?.strip_suffix(".preset")?.to_owned();
+                Some((channel, value.as_str()?.to_owned()))
+            })
+            .collect();
+        for (channel, name) in named.into_iter().filter(|(_, name)| !name.is_empty()) {
+            match Preset::read(&channel, &name) {
+                Ok(Preset { origin, table }) => {
+                    self.problems.extend(schema.check(&table, &origin));
+                    self.layers.insert(0, Layer { origin, table });
+                }
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+    }
+
     fn text(&mut self, origin: String, key: &str, text: &str, schema: &Schema) {
         match schema.coerce(key, text) {
             Ok(value) => {
@@ -258,6 +281,14 @@ fn problem(fault: &figment::Error, layers: &Figment) -> Problem {
             let key = if key.is_empty() { name.to_string() } else { format!("{key}.{name}") };
             let section = key.rsplit_once('.').map_or("configuration", |(section, _)| section);
             Problem::new(key.clone(), "is missing", format!("set it, or leave {section} out"))
+        }
+        Kind::UnknownField(name, known) => {
+            let near = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
+            let fix = match near.min() {
+                Some((0..=2, known)) => format!("did you mean {known}?"),
+                _ => format!("it takes: {}", known.join(", ")),
+            };
+            Problem::new(format!("{place}.{name}"), "is no key", fix)
         }
         Kind::UnknownVariant(_, words) => Problem::new(
             place,

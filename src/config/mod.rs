@@ -20,8 +20,10 @@ mod zones;
 
 pub use backup::BackupConfig;
 pub use channels::{
-    AddressRetention, ChannelsConfig, ContentRetention, EmailConfig, KindConfig, Speaks,
-    TwilioConfig, WHATSAPP, WhatsappConfig,
+    AddressRetention, AnswerConfig, AuthConfig, BasicConfig, CallbacksConfig, ChannelsConfig,
+    CodeConfig, ContentRetention, EmailConfig, GatewayConfig, HabitConfig, HmacAlgorithm,
+    HmacEncoding, KindConfig, MappingConfig, NamedSecretConfig, RequestConfig, SignatureConfig,
+    Speaks, TestConfig, TwilioConfig, WHATSAPP, WhatsappConfig,
 };
 pub use database::{DatabaseConfig, Engine, RefusedTls, UnverifiedTls, connect_options_policy};
 pub use deliver::DeliverConfig;

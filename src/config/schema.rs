@@ -1,6 +1,6 @@
 //! The keys there are, with their kinds and defaults: read from `default.toml`, the one list of them.
 
-use super::channels::KindConfig;
+use super::channels::{FREE_SECTIONS, KindConfig};
 use super::problem::Problem;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -83,6 +83,14 @@ impl Schema {
         self.keys.get(self.described(key).as_ref())
     }
 
+    /// Whether a key stands in one of the free sections of a gateway, whose structs check what is in them.
+    fn is_free(&self, key: &str) -> bool {
+        let described = self.described(key);
+        let section =
+            described.strip_prefix("channels.http.").and_then(|rest| rest.split('.').next());
+        section.is_some_and(|section| FREE_SECTIONS.contains(&section))
+    }
+
     /// The name of the channel of a key, if nothing says of which kind it is.
     fn of_no_kind<'a>(&self, key: &'a str) -> Option<&'a str> {
         channel_of(key).filter(|name| self.kinds.of(name).is_none())
@@ -101,6 +109,9 @@ impl Schema {
     fn check_key(&self, key: &str, value: &Value, origin: &str) -> Option<Problem> {
         if let Some(name) = self.of_no_kind(key) {
             return Some(Fault::NoKind.at(format!("{origin}: channels.{name}")));
+        }
+        if self.is_free(key) {
+            return None;
         }
         let place = format!("{origin}: {key}");
         let Some(model) = self.model(key) else {
@@ -122,6 +133,7 @@ impl Schema {
     pub(super) fn coerce(&self, key: &str, text: &str) -> Result<Value, Fault> {
         let model = match self.model(key) {
             Some(model) => model,
+            None if self.is_free(key) => return Ok(Value::String(text.to_owned())),
             None if self.of_no_kind(key).is_some() => return Err(Fault::NoKind),
             None if self.is_section(key) => return Err(Fault::Section),
             None => return Err(Fault::Unknown { fix: self.suggestion(key) }),

@@ -1,9 +1,9 @@
 //! Evidence moves attempts, and through them messages and reminders, whatever order it comes in (P8).
 
 use super::effects::{Effects, alarm_of, lock_awaiting, settle_alarm};
-use super::progress;
 use super::record::{FailedAttempt, follow_up, reminders_by_message};
 use super::send::DelivererDeps;
+use super::{parts, progress};
 use crate::care::ids::AttemptId;
 use crate::care::{AttemptState, MessageState, Reason, ReceiptStatus, ReminderState, UtcMs};
 use crate::channel::Action;
@@ -74,7 +74,8 @@ pub async fn apply(
     }
     let failed = evidence.iter().filter(|fact| !fact.proves.has_left()).map(|fact| fact.attempt);
     lock_awaiting(tx, &failed.collect::<Vec<_>>(), now).await?;
-    for fact in progress::apply(deps, tx, evidence, now).await? {
+    let evidence = parts::weigh(tx, evidence).await?;
+    for fact in progress::apply(deps, tx, &evidence, now).await? {
         let attempt = apply_one(deps, tx, fact, now).await?;
         let (Some(channel), Some(id)) = (attempt, &fact.provider_id) else { continue };
         // The provider's id is known now: what came about it before is waiting.

@@ -17,6 +17,7 @@ mod lost;
 mod outage;
 mod outcomes;
 mod pace;
+mod parts;
 mod poison;
 mod progress;
 mod record;

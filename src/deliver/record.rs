@@ -2,6 +2,7 @@
 
 use super::effects::{Effects, lock_awaiting, settle_alarm};
 use super::evidence::{self, Evidence, Named};
+use super::parts;
 use super::send::{DelivererDeps, Ended};
 use super::templates;
 use crate::care::contact::KnownContact;
@@ -21,11 +22,12 @@ use crate::policy::outcome::{
 };
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::messages::MessageRow;
+use crate::store::parts::PartRow;
 use crate::store::patients::HealthMove;
 use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::story::Turn;
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Tx, attempts, messages, reminders, standing};
+use crate::store::{self, Result, Tx, attempts, messages, reminders, standing};
 use std::collections::BTreeMap;
 
 /// An outcome in the three kinds that differ in what follows.
@@ -126,6 +128,10 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
             }
         }
     }
+    let in_parts: Vec<PartRow> =
+        accepted.iter().flat_map(|a| parts::of_accepted(a.attempt, a.channel, a.ids)).collect();
+    store::parts::put(&mut tx, &in_parts).await?;
+    evidence.extend(parts::said_before(&mut tx, &in_parts).await?);
     evidence.extend(evidence::parked(&mut tx, &accepted).await?);
     let mut rng = deps.rng.fork();
     effects.write(&mut tx, &mut rng, now).await?;

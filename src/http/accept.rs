@@ -1,10 +1,12 @@
 //! The accept loop. axum's own has no time-out for headers, so that a slow client holds a socket for ever.
 
 use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
 /// What one client may take.
 #[derive(Clone, Copy, Debug)]
@@ -92,23 +95,23 @@ async fn accept(
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections));
     loop {
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             () = shutdown.cancelled() => return,
             next = next(&listener, &permits) => next,
         };
-        tracker.spawn(serve(stream, permit, router.clone(), limits, shutdown.clone()));
+        tracker.spawn(serve(stream, peer, permit, router.clone(), limits, shutdown.clone()));
     }
 }
 
 async fn next(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+) -> (TcpStream, IpAddr, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed, so there always is a permit in the end.
     let permit = Arc::clone(permits).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, peer)) => return (stream, peer.ip(), permit),
             // Out of file handles, or the client has gone: neither passes faster by asking at once.
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -118,13 +121,22 @@ async fn next(
     }
 }
 
+/// Whoever is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
 async fn serve(
     stream: TcpStream,
+    peer: IpAddr,
     _permit: Option<OwnedSemaphorePermit>,
     router: Router,
     limits: Limits,
     shutdown: CancellationToken,
 ) {
+    let router = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer.to_canonical()));
+        request
+    });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

@@ -15,7 +15,7 @@ pub use webhooks::{NotKept, Sink};
 
 use crate::channel::Channels;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::get;
 use std::sync::Arc;
 
 /// What the routes need.
@@ -40,8 +40,9 @@ pub fn router(parts: Parts, limits: Limits) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .route("/webhooks/{channel}", webhook)
-        .route("/webhooks/{channel}/{secret}", post(webhooks::receive_by_secret))
+        .route("/webhooks/{channel}", webhook.clone())
+        // Gateways that sign nothing call an address that holds a secret: the channel itself reads the rest.
+        .route("/webhooks/{channel}/{*rest}", webhook)
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::leave))
         .with_state(Arc::new(State { parts, limits }))
 }

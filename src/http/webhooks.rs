@@ -1,10 +1,12 @@
 //! `GET|POST /webhooks/{channel}`: verify, keep, answer. Nothing is read from a body here.
 
 use super::State;
-use crate::channel::{Callback, Channel, Reject, Verified};
+use super::accept::Peer;
+use crate::channel::{Callback, Channel, KeptAnswer, PEER_HEADER, Reject, Verified};
 use axum::body::Body;
 use axum::extract::{self, Path, Request};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -73,42 +75,46 @@ impl Refusal {
 
 pub(super) async fn receive(
     extract::State(state): extract::State<Arc<State>>,
-    Path(name): Path<String>,
+    Path(steps): Path<Vec<String>>,
     request: Request,
 ) -> Response {
-    let Some(channel) = state.parts.channels.by_name(&name) else {
+    let name = steps.first().map_or("", String::as_str);
+    let Some(channel) = state.parts.channels.by_name(name) else {
         return turn_away("none", Refusal::UnknownChannel);
     };
     match keep(&state, channel.as_ref(), request).await {
         Ok(answer) => {
             counter!("carebell_webhook_received_total", "channel" => channel.name().to_owned())
                 .increment(1);
-            answer.into_response()
+            said(answer)
         }
         Err(refusal) => turn_away(channel.name(), refusal),
     }
 }
 
-/// The same where the secret is a part of the path: the channel finds it there.
-pub(super) async fn receive_by_secret(
-    state: extract::State<Arc<State>>,
-    Path((name, _secret)): Path<(String, String)>,
+/// The answer: empty, because a provider may send what it finds there to the patient; what its channel is configured to
+/// say; or a challenge.
+async fn keep(
+    state: &State,
+    channel: &dyn Channel,
     request: Request,
-) -> Response {
-    receive(state, Path(name), request).await
-}
-
-/// The answer's body: empty, because a provider may send what it finds there to the patient; or a challenge.
-async fn keep(state: &State, channel: &dyn Channel, request: Request) -> Result<String, Refusal> {
+) -> Result<KeptAnswer, Refusal> {
     let callback = read(state, request).await?;
     let dedupe_key = match channel.verify(&callback).map_err(Refusal::Rejected)? {
-        Verified::Challenge(answer) => return Ok(answer),
+        Verified::Challenge(body) => return Ok(KeptAnswer { body, content_type: None }),
         Verified::Event { dedupe_key } => dedupe_key,
     };
     let keeping = state.parts.sink.keep(channel.name(), callback, dedupe_key);
     match timeout(state.limits.keep, keeping).await {
-        Ok(Ok(())) => Ok(String::new()),
+        Ok(Ok(())) => Ok(channel.kept_answer()),
         Ok(Err(NotKept)) | Err(_) => Err(Refusal::NotKept),
+    }
+}
+
+fn said(KeptAnswer { body, content_type }: KeptAnswer) -> Response {
+    match content_type {
+        Some(kind) => ([(CONTENT_TYPE, kind)], body).into_response(),
+        None => body.into_response(),
     }
 }
 
@@ -123,11 +129,14 @@ async fn read(state: &State, request: Request<Body>) -> Result<Callback, Refusal
     };
     let text = |value: &axum::http::HeaderValue| value.to_str().ok().map(ToOwned::to_owned);
     let headers = head.headers.iter();
+    let peer = head.extensions.get::<Peer>();
+    let peer = peer.map(|Peer(address)| (PEER_HEADER.to_owned(), address.to_string()));
     Ok(Callback {
         method: head.method.as_str().to_owned(),
         path_and_query: head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
         headers: headers
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?)))
+            .chain(peer)
             .collect(),
         body,
     })

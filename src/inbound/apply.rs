@@ -10,7 +10,7 @@ use crate::deliver::templates;
 use crate::security::Keyring;
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::receipts::ReceiptRow;
-use crate::store::{Result, StoreError, Tx, attempts, inbound, patients, receipts};
+use crate::store::{Result, StoreError, Tx, attempts, inbound, parts, patients, receipts};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Inbound {
@@ -155,9 +155,10 @@ impl Inbound {
                 .filter(|id| known.get(id).is_some_and(|known| known == channel));
             let attempt = match ours {
                 Some(id) => Some(id),
-                None => {
-                    attempts::by_provider_id(tx, channel, &provider_id).await?.map(|row| row.id)
-                }
+                None => match attempts::by_provider_id(tx, channel, &provider_id).await? {
+                    Some(row) => Some(row.id),
+                    None => parts::attempt_of(tx, channel, &provider_id).await?,
+                },
             };
             let row = ReceiptRow {
                 id: ReceiptId::new(now, &mut rng),

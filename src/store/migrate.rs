@@ -67,6 +67,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0011_whatsapp.sql"),
         include_str!("../../migrations/postgres/0011_whatsapp.sql"),
     ),
+    (
+        12,
+        "parts",
+        include_str!("../../migrations/sqlite/0012_parts.sql"),
+        include_str!("../../migrations/postgres/0012_parts.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

@@ -21,6 +21,7 @@ pub mod meta;
 mod migrate;
 mod open;
 pub mod parked;
+pub mod parts;
 pub mod patients;
 pub mod plans;
 mod primary;
@@ -244,6 +245,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         messages::STATEMENTS,
         meta::STATEMENTS,
         parked::STATEMENTS,
+        parts::STATEMENTS,
         patients::STATEMENTS,
         patients::contacts::STATEMENTS,
         patients::lists::STATEMENTS,

@@ -3,13 +3,14 @@
 #![cfg(test)]
 
 mod callbacks;
+pub mod gateway;
 mod mail;
 mod mail_house;
 mod mail_inlet;
 mod meta;
 mod sends;
 mod server;
-mod stub;
+pub mod stub;
 mod twilio;
 
 use base64::Engine;

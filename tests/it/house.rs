@@ -14,7 +14,7 @@ use carebell::cli::app::App;
 use carebell::cli::daemon::Daemon;
 use carebell::cli::stage;
 use carebell::clock::{Clock, GuardedClock, ManualClock};
-use carebell::config::{Config, Mode};
+use carebell::config::{ChannelsConfig, Config, Mode};
 use carebell::home::Home;
 use carebell::http::{Limits, Parts};
 use carebell::message::{Catalogue, Programmes};
@@ -80,6 +80,15 @@ impl House {
 
     /// The same with another time for a request to a provider, in real milliseconds.
     pub async fn with_timeout(on: On, request_timeout_ms: i64) -> Option<Self> {
+        Self::with_channels(on, request_timeout_ms, |_| ()).await
+    }
+
+    /// The same with other channels than those of the stand-in.
+    pub async fn with_channels(
+        on: On,
+        request_timeout_ms: i64,
+        change: impl FnOnce(&mut ChannelsConfig),
+    ) -> Option<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let database = match on {
@@ -97,7 +106,8 @@ impl House {
         let sandbox_config: SandboxConfig = stage::sandbox_config(&programmes);
         let sandbox =
             Sandbox::start(sandbox_config.clone(), clock.clone() as Arc<dyn Clock>).await.unwrap();
-        let config = config(&sandbox_config, &sandbox, dir.path(), database.as_ref());
+        let mut config = config(&sandbox_config, &sandbox, dir.path(), database.as_ref());
+        change(&mut config.channels);
         // The server's address is part of Twilio's signatures, so it is bound before the channels are built.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

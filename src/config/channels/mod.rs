@@ -1,10 +1,17 @@
 //! The section `channels`: `[channels.NAME]`, each of a `kind`; one file per kind. What none names is not used.
 
 mod email;
+mod gateway;
 mod twilio;
 mod whatsapp;
 
 pub use email::EmailConfig;
+pub use gateway::{
+    AnswerConfig, AuthConfig, BasicConfig, CallbacksConfig, CodeConfig, GatewayConfig, HabitConfig,
+    HmacAlgorithm, HmacEncoding, MappingConfig, NamedSecretConfig, RequestConfig, SignatureConfig,
+    TestConfig,
+};
+pub(super) use gateway::{FREE_SECTIONS, Preset};
 pub use twilio::{AddressRetention, ContentRetention, Speaks, TwilioConfig, WHATSAPP};
 pub use whatsapp::WhatsappConfig;
 
@@ -41,17 +48,21 @@ pub enum KindConfig {
     Twilio(TwilioConfig),
     /// Email by SMTP.
     Email(EmailConfig),
+    /// SMS by any gateway that takes HTTP requests.
+    #[serde(rename = "http")]
+    Gateway(Box<GatewayConfig>),
 }
 
 impl KindConfig {
     /// The words of all kinds.
-    pub const WORDS: [&str; 3] = ["whatsapp", "twilio", "email"];
+    pub const WORDS: [&str; 4] = ["whatsapp", "twilio", "email", "http"];
 
     /// Whether patients' replies come in by this channel's webhook.
     pub const fn hears(&self) -> bool {
         match self {
             Self::Whatsapp(_) | Self::Twilio(_) => true,
             Self::Email(email) => !email.webhook_secrets.is_empty(),
+            Self::Gateway(gateway) => gateway.replies.is_some(),
         }
     }
 
@@ -61,6 +72,7 @@ impl KindConfig {
             Self::Whatsapp(whatsapp) => &whatsapp.phone_number_id,
             Self::Twilio(twilio) => &twilio.from,
             Self::Email(email) => &email.from,
+            Self::Gateway(gateway) => &gateway.from,
         }
     }
 
@@ -70,6 +82,7 @@ impl KindConfig {
             "whatsapp" => Self::Whatsapp(inner(layers, section)?),
             "twilio" => Self::Twilio(inner(layers, section)?),
             "email" => Self::Email(inner(layers, section)?),
+            "http" => Self::Gateway(Box::new(inner(layers, section)?)),
             _ => return Ok(None),
         }))
     }
@@ -137,6 +150,7 @@ impl ChannelsConfig {
                 KindConfig::Whatsapp(whatsapp) => whatsapp.validate(&mut keys),
                 KindConfig::Twilio(twilio) => twilio.validate(&mut keys),
                 KindConfig::Email(email) => email.validate(&mut keys),
+                KindConfig::Gateway(gateway) => gateway.validate(&mut keys),
             }
         }
     }

@@ -22,7 +22,7 @@ fn data(file: &str) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-fn callback(case: &Value) -> Callback {
+pub fn callback(case: &Value) -> Callback {
     let request = &case["request"];
     let url = request["url"].as_str().unwrap();
     let content_type = request["content_type"].as_str().unwrap().to_owned();
@@ -39,10 +39,14 @@ fn callback(case: &Value) -> Callback {
     }
 }
 
-fn cases() -> Vec<Value> {
+pub fn index() -> Vec<Value> {
     let index: Value = serde_json::from_slice(&data("index.json")).unwrap();
-    let is_theirs = |case: &&Value| !case["provider"].as_str().unwrap().starts_with("generic:");
-    index["files"].as_array().unwrap().iter().filter(is_theirs).cloned().collect()
+    index["files"].as_array().unwrap().clone()
+}
+
+fn cases() -> Vec<Value> {
+    let is_theirs = |case: &Value| !case["provider"].as_str().unwrap().starts_with("generic:");
+    index().into_iter().filter(is_theirs).collect()
 }
 
 fn channel_of(case: &Value) -> Arc<dyn Channel> {
