@@ -81,11 +81,6 @@ pub trait Channel: Send + Sync {
     /// [`Reject`] says why; nothing of the body is trusted or kept then.
     fn verify(&self, callback: &Callback) -> Result<Verified, Reject>;
 
-    /// Whether callbacks prove who sent them; a gateway that signs nothing is believed by its address alone.
-    fn guards_callbacks(&self) -> bool {
-        true
-    }
-
     /// What a callback that is kept is answered; most providers want nothing, and some would send it to the patient.
     fn kept_answer(&self) -> KeptAnswer {
         KeptAnswer::default()

@@ -99,30 +99,29 @@ fn key_of_variable(name: &str) -> Option<String> {
     name.strip_prefix("CAREBELL_").map(|rest| rest.to_lowercase().replace("__", "."))
 }
 
-/// The channels of a TOML fragment, with the defaults of their kinds, as if it were the whole file. What validation
-/// would refuse is taken: a channel that is to reach nobody needs no account.
+/// The channels of a table like a file's, with the defaults of their kinds. What validation would refuse is taken: a
+/// channel that is to reach nobody needs no account.
 ///
 /// # Errors
 /// Keys that are none, and values of the wrong kind.
-pub fn read_channels(fragment: &str) -> Result<ChannelsConfig, ConfigProblems> {
-    let one = |problem| ConfigProblems(vec![problem]);
-    let schema = Schema::built_in().map_err(one)?;
-    let origin = "the fragment".to_owned();
-    let table = fragment.parse::<Table>().map_err(|_| {
-        one(Problem::new(origin.clone(), "is not TOML", "check quotes, brackets and repeated keys"))
-    })?;
+pub fn read_channels(
+    table: Table,
+    environment: &Environment,
+) -> Result<ChannelsConfig, ConfigProblems> {
+    let origin = "the request".to_owned();
+    let schema = Schema::built_in().map_err(|fault| ConfigProblems(vec![fault]))?;
     let mut kinds = Kinds::default();
     for (key, value) in &leaves(&table) {
         kinds.learn(key, value);
     }
     let schema = schema.of_kinds(kinds);
-    let problems = schema.check(&table, &origin);
-    if !problems.is_empty() {
-        return Err(ConfigProblems(problems));
+    let mut given = Given { problems: schema.check(&table, &origin), ..Given::default() };
+    given.layers.push(Layer { origin, table });
+    given.presets(&schema);
+    if !given.problems.is_empty() {
+        return Err(ConfigProblems(given.problems));
     }
-    let defaults = schema.defaults(leaves(&table).keys().map(String::as_str));
-    let layers = Figment::from(Layer { origin: DEFAULT.to_owned(), table: defaults })
-        .merge(Layer { origin, table });
+    let layers = layered(given.layers, environment, &schema);
     ChannelsConfig::extract(&layers).map_err(|faults| {
         ConfigProblems(faults.iter().map(|fault| problem(fault, &layers)).collect())
     })

@@ -15,6 +15,8 @@ use std::sync::Arc;
 const ORIGIN: &str = "https://replay.invalid";
 /// A secret that signs nothing: without a real one every signature is wrong.
 const NO_SECRET: &str = "none";
+/// The name of a channel that is made to read callbacks.
+const NAME: &str = "replay";
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -27,7 +29,7 @@ const NO_SECRET: &str = "none";
                         carebell channels replay --index webhooks/index.json"
 )]
 pub(in crate::cli) struct Args {
-    /// A configured channel, or a kind: whatsapp, twilio, email
+    /// A configured channel, or a kind: whatsapp, twilio, email, http:PRESET
     #[arg(long, value_name = "KIND", required_unless_present = "index")]
     channel: Option<String>,
     /// Callbacks as they came, byte for byte; what came by GET is an empty file with its --url
@@ -72,6 +74,8 @@ struct Index {
 struct Entry {
     file: PathBuf,
     provider: Option<String>,
+    /// How a gateway's callback is read, in the keys of `receipts` or `replies`.
+    mapping: Option<Value>,
     request: Option<Request>,
 }
 
@@ -118,8 +122,8 @@ fn read<'a>(replay: &'a Replay, context: &Context) -> Line<'a> {
     let Replay { name, callback, channel } = replay;
     let told = |fault: &dyn std::fmt::Display| context.output.say(&format!("{name}: {fault}"));
     let (signature, is_read) = match channel.verify(callback) {
-        Ok(_) if channel.guards_callbacks() => ("valid", true),
-        Ok(_) | Err(Reject::Unsigned) => ("absent", true),
+        Ok(_) => ("valid", true),
+        Err(Reject::Unsigned) => ("absent", true),
         Err(fault @ Reject::BadSignature) => {
             told(&fault);
             ("invalid", false)
@@ -149,7 +153,7 @@ fn of_file(args: &Args, file: &Path, context: &Context) -> Result<Replay, Failur
     }
     Ok(Replay {
         name: file.display().to_string(),
-        channel: channel(kind, &secrets, &url, context)?,
+        channel: channel(kind, &secrets, None, &url, context)?,
         callback: callback(args.method.as_deref(), &url, headers, body),
     })
 }
@@ -189,7 +193,7 @@ fn of_index(args: &Args, index: &Path, context: &Context) -> Result<Vec<Replay>,
         let method = request.and_then(|request| request.method.as_deref());
         replays.push(Replay {
             name: entry.file.display().to_string(),
-            channel: channel(kind, &secrets, &url, context)?,
+            channel: channel(kind, &secrets, entry.mapping.as_ref(), &url, context)?,
             callback: callback(method, &url, headers, bytes(&path)?),
         });
     }
@@ -238,23 +242,28 @@ fn callback(
 fn channel(
     kind: &str,
     secrets: &[&str],
+    mapping: Option<&Value>,
     url: &Url,
     context: &Context,
 ) -> Result<Arc<dyn Channel>, Failure> {
+    let mut name = kind;
     let is_configured = |config: &Config| config.channels.get(kind).is_some();
     let configured = context.load().map(|loaded| loaded.config);
     let built = match (configured, secrets) {
         (Ok(config), []) if is_configured(&config) => {
             build(&config.channels, &config.http.public_url)
         }
-        (configured, secrets) => match (bare(kind, secrets)?, configured) {
-            (Some(config), _) => build(&config, &url.origin().ascii_serialization()),
+        (configured, secrets) => match (bare(kind, secrets, mapping, context)?, configured) {
+            (Some(config), _) => {
+                name = NAME;
+                build(&config, &url.origin().ascii_serialization())
+            }
             (None, Ok(config)) => build(&config.channels, &config.http.public_url),
             (None, Err(fault)) => return Err(fault),
         },
     };
     let built = built.map_err(anyhow::Error::from)?;
-    built.by_name(kind).cloned().ok_or_else(|| {
+    built.by_name(name).cloned().ok_or_else(|| {
         let fix = format!("name a configured channel, or a kind: {}", KindConfig::WORDS.join(", "));
         Failure::new(Exit::NotFound, format!("there is no channel {kind}"), fix)
     })
@@ -267,22 +276,57 @@ fn build(config: &ChannelsConfig, public_url: &str) -> Result<Channels, ChannelC
 }
 
 /// A channel of a kind that reads callbacks and reaches nobody.
-fn bare(kind: &str, secrets: &[&str]) -> Result<Option<ChannelsConfig>, Failure> {
+fn bare(
+    kind: &str,
+    secrets: &[&str],
+    mapping: Option<&Value>,
+    context: &Context,
+) -> Result<Option<ChannelsConfig>, Failure> {
     let none = [NO_SECRET];
-    let secrets = json!(if secrets.is_empty() { &none[..] } else { secrets });
-    let keys = match kind {
-        "whatsapp" | "meta-whatsapp" => format!(
-            "kind = \"whatsapp\"\nphone_number_id = \"0\"\naccess_token = \"{NO_SECRET}\"\n\
-             verify_token = \"{NO_SECRET}\"\napp_secrets = {secrets}"
-        ),
-        "twilio" => format!(
-            "kind = \"twilio\"\naccount_sid = \"AC0\"\nfrom = \"+10000000\"\nauth_tokens = {secrets}"
-        ),
-        "email" => {
-            let from = "Replay <replay@replay.invalid>";
-            format!("kind = \"email\"\nurl = \"smtp://127.0.0.1:9\"\nfrom = \"{from}\"")
+    let secrets = if secrets.is_empty() { &none[..] } else { secrets };
+    let nobody = "http://127.0.0.1:9";
+    let keys = match kind.split_once(':').unwrap_or((kind, "")) {
+        ("whatsapp" | "meta-whatsapp", _) => json!({
+            "kind": "whatsapp", "phone_number_id": "0", "access_token": NO_SECRET,
+            "verify_token": NO_SECRET, "app_secrets": secrets,
+        }),
+        ("twilio", _) => json!({
+            "kind": "twilio", "account_sid": "AC0", "from": "+10000000", "auth_tokens": secrets,
+        }),
+        ("email", _) => json!({
+            "kind": "email", "url": "smtp://127.0.0.1:9",
+            "from": "Replay <replay@replay.invalid>", "webhook_secrets": secrets,
+        }),
+        // Whoever holds the callback may read it: every address may have called.
+        ("http" | "generic", preset) => {
+            let mut keys = json!({
+                "kind": "http", "base_url": nobody, "from": "0",
+                "callbacks": { "addresses": ["0.0.0.0/0", "::/0"] },
+            });
+            match mapping {
+                Some(mapping) => {
+                    let part = if mapping.get("status").is_some() { "receipts" } else { "replies" };
+                    keys["request"] = json!({ "path": "/" });
+                    keys[part] = mapping.clone();
+                }
+                None => {
+                    let secret = secrets.first().copied().unwrap_or(NO_SECRET);
+                    keys["preset"] = json!(preset);
+                    keys["username"] = json!(NO_SECRET);
+                    keys["secrets"] = json!({
+                        "api_key": secret, "api_secret": secret, "password": secret,
+                        "webhook": secret,
+                    });
+                }
+            }
+            keys
         }
         _ => return Ok(None),
     };
-    Ok(Some(read_channels(&format!("[channels.\"{kind}\"]\n{keys}\n"))?))
+    let table = toml::Table::try_from(json!({ "channels": { NAME: keys } }));
+    let table = table.map_err(|fault| {
+        let message = format!("the mapping of {kind} cannot be used: {fault}");
+        Failure::new(Exit::Usage, message, "leave out what is null")
+    })?;
+    Ok(Some(read_channels(table, &context.environment)?))
 }
