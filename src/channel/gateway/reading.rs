@@ -44,6 +44,8 @@ pub(super) struct Reading {
     correlation: Field,
     from: Option<Field>,
     to: Option<Field>,
+    /// The same of receipts, which need not be told where it lies.
+    recipient: Field,
     text: Option<Field>,
     context: Option<Field>,
     status: Option<Field>,
@@ -108,6 +110,7 @@ impl Reading {
                     .map_err(|no| wrong("correlation", no))?,
             },
             from: field("from", &mapping.from)?,
+            recipient: field("to", &mapping.to)?.unwrap_or_else(|| Field::anywhere(&RECIPIENT)),
             to: field("to", &mapping.to)?,
             text: field("text", &mapping.text)?,
             context: field("context", &mapping.context)?,
@@ -242,9 +245,8 @@ impl Reading {
     }
 
     fn recipient(&self, document: &Document<'_>, entry: Option<&Value>) -> Person {
-        let usual = || Field::anywhere(&RECIPIENT);
-        let field = self.to.clone().unwrap_or_else(usual);
-        let address = field.all(document, entry).find_map(|text| self.numbers.address(&text));
+        let mut found = self.recipient.all(document, entry);
+        let address = found.find_map(|text| self.numbers.address(&text));
         Person { address, user_id: None }
     }
 }

@@ -345,6 +345,52 @@ fn two_replies_with_the_same_words_are_two_callbacks() {
     assert_ne!(key("2026-03-05+09:15:04"), key("2026-03-05+20:15:04"));
 }
 
+#[test]
+fn a_batch_of_three_megabytes_is_read_whole() {
+    let one = |n: usize| {
+        format!(
+            r#"{{"messageId":"M{n}","to":"2557{n:08}","status":{{"groupName":"DELIVERED"}},"pad":"{}"}}"#,
+            "x".repeat(500)
+        )
+    };
+    let all: Vec<String> = (0..5_500).map(one).collect();
+    let body = format!(r#"{{"results":[{}]}}"#, all.join(","));
+    assert!(body.len() > 3_000_000);
+    let mapping = serde_json::json!({ "each": "json:/results", "id": "/messageId", "status": "/status/groupName" });
+    let callback = posted("/webhooks/sms1/status", "application/json", &body);
+    let events = told(mapped(&mapping).as_ref(), &callback);
+    assert_eq!(events.as_array().unwrap().len(), 5_500);
+    assert_eq!(
+        (&events[5_499]["message_id"], &events[5_499]["to_phone"]),
+        (&"M5499".into(), &"+255700005499".into())
+    );
+}
+
+#[test]
+fn a_gateway_that_speaks_xml_is_read() {
+    let mapping = serde_json::json!({
+        "each": "xml:/reports/dlr", "id": "/@id", "status": "/status", "error": "/error/@code",
+        "time": "/at", "time_format": "%d.%m.%Y %H:%M", "time_zone": "Africa/Kampala",
+        "status_map": { "DELIVRD": "delivered", "UNDELIV": "failed", "ENROUTE": "ignore" },
+    });
+    let body = r#"<?xml version="1.0"?><reports>
+        <dlr id="x1"><status>DELIVRD</status><to>256770000001</to><at>05.03.2026 12:15</at></dlr>
+        <dlr id="x2"><status>UNDELIV</status><error code="9"/></dlr>
+        <dlr id="x3"><status>ENROUTE</status></dlr><dlr id="x4"/></reports>"#;
+    let events =
+        told(mapped(&mapping).as_ref(), &posted("/webhooks/sms1/status", "text/xml", body));
+    assert_eq!(
+        events,
+        serde_json::json!([
+            { "kind": "status", "message_id": "x1", "status": "delivered", "raw_status": "DELIVRD",
+              "to_phone": "+256770000001", "timestamp": "2026-03-05T09:15:00Z" },
+            { "kind": "status", "message_id": "x2", "status": "failed", "raw_status": "UNDELIV", "error_code": "9" },
+            { "kind": "ignored", "field": "status.ignored" },
+            { "kind": "ignored", "field": "status.of-nothing" },
+        ])
+    );
+}
+
 proptest::proptest! {
     #[test]
     fn p9_no_bytes_can_break_a_gateways_reader(

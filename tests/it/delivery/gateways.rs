@@ -27,7 +27,11 @@ async fn house(on: On, near: &Stub, far: &Stub) -> Option<House> {
             stub.url()
         )
     };
-    let toml = of("near", near, "rank = 1\nprefixes = [\"+351\"]") + &of("far", far, "rank = 2");
+    let toml = of(
+        "near",
+        near,
+        "rank = 1\nprefixes = [\"+351\"]\ncallbacks.answer = \"ACK\"\ncallbacks.content_type = \"text/x-ack\"\n",
+    ) + &of("far", far, "rank = 2");
     House::with_channels(on, 5_000, |channels| *channels = configured(&toml).channels).await
 }
 
@@ -37,17 +41,17 @@ fn asked(request: &str) -> std::collections::BTreeMap<String, String> {
     form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
-async fn get(url: &str) -> u16 {
-    reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .unwrap()
-        .get(url)
-        .send()
-        .await
-        .unwrap()
-        .status()
-        .as_u16()
+async fn refused(url: &str) -> u16 {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    client.get(url).send().await.unwrap().status().as_u16()
+}
+
+/// Status, type and body of what is answered.
+async fn get(url: &str) -> (u16, String, String) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.get(url).send().await.unwrap();
+    let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    (answer.status().as_u16(), kind, answer.text().await.unwrap())
 }
 
 /// The state of the only attempt for a patient's dose.
@@ -76,25 +80,26 @@ async fn from_plan_to_receipt_and_reply(on: On) {
     assert_eq!((fields["to"].as_str(), heard.len()), (LISBON, 1));
 
     // The gateway calls as it was asked to: taken by the centre, then delivered, each twice and out of order.
+    let wanted = (200, "text/x-ack".to_owned(), "ACK".to_owned());
     let call = |status: &str| {
         let url =
             fields["dlr-url"].replace("%d", status).replace("%A", "ACK%2F").replace("%F", "m1");
         async move { get(&url).await }
     };
     for status in ["1", "8", "1", "8"] {
-        assert_eq!(call(status).await, 200);
+        assert_eq!(call(status).await, wanted);
         house.settle().await;
     }
     assert_eq!(attempt(&house, id, at(8, 0)).await.1, "delivered");
     // Who does not know the secret is not heard.
     let secretless = fields["dlr-url"].replace("hook-near", "hook-far").replace("%d", "2");
-    assert_eq!(get(&secretless).await, 403);
+    assert_eq!(refused(&secretless).await, 403);
 
     let inbound = fields["dlr-url"].split("/status").next().unwrap().to_owned() + "/inbound";
     let reply =
         format!("{inbound}?id=r1&from={}&to=123&text=STOP&time=2026-11-23+09:00:00", &LISBON[1..]);
     for _ in 0..2 {
-        assert_eq!(get(&reply).await, 200);
+        assert_eq!(get(&reply).await, wanted);
     }
     house.play_until(at(24 + 9, 0)).await;
     let texts: Vec<String> =

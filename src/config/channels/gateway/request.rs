@@ -171,6 +171,7 @@ impl AnswerConfig {
             && self.ok.is_none()
             && self.id.is_none()
             && self.code.is_none()
+            && self.retry_after.is_none()
             && self.codes.is_empty()
     }
 }
