@@ -63,6 +63,9 @@ fn email(url: &str) -> EmailConfig {
         bounce_address: "bounces@example.org".to_owned(),
         webhook_secrets: vec![Secret::new("next-inlet"), Secret::new(INLET_SECRET)],
         webhook_field: "email".to_owned(),
+        dkim_domain: String::new(),
+        dkim_selector: String::new(),
+        dkim_key: None,
     }
 }
 
@@ -109,6 +112,7 @@ fn mail(subject: &str) -> Outbound {
         html: Some(text("<p>It is time.</p>")),
         message_id: "msg-1".to_owned(),
         unsubscribe_url: Some(format!("{PUBLIC_URL}/u/token")),
+        invite: None,
     };
     outbound("patient@example.net", content)
 }

@@ -82,7 +82,11 @@ impl Signer {
             body_hash(body),
         );
         let signature = self.sign(&signed_data(&headers, &names, &unsigned))?;
-        let lines: Vec<&str> = signature.as_bytes().chunks(70).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        let lines: Vec<&str> = signature
+            .as_bytes()
+            .chunks(70)
+            .filter_map(|line| std::str::from_utf8(line).ok())
+            .collect();
         let header = format!("DKIM-Signature: {unsigned}{}\r\n", lines.join("\r\n "));
         Some([header.as_bytes(), mail].concat())
     }
@@ -229,7 +233,16 @@ mod tests {
         let (head, body) = signed.split_once("\r\n\r\n").unwrap();
         let all = headers(head);
         let (unsigned, signature) = all[0].1.rsplit_once(" b=").unwrap();
-        let names: Vec<&str> = unsigned.split("h=").nth(1).unwrap().split(';').next().unwrap().split(':').map(str::trim).collect();
+        let names: Vec<&str> = unsigned
+            .split("h=")
+            .nth(1)
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap()
+            .split(':')
+            .map(str::trim)
+            .collect();
         assert!(!names.contains(&"Content-Type") && names.contains(&"Message-ID"));
         let tag = format!("{unsigned} b=");
         let signature: String = signature.split_whitespace().collect();

@@ -5,6 +5,8 @@
 
 mod addresses;
 mod bounce;
+mod calendar;
+mod dkim;
 mod inlet;
 mod mail;
 mod quoted;
@@ -24,6 +26,7 @@ use crate::care::ids::PatientId;
 use crate::config::{EmailConfig, Mode, Secret};
 use crate::security::Purpose;
 use addresses::Addresses;
+use dkim::Signer;
 use futures::future::BoxFuture;
 use inlet::Inlet;
 use lettre::transport::smtp::authentication::Credentials;
@@ -38,6 +41,7 @@ pub(super) struct Email {
     codes: CodeTable,
     addresses: Addresses,
     inlet: Inlet,
+    signer: Option<Signer>,
     capabilities: Capabilities,
 }
 
@@ -87,6 +91,7 @@ impl Email {
             relay: Relay::new(section.key("url"), &config.url, login, mode, config.connections)?,
             codes: CodeTable::smtp()?,
             addresses: Addresses::new(from, reply, bounce, ours),
+            signer: signer(section, config)?,
             inlet: Inlet { secrets, field: config.webhook_field.clone() },
             capabilities: Capabilities {
                 reminders: ReminderForm::Email,
@@ -102,6 +107,11 @@ impl Email {
         let Mail { to, envelope_from, message_id, bytes } = match mail(&self.addresses, outbound) {
             Ok(mail) => mail,
             Err(refused) => return refused,
+        };
+        let bytes = match self.signer.as_ref().map(|signer| signer.signed(&bytes)) {
+            None => bytes,
+            Some(Some(signed)) => signed,
+            Some(None) => return Outcome::refused(Action::Fix, "message-does-not-sign"),
         };
         let letter = Letter { from: &envelope_from, to: &to, bytes: &bytes };
         let timeout_ms = u64::try_from(self.capabilities.request_timeout_ms).unwrap_or(0);
@@ -177,6 +187,27 @@ impl Channel for Email {
         let answers = answers.map(|(attempt, _)| attempt);
         Ok(vec![reply::reply(&message, answers, &self.addresses.own())])
     }
+}
+
+/// Who signs, where a key is configured.
+fn signer(
+    section: Section<'_>,
+    config: &EmailConfig,
+) -> Result<Option<Signer>, ChannelConfigError> {
+    let Some(key) = &config.dkim_key else { return Ok(None) };
+    let fault = |key, fix| ChannelConfigError::WrongForm { key: section.key(key), fix };
+    let names = [&config.dkim_domain, &config.dkim_selector];
+    if !names.into_iter().all(|name| is_domain_name(name)) {
+        return Err(fault("dkim_selector", "give dkim_domain and dkim_selector as in the DNS"));
+    }
+    Signer::new(&config.dkim_domain, &config.dkim_selector, key.expose()).map(Some).ok_or_else(
+        || fault("dkim_key", "give a private key in PEM: RSA of 1024 bits or more, or Ed25519"),
+    )
+}
+
+fn is_domain_name(name: &str) -> bool {
+    let is_sign = |c: char| c.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&c);
+    !name.is_empty() && name.chars().all(is_sign)
 }
 
 fn credentials(name: &str, password: &Secret) -> Credentials {
