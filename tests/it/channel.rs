@@ -4,6 +4,7 @@
 
 mod callbacks;
 mod mail;
+mod mail_faults;
 mod mail_house;
 mod mail_inlet;
 mod sends;

@@ -177,7 +177,7 @@ fn body_hash(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ring::signature::{ED25519, UnparsedPublicKey};
+    use ring::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 
     /// RFC 8463 appendix A: the mail, its signature and the key.
     const MAIL: &str = "From: Joe SixPack <joe@football.example.com>\r\n\
@@ -254,6 +254,18 @@ mod tests {
         changed = all[1..].to_vec();
         changed.insert(0, ("From", " Mallory <m@example.com>".to_owned()));
         assert!(!verifies(&signed_data(&changed, &names, &tag), &signature));
+    }
+
+    #[test]
+    fn an_rsa_signature_verifies() {
+        let pem = include_str!("../../../tests/data/dkim/rsa.pem");
+        let signer = Signer::new("x.org", "s", pem).unwrap();
+        let Key::Rsa(key) = &signer.key else { panic!("not RSA") };
+        let signature = BASE64.decode(signer.sign(b"what is signed").unwrap()).unwrap();
+        let public: &[u8] = key.public().as_ref();
+        let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public);
+        assert!(public.verify(b"what is signed", &signature).is_ok());
+        assert!(public.verify(b"what was signed", &signature).is_err());
     }
 
     #[test]

@@ -34,6 +34,9 @@ use mail::{Mail, mail};
 use mail_parser::MessageParser;
 use std::time::Duration;
 
+/// Replies that ask for a login, or refuse ours.
+const LOGIN_REPLIES: [&str; 4] = ["530", "534", "535", "538"];
+
 /// The channel `email`.
 pub(super) struct Email {
     name: String,
@@ -130,7 +133,11 @@ impl Email {
         match fault {
             Fault::Reply(basic, enhanced) => {
                 let stage = if stage == "content" { "data" } else { stage };
-                let codes = [enhanced.as_deref(), Some(basic.as_str())];
+                let mut codes = [enhanced.as_deref(), Some(basic.as_str())];
+                // They speak of our login, whatever explains them (RFC 4954 section 6).
+                if LOGIN_REPLIES.contains(&basic.as_str()) {
+                    codes.reverse();
+                }
                 let asked = codes.into_iter().flatten().find_map(|c| self.codes.asks_at(c, stage));
                 let default = if basic.starts_with('4') { Action::Retry } else { Action::Fix };
                 Outcome::Refused {
@@ -179,7 +186,7 @@ impl Channel for Email {
             return Err(Unreadable { kind: "it is no mail".to_owned() });
         };
         let bounced = self.addresses.token_in(Purpose::Bounce, &message, &arrival.beside);
-        let bounces = bounce::bounces(&message, bounced, &self.codes);
+        let bounces = bounce::bounces(&message, bounced.as_ref(), &self.codes);
         if !bounces.is_empty() {
             return Ok(bounces);
         }
