@@ -64,7 +64,7 @@ pub struct ReceiptEvent {
     /// What it cost.
     pub pricing: Option<Pricing>,
     /// What a delivery report says of a mail's recipient.
-    pub bounce: Option<Bounce>,
+    pub bounce: Option<Box<Bounce>>,
 }
 
 /// What a delivery report (RFC 3464) says of one recipient, in its own words.

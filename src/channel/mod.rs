@@ -244,6 +244,9 @@ pub enum Content {
         /// Where the patient leaves the programme's messages by one click.
         #[serde(default)]
         unsubscribe_url: Option<String>,
+        /// The appointment it announces, for the patient's calendar.
+        #[serde(default)]
+        invite: Option<Invite>,
     },
 }
 
@@ -252,6 +255,21 @@ impl Content {
     pub fn text(body: Text) -> Self {
         Self::Text { body, buttons: Vec::new(), media: None }
     }
+}
+
+/// An appointment for a calendar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// Ours; the same for as long as it is the same appointment.
+    pub uid: String,
+    /// Rises with every change: a calendar takes the highest.
+    pub sequence: i64,
+    /// When it begins.
+    pub start: UtcMs,
+    /// When this was written.
+    pub stamp: UtcMs,
+    /// What the calendar shows; discreet, because others see calendars.
+    pub summary: Text,
 }
 
 /// Something to press.

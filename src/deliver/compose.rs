@@ -6,7 +6,7 @@ use crate::care::ids::AttemptId;
 use crate::care::programme::Programme;
 use crate::care::slot::Planned;
 use crate::care::{Class, Phi, Schedule, UtcMs, Zone};
-use crate::channel::{Channel, Content, Outbound, ReminderForm, Text};
+use crate::channel::{Channel, Content, Invite, Outbound, ReminderForm, Text};
 use crate::message::{Catalogue, Form, Item, MessageName, NotRenderable, Rendered, Repeat, Saying};
 use crate::store::activities::ActivityRow;
 use crate::store::messages::MessageRow;
@@ -140,7 +140,28 @@ impl Composition<'_> {
             html: Some(Text(letter.html)),
             message_id: self.message.id.to_string(),
             unsubscribe_url: url,
+            invite: self.invite(language)?,
         })
+    }
+
+    /// The calendar's entry of the appointment that is announced, while it is to come. Of several in one message
+    /// none: each would need a mail of its own (RFC 5546 section 3.2.2).
+    fn invite(&self, language: &str) -> Result<Option<Invite>, NotRenderable> {
+        if self.what()? != MessageName::Appointment {
+            return Ok(None);
+        }
+        let Some((_, row)) = self.reminders.first() else { return Ok(None) };
+        let is_one = self.reminders.iter().all(|(_, other)| other.id == row.id);
+        match row.activity.schedule {
+            Schedule::Appointment { start } if is_one && start > self.now => Ok(Some(Invite {
+                uid: row.id.to_string(),
+                sequence: row.revision,
+                start,
+                stamp: self.now,
+                summary: Text(self.catalogue.appointment_title(self.programme, language)?),
+            })),
+            _ => Ok(None),
+        }
     }
 
     fn what(&self) -> Result<MessageName, NotRenderable> {

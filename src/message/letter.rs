@@ -151,6 +151,19 @@ impl Catalogue {
         })
     }
 
+    /// What a calendar shows of an appointment: nothing but whose it is.
+    ///
+    /// # Errors
+    /// When the language has no texts, or it does not render.
+    pub fn appointment_title(
+        &self,
+        programme: &Programme,
+        language: &str,
+    ) -> Result<Phi<String>, NotRenderable> {
+        let texts = self.texts_for(programme, language)?;
+        said(texts, "appointment-title", programme).map(Phi::new)
+    }
+
     /// The page behind a mail's link to unsubscribe, as HTML. It names the programme's sender and nobody else.
     ///
     /// # Errors

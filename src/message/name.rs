@@ -136,8 +136,8 @@ impl From<ActivityKind> for MessageName {
 }
 
 /// What mails say beside their text, and the page behind their link to unsubscribe.
-pub(super) const LETTERS: [&str; 4] =
-    ["subject", "unsubscribe", "unsubscribe-ask", "unsubscribe-done"];
+pub(super) const LETTERS: [&str; 5] =
+    ["subject", "appointment-title", "unsubscribe", "unsubscribe-ask", "unsubscribe-done"];
 
 /// The ids that a catalogue may define: every message in every style, and the helpers.
 pub(super) fn known_ids() -> Vec<String> {

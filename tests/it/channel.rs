@@ -5,6 +5,7 @@
 mod callbacks;
 pub mod gateway;
 mod mail;
+mod mail_faults;
 mod mail_house;
 mod mail_inlet;
 mod meta;
@@ -77,6 +78,9 @@ fn email(url: &str) -> EmailConfig {
         bounce_address: "bounces@example.org".to_owned(),
         webhook_secrets: vec![Secret::new("next-inlet"), Secret::new(INLET_SECRET)],
         webhook_field: "email".to_owned(),
+        dkim_domain: String::new(),
+        dkim_selector: String::new(),
+        dkim_key: None,
     }
 }
 
@@ -123,6 +127,7 @@ fn mail(subject: &str) -> Outbound {
         html: Some(text("<p>It is time.</p>")),
         message_id: "msg-1".to_owned(),
         unsubscribe_url: Some(format!("{PUBLIC_URL}/u/token")),
+        invite: None,
     };
     outbound("patient@example.net", content)
 }

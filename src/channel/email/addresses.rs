@@ -1,5 +1,7 @@
 //! Our addresses, and the tokens in them by which bounces, answers and leavers are known again.
 
+use super::super::Invite;
+use super::calendar;
 use crate::care::ids::{AttemptId, PatientId};
 use crate::security::{Purpose, Tokens};
 use lettre::Address;
@@ -42,6 +44,12 @@ impl Addresses {
             return bare.to_owned();
         }
         format!("{bare}@{}", self.from.email.domain())
+    }
+
+    /// An appointment as an entry of the patient's calendar.
+    pub(super) fn calendar_entry(&self, invite: &Invite, to: &Address) -> String {
+        let from = &self.from.email;
+        calendar::request(invite, from.as_ref(), to.as_ref(), from.domain())
     }
 
     /// Where the answer to an attempt goes.

@@ -17,7 +17,7 @@ const MOST: usize = 256;
 /// `ours` is the attempt whose token the mail carries: without one it is evidence of nothing.
 pub(super) fn bounces(
     message: &Message<'_>,
-    ours: Option<(AttemptId, String)>,
+    ours: Option<&(AttemptId, String)>,
     codes: &CodeTable,
 ) -> Vec<Event> {
     let mut found = Found::default();
@@ -25,14 +25,14 @@ pub(super) fn bounces(
     let root = message.content_type().filter(|_| message.is_content_type("multipart", "report"));
     let report_type = root.and_then(|kind| kind.attribute("report-type")).map(ToOwned::to_owned);
     let original_message_id = found.original;
-    let recipients = found.fields.iter().filter_map(|fields| bounce(fields)).take(MOST);
+    let recipients = found.fields.iter().filter_map(bounce).take(MOST);
     recipients
         .map(|bounce| Bounce {
             report_type: report_type.clone(),
             original_message_id: original_message_id.clone(),
             ..bounce
         })
-        .map(|bounce| receipt(bounce, ours.clone(), codes))
+        .map(|bounce| receipt(bounce, ours.cloned(), codes))
         .collect()
 }
 
@@ -186,7 +186,7 @@ fn receipt(bounce: Bounce, ours: Option<(AttemptId, String)>, codes: &CodeTable)
         raw_status: action.to_owned(),
         error,
         to: Person { address, user_id: None },
-        bounce: Some(bounce),
+        bounce: Some(Box::new(bounce)),
         ..ReceiptEvent::default()
     })
 }
@@ -203,7 +203,11 @@ mod tests {
              --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\n{report}\r\n--b--\r\n"
         );
         let message = MessageParser::default().parse(mail.as_bytes()).unwrap();
-        bounces(&message, ours.map(|id| (id, "token".to_owned())), &CodeTable::smtp().unwrap())
+        bounces(
+            &message,
+            ours.map(|id| (id, "token".to_owned())).as_ref(),
+            &CodeTable::smtp().unwrap(),
+        )
     }
 
     #[test]

@@ -82,7 +82,11 @@ impl Signer {
             body_hash(body),
         );
         let signature = self.sign(&signed_data(&headers, &names, &unsigned))?;
-        let lines: Vec<&str> = signature.as_bytes().chunks(70).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        let lines: Vec<&str> = signature
+            .as_bytes()
+            .chunks(70)
+            .filter_map(|line| std::str::from_utf8(line).ok())
+            .collect();
         let header = format!("DKIM-Signature: {unsigned}{}\r\n", lines.join("\r\n "));
         Some([header.as_bytes(), mail].concat())
     }
@@ -173,7 +177,7 @@ fn body_hash(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ring::signature::{ED25519, UnparsedPublicKey};
+    use ring::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 
     /// RFC 8463 appendix A: the mail, its signature and the key.
     const MAIL: &str = "From: Joe SixPack <joe@football.example.com>\r\n\
@@ -229,7 +233,16 @@ mod tests {
         let (head, body) = signed.split_once("\r\n\r\n").unwrap();
         let all = headers(head);
         let (unsigned, signature) = all[0].1.rsplit_once(" b=").unwrap();
-        let names: Vec<&str> = unsigned.split("h=").nth(1).unwrap().split(';').next().unwrap().split(':').map(str::trim).collect();
+        let names: Vec<&str> = unsigned
+            .split("h=")
+            .nth(1)
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap()
+            .split(':')
+            .map(str::trim)
+            .collect();
         assert!(!names.contains(&"Content-Type") && names.contains(&"Message-ID"));
         let tag = format!("{unsigned} b=");
         let signature: String = signature.split_whitespace().collect();
@@ -241,6 +254,18 @@ mod tests {
         changed = all[1..].to_vec();
         changed.insert(0, ("From", " Mallory <m@example.com>".to_owned()));
         assert!(!verifies(&signed_data(&changed, &names, &tag), &signature));
+    }
+
+    #[test]
+    fn an_rsa_signature_verifies() {
+        let pem = include_str!("../../../tests/data/dkim/rsa.pem");
+        let signer = Signer::new("x.org", "s", pem).unwrap();
+        let Key::Rsa(key) = &signer.key else { panic!("not RSA") };
+        let signature = BASE64.decode(signer.sign(b"what is signed").unwrap()).unwrap();
+        let public: &[u8] = key.public().as_ref();
+        let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public);
+        assert!(public.verify(b"what is signed", &signature).is_ok());
+        assert!(public.verify(b"what was signed", &signature).is_err());
     }
 
     #[test]

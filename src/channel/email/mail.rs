@@ -1,9 +1,9 @@
 //! One mail: its headers and parts (RFC 5322, RFC 2046, RFC 3834, RFC 8058).
 
-use super::super::{Action, Content, Outbound, Outcome};
+use super::super::{Action, Content, Outbound, Outcome, Text};
 use super::addresses::Addresses;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
+use lettre::message::{Attachment, Mailbox, Message, MultiPart, SinglePart};
 
 /// A mail on its way to the relay.
 pub(super) struct Mail {
@@ -18,7 +18,8 @@ pub(super) struct Mail {
 /// Control characters are refused before lettre sees them: it panics on a line break in a name, and a header must not
 /// be able to begin another one.
 pub(super) fn mail(addresses: &Addresses, outbound: &Outbound) -> Result<Mail, Outcome> {
-    let Content::Email { subject, text, html, message_id, unsubscribe_url } = &outbound.content
+    let Content::Email { subject, text, html, message_id, unsubscribe_url, invite } =
+        &outbound.content
     else {
         return Err(Outcome::refused(Action::Fix, "content-is-not-email"));
     };
@@ -54,18 +55,37 @@ pub(super) fn mail(addresses: &Addresses, outbound: &Outbound) -> Result<Mail, O
         let one_click = "List-Unsubscribe=One-Click".to_owned();
         builder = builder.raw_header(header("List-Unsubscribe-Post", one_click));
     }
-    let plain = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text.0.expose().clone());
-    let built = match html {
-        Some(html) => {
-            let html =
-                SinglePart::builder().header(ContentType::TEXT_HTML).body(html.0.expose().clone());
-            builder.multipart(MultiPart::alternative().singlepart(plain).singlepart(html))
+    let part = |kind, text: &Text| SinglePart::builder().header(kind).body(text.0.expose().clone());
+    let plain = part(ContentType::TEXT_PLAIN, text);
+    let html = html.as_ref().map(|html| part(ContentType::TEXT_HTML, html));
+    let entry = invite.as_ref().map(|invite| addresses.calendar_entry(invite, &to));
+    let built = match (html, entry) {
+        (None, None) => builder.singlepart(plain),
+        (html, None) => builder.multipart(alternative(plain, html)),
+        (html, Some(entry)) => {
+            let method = "text/calendar; charset=utf-8; method=REQUEST";
+            let calendar = SinglePart::builder().header(kind(method)?).body(entry.clone());
+            let file = Attachment::new("invite.ics".to_owned());
+            let file = file.body(entry, kind("application/ics")?);
+            let inner = alternative(plain, html).singlepart(calendar);
+            builder.multipart(MultiPart::mixed().multipart(inner).singlepart(file))
         }
-        None => builder.singlepart(plain),
     };
     let message = built.map_err(|_| Outcome::refused(Action::Fix, "message-does-not-build"))?;
     let envelope_from = addresses.envelope_from(outbound.correlation);
     Ok(Mail { to, envelope_from, message_id, bytes: message.formatted() })
+}
+
+fn alternative(plain: SinglePart, html: Option<SinglePart>) -> MultiPart {
+    let parts = MultiPart::alternative().singlepart(plain);
+    match html {
+        Some(html) => parts.singlepart(html),
+        None => parts,
+    }
+}
+
+fn kind(text: &str) -> Result<ContentType, Outcome> {
+    ContentType::parse(text).map_err(|_| Outcome::refused(Action::Fix, "message-does-not-build"))
 }
 
 fn header(name: &'static str, value: String) -> HeaderValue {

@@ -5,6 +5,8 @@
 
 mod addresses;
 mod bounce;
+mod calendar;
+mod dkim;
 mod inlet;
 mod mail;
 mod quoted;
@@ -24,12 +26,16 @@ use crate::care::ids::PatientId;
 use crate::config::{EmailConfig, Mode, Secret};
 use crate::security::Purpose;
 use addresses::Addresses;
+use dkim::Signer;
 use futures::future::BoxFuture;
 use inlet::Inlet;
 use lettre::transport::smtp::authentication::Credentials;
 use mail::{Mail, mail};
 use mail_parser::MessageParser;
 use std::time::Duration;
+
+/// Replies that ask for a login, or refuse ours.
+const LOGIN_REPLIES: [&str; 4] = ["530", "534", "535", "538"];
 
 /// The channel `email`.
 pub(super) struct Email {
@@ -38,6 +44,7 @@ pub(super) struct Email {
     codes: CodeTable,
     addresses: Addresses,
     inlet: Inlet,
+    signer: Option<Signer>,
     capabilities: Capabilities,
 }
 
@@ -87,6 +94,7 @@ impl Email {
             relay: Relay::new(section.key("url"), &config.url, login, mode, config.connections)?,
             codes: CodeTable::smtp()?,
             addresses: Addresses::new(from, reply, bounce, ours),
+            signer: signer(section, config)?,
             inlet: Inlet { secrets, field: config.webhook_field.clone() },
             capabilities: Capabilities {
                 reminders: ReminderForm::Email,
@@ -102,6 +110,11 @@ impl Email {
         let Mail { to, envelope_from, message_id, bytes } = match mail(&self.addresses, outbound) {
             Ok(mail) => mail,
             Err(refused) => return refused,
+        };
+        let bytes = match self.signer.as_ref().map(|signer| signer.signed(&bytes)) {
+            None => bytes,
+            Some(Some(signed)) => signed,
+            Some(None) => return Outcome::refused(Action::Fix, "message-does-not-sign"),
         };
         let letter = Letter { from: &envelope_from, to: &to, bytes: &bytes };
         let timeout_ms = u64::try_from(self.capabilities.request_timeout_ms).unwrap_or(0);
@@ -120,7 +133,11 @@ impl Email {
         match fault {
             Fault::Reply(basic, enhanced) => {
                 let stage = if stage == "content" { "data" } else { stage };
-                let codes = [enhanced.as_deref(), Some(basic.as_str())];
+                let mut codes = [enhanced.as_deref(), Some(basic.as_str())];
+                // They speak of our login, whatever explains them (RFC 4954 section 6).
+                if LOGIN_REPLIES.contains(&basic.as_str()) {
+                    codes.reverse();
+                }
                 let asked = codes.into_iter().flatten().find_map(|c| self.codes.asks_at(c, stage));
                 let default = if basic.starts_with('4') { Action::Retry } else { Action::Fix };
                 Outcome::Refused {
@@ -169,7 +186,7 @@ impl Channel for Email {
             return Err(Unreadable { kind: "it is no mail".to_owned() });
         };
         let bounced = self.addresses.token_in(Purpose::Bounce, &message, &arrival.beside);
-        let bounces = bounce::bounces(&message, bounced, &self.codes);
+        let bounces = bounce::bounces(&message, bounced.as_ref(), &self.codes);
         if !bounces.is_empty() {
             return Ok(bounces);
         }
@@ -177,6 +194,27 @@ impl Channel for Email {
         let answers = answers.map(|(attempt, _)| attempt);
         Ok(vec![reply::reply(&message, answers, &self.addresses.own())])
     }
+}
+
+/// Who signs, where a key is configured.
+fn signer(
+    section: Section<'_>,
+    config: &EmailConfig,
+) -> Result<Option<Signer>, ChannelConfigError> {
+    let Some(key) = &config.dkim_key else { return Ok(None) };
+    let fault = |key, fix| ChannelConfigError::WrongForm { key: section.key(key), fix };
+    let names = [&config.dkim_domain, &config.dkim_selector];
+    if !names.into_iter().all(|name| is_domain_name(name)) {
+        return Err(fault("dkim_selector", "give dkim_domain and dkim_selector as in the DNS"));
+    }
+    Signer::new(&config.dkim_domain, &config.dkim_selector, key.expose()).map(Some).ok_or_else(
+        || fault("dkim_key", "give a private key in PEM: RSA of 1024 bits or more, or Ed25519"),
+    )
+}
+
+fn is_domain_name(name: &str) -> bool {
+    let is_sign = |c: char| c.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&c);
+    !name.is_empty() && name.chars().all(is_sign)
 }
 
 fn credentials(name: &str, password: &Secret) -> Credentials {

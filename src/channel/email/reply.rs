@@ -128,7 +128,7 @@ fn cut(text: &str) -> String {
 /// What is enclosed, by its type; never opened. Pictures within the text, such as logos, are no answer.
 fn files(message: &Message<'_>) -> Vec<MediaItem> {
     let enclosed = message.attachments().filter_map(|part| {
-        let inline = part.content_disposition().is_some_and(|how| how.is_inline());
+        let inline = part.content_disposition().is_some_and(mail_parser::ContentType::is_inline);
         let kind = part.content_type().filter(|_| !inline || part.content_id().is_none())?;
         let family = match kind.ctype() {
             family @ ("image" | "video" | "audio") => family,

@@ -27,6 +27,14 @@ pub struct EmailConfig {
     pub webhook_secrets: Vec<Secret>,
     /// The field of a form or of JSON in which the mail lies; a mail that is the whole body needs none.
     pub webhook_field: String,
+    /// The domain that signs (DKIM).
+    #[serde(default)]
+    pub dkim_domain: String,
+    /// Under which name in that domain the public key is: `SELECTOR._domainkey.DOMAIN`.
+    #[serde(default)]
+    pub dkim_selector: String,
+    /// The private key in PEM; without it nothing is signed here.
+    pub dkim_key: Option<Secret>,
     /// Messages a second.
     pub messages_per_second: f64,
     /// Parallel connections.
@@ -74,6 +82,17 @@ impl EmailConfig {
         }
         if !self.webhook_secrets.is_empty() {
             keys.secrets("webhook_secrets", &self.webhook_secrets);
+        }
+        let has_key = self.dkim_key.is_some();
+        for (key, name) in
+            [("dkim_domain", &self.dkim_domain), ("dkim_selector", &self.dkim_selector)]
+        {
+            keys.require(
+                has_key != name.is_empty(),
+                key,
+                "and the other dkim keys are not set together",
+                "set dkim_domain, dkim_selector and dkim_key, or none of them",
+            );
         }
         keys.pace("messages_per_second", self.messages_per_second);
         keys.require(

@@ -1,11 +1,13 @@
 //! Mail in a whole house: what goes out, who leaves, what comes back.
 
-use crate::house::{House, On, at, medicine, on_both, person, planned};
+use crate::house::{House, On, at, doing, medicine, on_both, person, planned};
 use carebell::care::ids::PatientId;
-use carebell::care::{ChannelKind, ContactHealth, Patient};
+use carebell::care::{Activity, ActivityKind, ChannelKind, ContactHealth, Patient, Schedule};
+use carebell::channel::{Content, Invite, Outbound};
 use carebell::cli::stage;
-use carebell::security::Purpose;
-use carebell::store::patients;
+use carebell::clock::Clock as _;
+use carebell::security::{Place, Purpose};
+use carebell::store::{attempts, patients};
 
 const ADDRESS: &str = "amina@example.net";
 
@@ -177,4 +179,41 @@ on_both!(p6_a_stop_by_mail_is_heard_and_a_machines_is_not, async |house: House| 
     house.play_until(at(20, 5)).await;
     let confirmed = house.accepted(ADDRESS);
     assert_eq!(confirmed.len(), 2, "one confirmation, and no more reminders: {confirmed:?}");
+});
+
+/// The calendar's entry in the last mail, as it was handed to the channel.
+async fn invite(house: &House, patient: PatientId) -> Invite {
+    let entries = house.sandbox.ledger().entries();
+    let id = entries.last().unwrap().message.correlation.clone().unwrap();
+    let keys = house.app.store.keys();
+    let mut tx = house.app.store.read().await.unwrap();
+    let id = format!("{id}@example.org");
+    let attempt = attempts::by_provider_id(&mut tx, "email", &id).await.unwrap().unwrap();
+    let rows = patients::load(&mut tx, keys, &[patient]).await.unwrap();
+    let place = Place { table: "attempts", column: "content", row: attempt.id.0.as_bytes() };
+    let content = rows[0].key.open(place, &attempt.content).unwrap();
+    let outbound: Outbound = serde_json::from_slice(&content).unwrap();
+    match outbound.content {
+        Content::Email { invite: Some(invite), .. } => invite,
+        other => panic!("{other:?}"),
+    }
+}
+
+on_both!(an_appointment_that_moves_moves_in_the_calendar, async |house: House| {
+    let patient = house.patient(reader("a")).await;
+    let visit = |start| Activity {
+        schedule: Schedule::Appointment { start },
+        ..doing(ActivityKind::Appointment, "visit", &[])
+    };
+    let id = house.activity(patient, visit(at(34, 0))).await;
+    house.play_until(at(20, 0)).await;
+    let first = invite(&house, patient).await;
+    assert_eq!((first.start, first.uid.as_str()), (at(34, 0), id.to_string().as_str()));
+    assert!(first.stamp <= house.clock.now() && first.stamp >= at(8, 0));
+    assert!(!format!("{:?}", first.summary.0.expose()).contains("canary"));
+    house.edit(id, patient, &visit(at(59, 0))).await;
+    house.play_until(at(44, 0)).await;
+    let moved = invite(&house, patient).await;
+    assert_eq!((moved.start, &moved.uid), (at(59, 0), &first.uid));
+    assert!(moved.sequence > first.sequence, "{} after {}", moved.sequence, first.sequence);
 });
