@@ -6,7 +6,7 @@ use carebell::care::ChannelKind;
 use carebell::care::ids::new_uuid;
 use carebell::channel::{
     Callback, Capabilities, Channel, Channels, Event, Outbound, Outcome, Reject, ReminderForm,
-    Unreadable, Verified,
+    ShownRequest, Unreadable, Verified,
 };
 use carebell::cli::app::{App, Sources, Stamp};
 use carebell::cli::daemon::Daemon;
@@ -132,6 +132,10 @@ impl Channel for Accepts {
 
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome> {
         Box::pin(async { Outcome::Accepted { ids: vec![outbound.correlation.to_string()] } })
+    }
+
+    fn rendered(&self, _outbound: &Outbound) -> Result<ShownRequest, Outcome> {
+        Err(Outcome::NotSent { stage: "request" })
     }
 
     fn verify(&self, _callback: &Callback) -> Result<Verified, Reject> {

@@ -4,12 +4,14 @@
 //! (design.md section 6). Error texts of the client hold URLs, so none of them leaves this file.
 
 use super::gate::{Gate, NoAddress, Protection, names_loopback};
-use super::{ChannelConfigError, Outcome};
+use super::{ChannelConfigError, Outcome, ShownRequest};
 use crate::care::time::SECOND_MS;
-use crate::config::Mode;
+use crate::config::{MASK, Mode};
 use chrono::DateTime;
 use reqwest::dns::Resolve;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Client, Method, RequestBuilder, Url};
 use std::error::Error;
 use std::time::Duration;
@@ -137,6 +139,26 @@ impl Http {
             status: response.status().as_u16(),
             retry_after_ms: retry_after_ms(response.headers()),
             body: whole.then_some(body),
+        })
+    }
+
+    /// A request as it may be shown: of headers that are not known to be harmless only the name.
+    ///
+    /// # Errors
+    /// [`Outcome::NotSent`] if no request can be made of it.
+    pub(super) fn shown(request: RequestBuilder) -> Result<ShownRequest, Outcome> {
+        let request = request.build().map_err(|_| Outcome::NotSent { stage: "request" })?;
+        let header = |(name, value): (&HeaderName, &HeaderValue)| {
+            let harmless = matches!(*name, CONTENT_TYPE | ACCEPT);
+            let value = value.to_str().ok().filter(|_| harmless).unwrap_or(MASK);
+            (name.to_string(), value.to_owned())
+        };
+        let body = request.body().and_then(reqwest::Body::as_bytes);
+        Ok(ShownRequest {
+            method: request.method().to_string(),
+            url: request.url().to_string(),
+            headers: request.headers().iter().map(header).collect(),
+            body: body.map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
         })
     }
 

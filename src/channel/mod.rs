@@ -66,14 +66,11 @@ pub trait Channel: Send + Sync {
         Box::pin(async { None })
     }
 
-    /// The request that [`Channel::send`] would make, secrets masked, for whoever tries a configuration out. `None`
-    /// where a channel cannot show it.
+    /// The request that [`Channel::send`] would make, secrets masked, for whoever tries a configuration out.
     ///
     /// # Errors
     /// The outcome of a message that would be refused before anything is sent.
-    fn rendered(&self, _outbound: &Outbound) -> Option<Result<ShownRequest, Outcome>> {
-        None
-    }
+    fn rendered(&self, outbound: &Outbound) -> Result<ShownRequest, Outcome>;
 
     /// Verifies a callback on its raw bytes, in constant time.
     ///

@@ -129,6 +129,16 @@ impl Relay {
         })
     }
 
+    /// Where it is, without the login.
+    pub(super) fn shown(&self) -> String {
+        let scheme = match self.security {
+            Security::Clear => "smtp",
+            Security::StartTls(_) => "smtp+starttls",
+            Security::Implicit(_) => "smtps",
+        };
+        format!("{scheme}://{}:{}", self.host, self.port)
+    }
+
     /// Sends once. All that comes before the content has half of the time, so that the other half is left for
     /// the reply that decides.
     pub(super) async fn send(&self, letter: Letter<'_>, within: Duration) -> Result<(), Broken> {

@@ -36,7 +36,7 @@ pub use problem::{ConfigProblems, Problem};
 pub use retention::RetentionConfig;
 pub use schedules::SchedulesConfig;
 pub use schema::DEFAULT_FILE;
-pub use secret::Secret;
+pub use secret::{MASK, Secret};
 pub use zones::ZonesConfig;
 
 use problem::Report;

@@ -19,7 +19,7 @@ use super::codes::CodeTable;
 use super::smtp::{Broken, Fault, Letter, Relay};
 use super::{
     Action, Callback, Capabilities, Channel, Event, Outbound, Outcome, Reject, ReminderForm,
-    Unreadable, Verified,
+    ShownRequest, Unreadable, Verified,
 };
 use crate::care::ChannelKind;
 use crate::care::ids::PatientId;
@@ -106,15 +106,19 @@ impl Email {
         })
     }
 
+    /// The mail, signed where there is a key.
+    fn signed(&self, outbound: &Outbound) -> Result<Mail, Outcome> {
+        let mail = mail(&self.addresses, outbound)?;
+        let Some(signer) = &self.signer else { return Ok(mail) };
+        let bytes = signer.signed(&mail.bytes);
+        let bytes = bytes.ok_or_else(|| Outcome::refused(Action::Fix, "message-does-not-sign"))?;
+        Ok(Mail { bytes, ..mail })
+    }
+
     async fn send_once(&self, outbound: &Outbound) -> Outcome {
-        let Mail { to, envelope_from, message_id, bytes } = match mail(&self.addresses, outbound) {
+        let Mail { to, envelope_from, message_id, bytes } = match self.signed(outbound) {
             Ok(mail) => mail,
             Err(refused) => return refused,
-        };
-        let bytes = match self.signer.as_ref().map(|signer| signer.signed(&bytes)) {
-            None => bytes,
-            Some(Some(signed)) => signed,
-            Some(None) => return Outcome::refused(Action::Fix, "message-does-not-sign"),
         };
         let letter = Letter { from: &envelope_from, to: &to, bytes: &bytes };
         let timeout_ms = u64::try_from(self.capabilities.request_timeout_ms).unwrap_or(0);
@@ -174,6 +178,19 @@ impl Channel for Email {
 
     fn unsubscribe_url(&self, patient: PatientId, programme: &str) -> Option<String> {
         self.addresses.unsubscribe_url(patient, programme)
+    }
+
+    fn rendered(&self, outbound: &Outbound) -> Result<ShownRequest, Outcome> {
+        let Mail { to, envelope_from, bytes, .. } = self.signed(outbound)?;
+        Ok(ShownRequest {
+            method: "SMTP".to_owned(),
+            url: self.relay.shown(),
+            headers: vec![
+                ("MAIL FROM".to_owned(), envelope_from.to_string()),
+                ("RCPT TO".to_owned(), to.to_string()),
+            ],
+            body: Some(String::from_utf8_lossy(&bytes).into_owned()),
+        })
     }
 
     fn verify(&self, callback: &Callback) -> Result<Verified, Reject> {

@@ -217,14 +217,14 @@ impl Channel for Gateway {
         Box::pin(self.send_once(outbound))
     }
 
-    fn rendered(&self, outbound: &Outbound) -> Option<Result<ShownRequest, Outcome>> {
+    fn rendered(&self, outbound: &Outbound) -> Result<ShownRequest, Outcome> {
         let shown = |request: Rendered| ShownRequest {
             method: request.method.to_string(),
             url: request.url.into(),
             headers: request.headers,
             body: request.body,
         };
-        Some(self.render(outbound, Secrets::Masked).map(shown))
+        self.render(outbound, Secrets::Masked).map(shown)
     }
 
     fn verify(&self, callback: &Callback) -> Result<Verified, Reject> {

@@ -4,6 +4,7 @@ use super::super::build::{ChannelConfigError, Section};
 use super::hash::{self, Hashed, Payload};
 use super::template::{BadTemplate, Place, Templates};
 use super::xml;
+pub(super) use crate::config::MASK;
 use crate::config::{AuthConfig, GatewayConfig, HmacAlgorithm, HmacEncoding, Secret};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -11,8 +12,6 @@ use minijinja::Value;
 use reqwest::{Method, Url};
 use std::collections::BTreeMap;
 
-/// What is shown in place of a secret.
-pub(super) const MASK: &str = "********";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Whether secrets are in what is rendered.

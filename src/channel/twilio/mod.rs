@@ -13,7 +13,8 @@ use super::http::{Answer, Http};
 use super::verdict::{self, Said};
 use super::{
     Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Found, LookUp, Outbound,
-    Outcome, Problem, ReceiptEvent, Reject, ReminderForm, Unreadable, Verified, signature,
+    Outcome, Problem, ReceiptEvent, Reject, ReminderForm, ShownRequest, Unreadable, Verified,
+    signature,
 };
 use crate::care::time::SECOND_MS;
 use crate::care::{ChannelKind, ReceiptHabit};
@@ -161,12 +162,16 @@ impl Twilio {
         request.basic_auth(name, Some(secret.expose()))
     }
 
+    fn request(&self, outbound: &Outbound) -> Result<RequestBuilder, Outcome> {
+        let form = self.form(outbound)?;
+        Ok(self.signed_in(self.http.post(self.resource())).form(&form))
+    }
+
     async fn send_once(&self, outbound: &Outbound) -> Outcome {
-        let form = match self.form(outbound) {
-            Ok(form) => form,
+        let request = match self.request(outbound) {
+            Ok(request) => request,
             Err(refused) => return refused,
         };
-        let request = self.signed_in(self.http.post(self.resource())).form(&form);
         match self.http.call(request).await {
             Ok(answer) => verdict::outcome(&answer, said(&answer), &self.codes),
             Err(outcome) => outcome,
@@ -226,6 +231,10 @@ impl Channel for Twilio {
 
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome> {
         Box::pin(self.send_once(outbound))
+    }
+
+    fn rendered(&self, outbound: &Outbound) -> Result<ShownRequest, Outcome> {
+        Http::shown(self.request(outbound)?)
     }
 
     /// A keyed hash over the public URL and the sorted form (page webhooks-security): HMAC-SHA-1 by the auth token,

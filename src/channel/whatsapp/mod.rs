@@ -14,7 +14,7 @@ use super::http::{Answer, Http};
 use super::verdict::{self, Said};
 use super::{
     Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Health, Outbound,
-    Outcome, Problem, Reject, ReminderForm, Unreadable, Verified, signature,
+    Outcome, Problem, Reject, ReminderForm, ShownRequest, Unreadable, Verified, signature,
 };
 use crate::care::time::SECOND_MS;
 use crate::care::{ChannelKind, ListedTemplate, ReceiptHabit};
@@ -108,9 +108,12 @@ impl Whatsapp {
         outcome
     }
 
+    fn posting(&self, body: &Value) -> RequestBuilder {
+        self.signed(self.http.post(self.number_url("messages"))).json(body)
+    }
+
     async fn post(&self, body: &Value) -> Outcome {
-        let request = self.signed(self.http.post(self.number_url("messages"))).json(body);
-        match self.http.call(request).await {
+        match self.http.call(self.posting(body)).await {
             Ok(answer) => verdict::outcome(&answer, said(&answer), &self.codes),
             Err(outcome) => outcome,
         }
@@ -197,6 +200,12 @@ impl Channel for Whatsapp {
 
     fn mark_read<'a>(&'a self, provider_id: &'a str) -> BoxFuture<'a, Option<Outcome>> {
         Box::pin(async { Some(self.post(&request::read(provider_id)).await) })
+    }
+
+    /// A file is shown by its name: nothing is uploaded.
+    fn rendered(&self, outbound: &Outbound) -> Result<ShownRequest, Outcome> {
+        let body = request::body(outbound, &Attached::Nothing)?;
+        Http::shown(self.posting(&body))
     }
 
     fn verify(&self, callback: &Callback) -> Result<Verified, Reject> {

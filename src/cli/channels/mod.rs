@@ -1,6 +1,7 @@
 //! `carebell channels`: how each channel stands, and the operator's hand on it.
 
 mod replay;
+mod test;
 
 use super::app::App;
 use super::installation::{When, must_know_the_time, not_found, opened, tell_doubt};
@@ -35,6 +36,8 @@ pub(super) enum Action {
     /// Let a paused channel go on
     #[command(after_help = "Example: carebell channels resume twilio")]
     Resume(Resume),
+    /// Show the request of a message and what the provider says of us; with --to, send it
+    Test(test::Args),
     /// Show what stored callbacks say: who, what, when, and whether the signature is right
     Replay(replay::Args),
 }
@@ -91,6 +94,7 @@ pub(super) fn run(action: &Action, context: &Context) -> Result<(), Failure> {
         Action::List(args) => opened(context, async |app| list(args, app, context).await),
         Action::Pause(args) => opened(context, async |app| pause(args, app, context).await),
         Action::Resume(args) => opened(context, async |app| resume(args, app, context).await),
+        Action::Test(args) => opened(context, async |app| test::run(args, app, context).await),
         Action::Replay(args) => replay::run(args, context),
     }
 }
