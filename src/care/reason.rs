@@ -49,6 +49,10 @@ pub enum Reason {
     NoChannel,
     /// The language has no text for it.
     NoText,
+    /// The provider takes no free text for the patient now, and there is no template for it.
+    WindowClosed,
+    /// The patient lets no marketing through, and the provider may take education for such.
+    MarketingStopped,
     /// The provider's template for it may not be used.
     TemplateHeld {
         /// Its name at the provider.
@@ -237,6 +241,10 @@ impl std::fmt::Display for Reason {
             Self::NoContact => f.write_str("no contact point is usable"),
             Self::NoChannel => f.write_str("no configured channel reaches the patient"),
             Self::NoText => f.write_str("no text in the patient's language"),
+            Self::WindowClosed => {
+                f.write_str("the patient wrote more than 24 hours ago, and no template says it")
+            }
+            Self::MarketingStopped => f.write_str("the patient lets no marketing through there"),
             Self::TemplateHeld { template, language, why } => {
                 write!(f, "its template {template} in {language} is held: {why}")
             }

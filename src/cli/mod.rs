@@ -33,6 +33,7 @@ mod sandbox;
 pub mod stage;
 mod status;
 mod stop_sending;
+mod templates;
 mod timing;
 mod watched;
 

@@ -154,7 +154,7 @@ async fn number(
         "status": "CONNECTED",
         "quality_rating": "GREEN",
         "throughput": {"level": "STANDARD"},
-        "whatsapp_business_manager_messaging_limit": account.messaging_limit,
+        "whatsapp_business_manager_messaging_limit": *world.messaging_limit(),
     }))
     .into_response()
 }
@@ -441,11 +441,12 @@ fn digits(number: &str) -> &str {
     number.trim_start_matches('+')
 }
 
-fn accepted(_world: &World, entry: &Entry) -> Response {
+fn accepted(world: &World, entry: &Entry) -> Response {
     let message = &entry.message;
+    let wa_id = world.people().known_as(&message.to);
     axum::Json(json!({
         "messaging_product": "whatsapp",
-        "contacts": [{"input": message.to, "wa_id": digits(&message.to)}],
+        "contacts": [{"input": message.to, "wa_id": wa_id}],
         "messages": [{"id": message.provider_id, "message_status": "accepted"}],
     }))
     .into_response()
@@ -465,7 +466,7 @@ fn refused(refusal: &Refusal) -> Value {
 /// A status webhook. Failed ones carry no contacts block.
 pub(super) fn receipt(world: &World, entry: &Entry, step: Step) -> Callback {
     let message = &entry.message;
-    let wa_id = digits(&message.to);
+    let wa_id = world.people().known_as(&message.to);
     let mut status = json!({
         "id": message.provider_id,
         "status": match step.status {
@@ -490,7 +491,7 @@ pub(super) fn receipt(world: &World, entry: &Entry, step: Step) -> Callback {
             "href": "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes",
         }]);
     } else {
-        value["contacts"] = json!([contact(wa_id)]);
+        value["contacts"] = json!([contact(&wa_id)]);
     }
     value["statuses"] = json!([status]);
     webhook(world, message.provider_id.clone(), &value)

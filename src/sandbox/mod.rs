@@ -164,6 +164,16 @@ impl Sandbox {
         }
     }
 
+    /// How many people Meta lets be written to in a day, in its word: `TIER_2K`.
+    pub fn set_messaging_limit(&self, word: &str) {
+        word.clone_into(&mut self.world.messaging_limit());
+    }
+
+    /// WhatsApp knows this number by other digits from now on, as it does in Brazil and Mexico.
+    pub fn know_as(&self, address: &str, digits: &str) {
+        self.world.people().know_as(address, digits);
+    }
+
     /// Posts news of Meta's: the field of a change and its value. Returns once the daemon has answered.
     pub async fn post_news(&self, field: &str, value: &serde_json::Value) {
         self.world.post_news(field, value);

@@ -24,6 +24,7 @@ pub mod parked;
 pub mod patients;
 pub mod plans;
 mod primary;
+pub mod reach;
 pub mod receipts;
 pub mod reminders;
 pub mod retention;
@@ -249,6 +250,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         patients::lists::STATEMENTS,
         patients::wakes::STATEMENTS,
         plans::STATEMENTS,
+        reach::STATEMENTS,
         receipts::STATEMENTS,
         reminders::STATEMENTS,
         retention::STATEMENTS,

@@ -10,6 +10,7 @@ mod holds;
 mod outage;
 mod privacy;
 mod providers;
+mod reach;
 mod receipts;
 mod restored;
 mod silence;
