@@ -115,7 +115,7 @@ fn row(line: &Line) -> Vec<String> {
     let mut reasons: Vec<&String> = line.held.values().collect();
     reasons.dedup();
     for why in reasons {
-        how += &format!("; held: {why}");
+        how = format!("{how}; held: {why}");
     }
     vec![format!("{} {} {}", line.channel, line.name, line.language), how]
 }

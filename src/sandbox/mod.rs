@@ -6,6 +6,7 @@
 //! [`UtcMs`] and the clock. Demo, tests and simulator start it in-process; `carebell sandbox` runs it alone and
 //! is driven over `/_sandbox/...` (see `control`).
 
+mod account;
 mod agenda;
 mod callbacks;
 mod config;
