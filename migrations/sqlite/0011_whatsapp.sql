@@ -81,7 +81,7 @@ CREATE TABLE contact_aliases (
     -- the address it stands for
     contact_point_id BLOB NOT NULL REFERENCES contact_points (id),
     -- owner
-    patient_id BLOB NOT NULL REFERENCES patients (id),
+    patient_id BLOB NOT NULL,
     -- the id or number, sealed
     alias BLOB NOT NULL,
     -- keyed hash of it

@@ -56,6 +56,10 @@ pub enum Reason {
         /// What may be spent.
         monthly: Micros,
     },
+    /// The provider takes no free text for the patient now, and there is no template for it.
+    WindowClosed,
+    /// The patient lets no marketing through, and the provider may take education for such.
+    MarketingStopped,
     /// The provider's template for it may not be used.
     TemplateHeld {
         /// Its name at the provider.
@@ -250,6 +254,10 @@ impl std::fmt::Display for Reason {
                     "{spent} of the month's budget of {monthly} are spent; only what is essential is sent"
                 )
             }
+            Self::WindowClosed => {
+                f.write_str("the patient wrote more than 24 hours ago, and no template says it")
+            }
+            Self::MarketingStopped => f.write_str("the patient lets no marketing through there"),
             Self::TemplateHeld { template, language, why } => {
                 write!(f, "its template {template} in {language} is held: {why}")
             }

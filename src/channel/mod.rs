@@ -60,6 +60,16 @@ pub trait Channel: Send + Sync {
     /// (design.md section 6).
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome>;
 
+    /// How many messages to one address may go at once; each takes its [`Capabilities::pair_gap_ms`] from the future.
+    fn pair_burst(&self) -> u32 {
+        1
+    }
+
+    /// What a code means beyond what it asks for.
+    fn meaning(&self, _code: &str) -> Option<Meaning> {
+        None
+    }
+
     /// Tells the sender of a reply that a person has read it; `None` where the channel has no such sign. Never to be
     /// said for a machine: a patient takes it for somebody's eyes.
     fn mark_read<'a>(&'a self, _provider_id: &'a str) -> BoxFuture<'a, Option<Outcome>> {
@@ -71,6 +81,14 @@ pub trait Channel: Send + Sync {
     /// # Errors
     /// The outcome of a message that would be refused before anything is sent.
     fn rendered(&self, outbound: &Outbound) -> Result<ShownRequest, Outcome>;
+
+    /// Sends once, as [`Channel::send`]; and hears by what else the provider knows the person, where its answer says so.
+    fn send_and_hear<'a>(
+        &'a self,
+        outbound: &'a Outbound,
+    ) -> BoxFuture<'a, (Outcome, Option<Person>)> {
+        Box::pin(async { (self.send(outbound).await, None) })
+    }
 
     /// Verifies a callback on its raw bytes, in constant time.
     ///
@@ -134,6 +152,24 @@ pub trait Channel: Send + Sync {
         None
     }
 }
+
+/// What a code means beyond what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Free text is not taken for this person now; a template is.
+    WindowClosed,
+    /// This person lets no marketing through; reminders pass.
+    MarketingStopped,
+    /// Too much to this one person in a short time.
+    PairLimited,
+}
+
+/// The fact of [`Health`] that tells how many people may be written to in 24 hours: a number, or a word.
+pub const DAILY_LIMIT: &str = "messaging limit";
+
+/// How long free text is taken after a person wrote, in milliseconds, where a channel takes it only then
+/// (Meta, page messages/send-messages).
+pub const WINDOW_MS: i64 = crate::care::time::DAY_MS;
 
 /// What a channel can do.
 #[derive(Clone, Copy, Debug)]

@@ -71,7 +71,7 @@ mod tests {
             (200, None, "wamid.1", "999999", unknown("body")),
             (302, None, "", "", refused(Action::Fix, "http-302", None)),
             (303, None, "", "", unknown("status")),
-            (400, None, "", "131056", refused(Action::Retry, "131056", Some(6_000))),
+            (400, None, "", "131056", refused(Action::Retry, "131056", None)),
             (400, None, "", "999999", refused(Action::Fix, "999999", None)),
             (404, None, "", "", refused(Action::Fix, "http-404", None)),
             (422, None, "", "", refused(Action::Fix, "http-422", None)),

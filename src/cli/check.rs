@@ -2,6 +2,7 @@
 //! fix. It reads only, sends nothing and needs no running daemon.
 
 use super::app::{MASTER_KEY_FILE, build_channels, catalogue_problems, connect, sqlite_file};
+use super::templates::{Held, together};
 use super::{Context, Exit, Failure, Form, Tone, jobs, printable, wrapped};
 use crate::care::hold::Scope;
 use crate::channel::ChannelConfigError;
@@ -10,7 +11,7 @@ use crate::config::{Config, Effective, Engine, Loaded, Mode, Problem};
 use crate::message::{Catalogue, Prices, Programmes};
 use crate::security::{Keyring, MasterKeyError, SharedRng, WhenMissing, load_or_create_master_key};
 use crate::store::meta::{self, fact};
-use crate::store::{MigrationStatus, Result as Stored, Store, holds};
+use crate::store::{MigrationStatus, Result as Stored, Store, holds, templates};
 use crate::zones::Zones;
 use serde::Serialize;
 use std::os::unix::fs::PermissionsExt;
@@ -224,7 +225,9 @@ async fn look(store: &Store, mode: Mode) -> Stored<Found> {
         return Ok(problem(hold.to_string(), "carebell reconcile lists what may have been lost"));
     }
     let said: Vec<String> = holds.iter().map(ToString::to_string).collect();
-    Ok(Found { problems: Vec::new(), note: (!said.is_empty()).then(|| said.join("; ")) })
+    let held = together(templates::held(&mut tx, now).await?).into_iter();
+    let problems = held.map(|Held { place, what, why }| Problem::new(place, what, why)).collect();
+    Ok(Found { problems, note: (!said.is_empty()).then(|| said.join("; ")) })
 }
 
 /// The folder that holds the database and the master key is the daemon's alone.

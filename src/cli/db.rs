@@ -6,6 +6,7 @@ use super::installation::{When, alive, must_exist, must_know_the_time, opened};
 use super::{Context, Exit, Failure, Form, wrapped};
 use crate::care::UtcMs;
 use crate::care::time::DAY_MS;
+use crate::channel::WINDOW_MS;
 use crate::config::{Config, Engine, Mode, without_password};
 use crate::security::SharedRng;
 use crate::store::meta::{self, fact};
@@ -13,7 +14,7 @@ use crate::store::patients::Forgotten;
 use crate::store::story::{Act, audit};
 use crate::store::{
     MigrationStatus, Result as Stored, Tx, activities, attempts, inbound, messages, patients,
-    receipts, reminders, tasks,
+    reach, receipts, reminders, tasks, templates,
 };
 use clap::Subcommand;
 use serde::Serialize;
@@ -215,7 +216,11 @@ async fn move_to_live(
         callbacks_dropped: inbound::go_live(tx, heard_since).await?,
         tasks_closed: tasks::go_live(tx).await?,
         forgotten: patients::forget_learned(tx, heard_since, now).await?,
-        patients_woken: patients::disturb_all(tx, now).await?,
+        patients_woken: {
+            reach::forget(tx, heard_since, WINDOW_MS).await?;
+            templates::forget(tx).await?;
+            patients::disturb_all(tx, now).await?
+        },
         inbound_waived: waived.cloned(),
     };
     activities::set_reminders_from(tx, now).await?;

@@ -110,11 +110,21 @@ async fn list(args: &List, app: &App, context: &Context) -> Result<(), Failure> 
     context.output.table(&["job", "cron (UTC)", "next", "last success", "outcome"], &rows)
 }
 
+/// Runs a job now, and says nothing of what it brought.
+pub(super) async fn run_quietly(job: Job, app: &App) -> Result<(), Failure> {
+    outcome(job.name(), jobs(app)?.run_once(job).await?).map(drop)
+}
+
 async fn run_one(name: &str, app: &App, context: &Context) -> Result<(), Failure> {
     let fix = "carebell jobs list shows those there are";
     let job = Job::named(name).ok_or_else(|| not_found("job", &name, fix))?;
-    match jobs(app)?.run_once(job).await? {
-        Run::Done(said) => context.output.print(&said),
+    context.output.print(&outcome(name, jobs(app)?.run_once(job).await?)?)
+}
+
+/// What a run says, or why there was none.
+fn outcome(name: &str, run: Run) -> Result<String, Failure> {
+    match run {
+        Run::Done(said) => Ok(said),
         Run::Failed(why) => {
             Err(Failure::new(Exit::Failed, format!("{name} failed: {why}"), "see the log"))
         }

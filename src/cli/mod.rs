@@ -38,6 +38,7 @@ mod signals;
 pub mod stage;
 mod status;
 mod stop_sending;
+mod templates;
 mod timing;
 mod watched;
 

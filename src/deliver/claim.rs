@@ -5,22 +5,23 @@ use super::effects::Effects;
 use super::send::{DelivererDeps, Intent, Take};
 use super::step::Step;
 use crate::care::hold::Hold;
-use crate::care::ids::{MessageId, PatientId, distinct};
+use crate::care::ids::{ContactPointId, MessageId, PatientId, distinct};
 use crate::care::{
-    AttemptState, ChannelKind, HeldTemplate, MessageState, Reason, ReminderState, UtcMs,
+    AttemptState, ChannelKind, Class, HeldTemplate, MessageState, Reason, ReminderState, UtcMs,
 };
 use crate::channel::Channel;
 use crate::crash;
 use crate::home;
 use crate::policy::backlog::has_piled_up;
 use crate::policy::held_back::{Held, held_back};
+use crate::policy::pair::PairPace;
 use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::messages::MessageRow;
 use crate::store::reminders::ReminderRow;
 use crate::store::standing::Standing;
 use crate::store::{
-    Result, Tx, alarms, attempts, database_clock_ms, holds, homes, messages, patients, reminders,
-    standing, templates,
+    Result, Tx, alarms, attempts, database_clock_ms, holds, homes, messages, patients, reach,
+    reminders, standing, templates,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -157,7 +158,12 @@ async fn claim_due(
 pub(super) struct Facts {
     pub(super) standings: BTreeMap<PatientId, Standing>,
     pub(super) reminders: BTreeMap<MessageId, Vec<ReminderRow>>,
-    pub(super) newest: BTreeMap<(PatientId, String), UtcMs>,
+    /// Intents of late, in order.
+    pub(super) recent: BTreeMap<(PatientId, String), Vec<UtcMs>>,
+    /// Where free text is taken, of those to be answered.
+    pub(super) windows: BTreeSet<(ContactPointId, String)>,
+    /// Where no education goes, of those to be taught.
+    pub(super) marketing_stops: BTreeSet<ContactPointId>,
     pub(super) unknown: BTreeMap<MessageId, usize>,
     /// Messages that an earlier attempt left with a provider, and how we know.
     pub(super) left: BTreeMap<MessageId, Reason>,
@@ -201,13 +207,22 @@ impl Facts {
                 }
             }
         }
-        let widest = deps.channels.iter().map(|c| c.capabilities().pair_gap_ms).max();
+        let widest = deps.channels.iter().map(|c| pair_pace(c.as_ref()).looks_back_ms()).max();
         let since = now.plus_ms(-widest.unwrap_or(0));
-        let newest = attempts::newest_to(tx, &owners, since)
-            .await?
-            .into_iter()
-            .map(|(patient, channel, at)| ((patient, channel), at))
-            .collect();
+        let mut recent: BTreeMap<_, Vec<UtcMs>> = BTreeMap::new();
+        for (patient, channel, at) in attempts::intents_to(tx, &owners, since).await? {
+            recent.entry((patient, channel)).or_default().push(at);
+        }
+        let of = |class| distinct(mine.iter().filter(|m| m.class == class).map(|m| m.patient));
+        let (asked, taught) = (of(Class::Answer), of(Class::Education));
+        let windows = match &asked[..] {
+            [] => BTreeSet::new(),
+            asked => reach::windows(tx, asked, now).await?,
+        };
+        let marketing_stops = match &taught[..] {
+            [] => BTreeSet::new(),
+            taught => reach::marketing_stops(tx, taught).await?,
+        };
         let holds = holds::holding(tx, deps.instance).await?;
         let paused = |channel: &Arc<dyn Channel>| {
             let held = held_back(now, channel.name(), &holds);
@@ -222,13 +237,21 @@ impl Facts {
             since_gap,
             standings,
             reminders: queued(tx, mine).await?,
-            newest,
+            recent,
+            windows,
+            marketing_stops,
             unknown,
             left,
             database_now: database_clock_ms(tx).await?,
             configured: deps.channels.iter().map(|channel| channel.kind()).collect(),
         })
     }
+}
+
+/// What a channel allows to one address.
+pub(super) fn pair_pace(channel: &dyn Channel) -> PairPace {
+    let burst = i64::from(channel.pair_burst());
+    PairPace { gap_ms: channel.capabilities().pair_gap_ms, burst }
 }
 
 /// The queued reminders that messages speak for.

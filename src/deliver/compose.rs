@@ -30,6 +30,17 @@ pub(super) struct Composition<'a> {
     pub(super) repeat: Repeat,
     /// Templates that may not be used.
     pub(super) held: &'a [HeldTemplate],
+    /// Whether free text is taken at the address, where it is taken only at times.
+    pub(super) window: Window,
+}
+
+/// The time in which a provider takes free text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Window {
+    /// It does.
+    Open,
+    /// The patient wrote too long ago, or never.
+    Closed,
 }
 
 impl Composition<'_> {
@@ -49,7 +60,7 @@ impl Composition<'_> {
         let answer = self.message.class == Class::Answer;
         let form = match channel.capabilities().reminders {
             ReminderForm::Text => Form::Text,
-            ReminderForm::Template if answer => Form::Text,
+            ReminderForm::Template if answer && self.window == Window::Open => Form::Text,
             ReminderForm::Template => Form::Template { valid_for_seconds: left_ms / 1_000 },
             ReminderForm::Email => Form::Email,
         };
@@ -63,7 +74,13 @@ impl Composition<'_> {
             items: self.items(),
             repeat: self.repeat,
         };
-        let rendered = self.render(channel.name(), &saying)?;
+        let is_template = matches!(form, Form::Template { .. });
+        let rendered = self.render(channel.name(), &saying).map_err(|fault| match fault {
+            NotRenderable::NoTemplate { .. } if answer && is_template => {
+                NotRenderable::WindowClosed
+            }
+            fault => fault,
+        })?;
         let ttl_seconds = rendered.template.as_ref().map(|template| template.ttl_seconds);
         let email = match &rendered.subject {
             Some(subject) => Some(self.email(channel, &saying.language, &rendered, subject)?),

@@ -9,9 +9,10 @@ use crate::care::contact::KnownContact;
 use crate::care::ids::{AttemptId, MessageId, TaskId, distinct};
 use crate::care::time::DAY_MS;
 use crate::care::{
-    AttemptState, ChannelKind, Class, ContactHealth, MessageState, Reason, ReminderState, UtcMs,
+    Address, AttemptState, ChannelKind, Class, ContactHealth, MessageState, Reason, ReminderState,
+    UtcMs,
 };
-use crate::channel::{Action, Outcome};
+use crate::channel::{Action, Content, Meaning, Outcome, Person};
 use crate::crash;
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::fallback::receipt_due;
@@ -27,7 +28,7 @@ use crate::store::patients::HealthMove;
 use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::story::Turn;
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{self, Result, Tx, attempts, messages, reminders, standing};
+use crate::store::{self, Result, Tx, attempts, messages, reach, reminders, standing};
 use std::collections::BTreeMap;
 
 /// An outcome in the three kinds that differ in what follows.
@@ -134,6 +135,12 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
     evidence.extend(parts::said_before(&mut tx, &in_parts).await?);
     evidence.extend(evidence::parked(&mut tx, &accepted).await?);
     let mut rng = deps.rng.fork();
+    let heard: Vec<(AttemptId, &Address)> = ended
+        .iter()
+        .flat_map(|one| one.receiver.iter().flat_map(Person::known_by).map(|by| (one.id, by)))
+        .collect();
+    let news = reach::unknown_aliases(&mut tx, deps.store.keys(), &heard).await?;
+    reach::learn(&mut tx, deps.store.keys(), &mut rng, &news, now).await?;
     effects.write(&mut tx, &mut rng, now).await?;
     evidence::apply(deps, &mut tx, &evidence, now).await?;
     crash::point("outcome-written").await;
@@ -229,6 +236,17 @@ pub(super) async fn follow_up(
     now: UtcMs,
 ) -> Result<()> {
     mark_contact(failed, effects);
+    let channel = deps.channels.by_name(&failed.row.channel);
+    let meaning = channel.and_then(|channel| channel.meaning(failed.code));
+    match meaning {
+        Some(Meaning::WindowClosed) => {
+            reach::close(tx, failed.row.contact_point, &failed.row.channel).await?;
+        }
+        Some(Meaning::MarketingStopped) => {
+            reach::stop_marketing(tx, failed.row.contact_point, now).await?;
+        }
+        Some(Meaning::PairLimited) | None => {}
+    }
     if failed.action == Action::TemplateProblem {
         templates::refused(deps, tx, failed.row, failed.code, now).await?;
     }
@@ -248,7 +266,16 @@ pub(super) async fn follow_up(
         tried.push(contact_point);
     }
     let next = next_contact(deps, tx, message, &tried, now).await?;
+    // What free text may not say now, a template may: the claim reads the window anew.
+    let was_free = meaning == Some(Meaning::WindowClosed)
+        && matches!(templates::content(deps, tx, failed.row).await?, Some(Content::Text { .. }));
+    if was_free && now < message.valid_until {
+        let reason = Reason::Retry { at: now, code: failed.code.to_owned() };
+        effects.requeue(message, speaks_for, now, reason, now);
+        return Ok(());
+    }
     let failure = match failed.action {
+        _ if meaning == Some(Meaning::PairLimited) => Failure::Pair,
         Action::Retry if is_unreached(failed.code) => Failure::Unreached,
         Action::Retry | Action::Unknown => {
             Failure::Passing { retry_after_ms: failed.retry_after_ms }

@@ -6,7 +6,7 @@ use super::outcomes::write_outcomes;
 use super::pace::Pace;
 use crate::care::ids::{AttemptId, InstanceId, PatientId};
 use crate::care::{Class, UtcMs, ZoneRules};
-use crate::channel::{Channel, Channels, Outbound, Outcome};
+use crate::channel::{Channel, Channels, Outbound, Outcome, Person};
 use crate::clock::Clock;
 use crate::crash;
 use crate::home::{Home, HomeError};
@@ -102,6 +102,8 @@ pub(super) struct Ended {
     pub(super) token: Uuid,
     pub(super) channel: String,
     pub(super) outcome: Outcome,
+    /// By what else the provider knows the person.
+    pub(super) receiver: Option<Person>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -330,13 +332,14 @@ impl Deliverer {
         *shared.senders().entry(intent.channel.name().to_owned()).or_default() += 1;
         self.shared.sends.spawn(crash::unheard(async move {
             crash::point("before-send").await;
-            let outcome = shared.carry_out(&intent, window).await;
+            let (outcome, receiver) = shared.carry_out(&intent, window).await;
             crash::point("answered").await;
             let ended = Ended {
                 id: intent.id,
                 token: intent.token,
                 channel: intent.channel.name().to_owned(),
                 outcome,
+                receiver,
                 _permit: permit,
             };
             // The writer lives as long as this deliverer; without it the intent stays open and is found lost.
@@ -419,10 +422,10 @@ impl Shared {
     }
 
     /// Just before the first byte: holds, the lease and the STOP once more; then the channel, once.
-    async fn carry_out(&self, intent: &Intent, window: Window) -> Outcome {
+    async fn carry_out(&self, intent: &Intent, window: Window) -> (Outcome, Option<Person>) {
         let timeout_ms = intent.channel.capabilities().request_timeout_ms;
         if let Some(stage) = self.held_now(intent.channel.name()).await {
-            return Outcome::NotSent { stage };
+            return (Outcome::NotSent { stage }, None);
         }
         let heard = {
             let stops = self.stopped_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -430,13 +433,13 @@ impl Shared {
         };
         let ends_ms = self.deps.clock.steady_ms() + timeout_ms;
         if let Some(stage) = window.shut_at(ends_ms, intent.class, heard) {
-            return Outcome::NotSent { stage };
+            return (Outcome::NotSent { stage }, None);
         }
-        let send = AssertUnwindSafe(intent.channel.send(&intent.outbound)).catch_unwind();
+        let send = AssertUnwindSafe(intent.channel.send_and_hear(&intent.outbound)).catch_unwind();
         match tokio::time::timeout(Duration::from_millis(millis(timeout_ms)), send).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) => Outcome::Unknown { stage: "panic" },
-            Err(_elapsed) => Outcome::Unknown { stage: "time-out" },
+            Ok(Ok(heard)) => heard,
+            Ok(Err(_panic)) => (Outcome::Unknown { stage: "panic" }, None),
+            Err(_elapsed) => (Outcome::Unknown { stage: "time-out" }, None),
         }
     }
 }

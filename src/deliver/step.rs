@@ -1,7 +1,7 @@
 //! One message at the moment of its claim: what becomes of it, decided from what was read anew (P6).
 
-use super::claim::Facts;
-use super::compose::{Composition, Hop, record};
+use super::claim::{Facts, pair_pace};
+use super::compose::{Composition, Hop, Window, record};
 use super::effects::Effects;
 use super::restored::take_for_gone;
 use super::send::{DelivererDeps, Intent};
@@ -161,7 +161,10 @@ impl Step<'_> {
     ) -> Option<Intent> {
         let mut first_fault: Option<NotRenderable> = None;
         loop {
-            let tried = message.tried.clone();
+            let mut tried = message.tried.clone();
+            if message.class == Class::Education {
+                tried.extend(&self.facts.marketing_stops);
+            }
             let every = Choice {
                 now: self.now,
                 contacts: &standing.contacts,
@@ -196,6 +199,12 @@ impl Step<'_> {
                     return None;
                 }
                 Verdict::End { state: MessageState::Blocked, because } => {
+                    let stops = &self.facts.marketing_stops;
+                    let is_stopped = |c: &KnownContact| c.in_use && stops.contains(&c.id);
+                    let stopped = message.class == Class::Education
+                        && because == Reason::NoContact
+                        && standing.contacts.iter().any(is_stopped);
+                    let because = if stopped { Reason::MarketingStopped } else { because };
                     self.no_way(message, standing, because, first_fault, held);
                     return None;
                 }
@@ -292,6 +301,11 @@ impl Step<'_> {
             reminders: held,
             repeat: if again { Saying::Again } else { Saying::First },
             held: &self.facts.held_templates,
+            window: if self.facts.windows.contains(&(contact.id, channel.name().to_owned())) {
+                Window::Open
+            } else {
+                Window::Closed
+            },
         };
         let outbound = composition.outbound(id, contact, channel.as_ref(), hop)?;
         let place = Place { table: "attempts", column: "content", row: id.0.as_bytes() };
@@ -402,6 +416,10 @@ impl Step<'_> {
             self.end(message, state, because, held);
             return;
         };
+        if fault == NotRenderable::WindowClosed {
+            self.end(message, MessageState::Blocked, Reason::WindowClosed, held);
+            return;
+        }
         if let NotRenderable::TemplateHeld { template, language, why } = fault {
             let because = Reason::TemplateHeld { template, language, why };
             self.end(message, MessageState::Blocked, because, held);
@@ -461,9 +479,8 @@ impl Step<'_> {
 
     /// Until when the pair of sender and patient must rest.
     fn pair_until(&self, message: &MessageRow, channel: &Arc<dyn Channel>) -> Option<UtcMs> {
-        let newest = self.facts.newest.get(&(message.patient, channel.name().to_owned()))?;
-        let until = newest.plus_ms(channel.capabilities().pair_gap_ms);
-        (until > self.now).then_some(until)
+        let sent = self.facts.recent.get(&(message.patient, channel.name().to_owned()))?;
+        pair_pace(channel.as_ref()).free_at(sent, self.now)
     }
 }
 

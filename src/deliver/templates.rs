@@ -5,7 +5,7 @@ use crate::care::ids::TaskId;
 use crate::care::programme::WhatsappTemplate;
 use crate::care::time::DAY_MS;
 use crate::care::{HeldTemplate, ListedTemplate, Reason, UtcMs};
-use crate::channel::{Channel, Content, Outbound, TemplateEvent, TemplateNews};
+use crate::channel::{Channel, Content, DAILY_LIMIT, Outbound, TemplateEvent, TemplateNews};
 use crate::policy::templates::{
     Fault, fault_of, fault_of_category, fault_of_status, refused_for_ms,
 };
@@ -55,13 +55,30 @@ pub async fn sync(deps: &DelivererDeps) -> Result<Synced> {
             }
         };
         let mut tx = deps.store.write().await?;
+        let mut warnings = health.warnings;
+        let limit = health.facts.iter().find(|(name, _)| *name == DAILY_LIMIT);
+        if let Some(limit) = limit.and_then(|(_, people)| people.parse::<i64>().ok()) {
+            let patients = templates::reached(&mut tx, channel.kind()).await?;
+            if patients > limit {
+                warnings.push(format!(
+                    "{patients} patients are to be reached, and the provider lets {limit} be written to a day"
+                ));
+            }
+        }
+        for warning in &warnings {
+            tracing::warn!(
+                channel = channel.name(),
+                warning,
+                "what a provider says of us will hurt"
+            );
+        }
         let facts = health.facts.into_iter().map(|(name, value)| (name.to_owned(), value));
         let standing = ChannelStanding {
             channel: channel.name().to_owned(),
             asked_at: now,
             listed_at: list.as_ref().map(|_| now),
             facts: facts.collect(),
-            warnings: health.warnings,
+            warnings,
         };
         templates::put_standing(&mut tx, &standing).await?;
         if let Some(list) = list {

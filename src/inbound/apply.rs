@@ -1,8 +1,8 @@
 //! Kept callbacks: their events, applied in one transaction.
 
 use super::Inbound;
-use crate::care::UtcMs;
 use crate::care::ids::{AttemptId, ContactPointId, InboundId, PatientId, ReceiptId};
+use crate::care::{Address, ChannelKind, ReceiptStatus, UtcMs};
 use crate::channel::{Callback, Event, Person, ReceiptEvent, Unreadable};
 use crate::crash;
 use crate::deliver::evidence::{self, Evidence};
@@ -10,7 +10,7 @@ use crate::deliver::templates;
 use crate::security::Keyring;
 use crate::store::inbound::{InboundRow, InboundState};
 use crate::store::receipts::ReceiptRow;
-use crate::store::{Result, StoreError, Tx, attempts, inbound, parts, patients, receipts};
+use crate::store::{Result, StoreError, Tx, attempts, inbound, parts, patients, reach, receipts};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Inbound {
@@ -105,10 +105,7 @@ impl Inbound {
             Event::Receipt(_) => Ok(()),
             Event::Reply(reply) => self.reply(tx, channel, reply, now).await,
             Event::Identity(identity) => self.identity(tx, channel, identity, now).await,
-            Event::Preference(preference) => {
-                Self::preference(channel, preference);
-                Ok(())
-            }
+            Event::Preference(preference) => self.preference(tx, channel, preference, now).await,
             Event::Template(template) => self.template(tx, channel, template, now).await,
             Event::Account { field, says } => self.account(tx, channel, field, says, now).await,
             Event::Ignored { kind } => {
@@ -179,9 +176,47 @@ impl Inbound {
             facts.extend(fact.map(|fact| (row.id, fact)));
             rows.push(row);
         }
+        self.learn(tx, told, &rows, now).await?;
         let new = receipts::insert(tx, &rows).await?;
         let facts: Vec<Evidence> = new.iter().filter_map(|id| facts.remove(id)).collect();
         evidence::apply(deps, tx, &facts, now).await
+    }
+}
+
+impl Inbound {
+    /// By what else the people are known of whom receipts tell: an id, the number in another form.
+    async fn learn(
+        &self,
+        tx: &mut Tx,
+        told: &[(&str, &ReceiptEvent)],
+        rows: &[ReceiptRow],
+        now: UtcMs,
+    ) -> Result<()> {
+        let deps = self.deliverer.deps();
+        // Elsewhere a number in another form may be a stranger's.
+        let names = |channel: &str| {
+            let channel = deps.channels.by_name(channel);
+            channel.is_some_and(|channel| channel.kind() == ChannelKind::Whatsapp)
+        };
+        let of = |row: &ReceiptRow| {
+            let attempt = row.attempt.filter(|_| names(&row.channel))?;
+            let is_it = |receipt: &&ReceiptEvent| {
+                let id = receipt.provider_id.as_ref().or(receipt.echo.as_ref());
+                id == Some(&row.provider_id) && receipt.status == Some(row.status)
+            };
+            let receipt = told.iter().map(|(_, receipt)| *receipt).find(is_it)?;
+            // A number alone is nearly always the one that was written to: it is looked at once a message.
+            let first = row.status == ReceiptStatus::Sent || receipt.to.user_id.is_some();
+            first.then_some((attempt, receipt))
+        };
+        let aliases: Vec<(AttemptId, &Address)> = rows
+            .iter()
+            .filter_map(of)
+            .flat_map(|(attempt, receipt)| receipt.to.known_by().map(move |by| (attempt, by)))
+            .collect();
+        let keys = deps.store.keys();
+        let news = reach::unknown_aliases(tx, keys, &aliases).await?;
+        reach::learn(tx, keys, &mut deps.rng.fork(), &news, now).await
     }
 }
 
@@ -193,7 +228,9 @@ pub(super) async fn owners(
 ) -> Result<Vec<(ContactPointId, PatientId)>> {
     let mut owners = Vec::new();
     for address in person.known_by() {
-        for owner in patients::with_address(tx, keys, address).await? {
+        let known = patients::with_address(tx, keys, address).await?;
+        let aliased = reach::known_as(tx, keys, address).await?;
+        for owner in known.into_iter().chain(aliased) {
             if !owners.contains(&owner) {
                 owners.push(owner);
             }

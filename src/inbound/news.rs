@@ -2,14 +2,16 @@
 
 use super::Inbound;
 use super::apply::owners;
-use crate::care::ids::TaskId;
+use crate::care::ids::{ContactPointId, TaskId, distinct};
 use crate::care::time::{DAY_MS, HOUR_MS};
 use crate::care::{ContactHealth, Reason, UtcMs};
-use crate::channel::{IdentityChange, IdentityEvent, PreferenceEvent, TemplateEvent, TemplateNews};
+use crate::channel::{
+    IdentityChange, IdentityEvent, Person, PreferenceEvent, TemplateEvent, TemplateNews,
+};
 use crate::deliver::templates::{self, Told};
 use crate::store::patients::HealthMove;
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Tx, patients, tasks};
+use crate::store::{Result, Tx, patients, reach, tasks};
 
 impl Inbound {
     /// Whoever answers there may be another person now: nothing more goes to the address before a person of the care
@@ -36,6 +38,7 @@ impl Inbound {
             let health =
                 HealthMove { id: contact, health: ContactHealth::Bad, code: code.to_owned() };
             patients::set_health(tx, &[health], now).await?;
+            reach::unlearn(tx, contact).await?;
             let task = NewTask {
                 id: TaskId::new(now, &mut deps.rng.fork()),
                 patient: Some(patient),
@@ -50,11 +53,44 @@ impl Inbound {
         Ok(())
     }
 
-    /// A choice in the provider's own settings. It is about marketing, which Carebell never sends.
-    pub(super) fn preference(channel: &str, preference: &PreferenceEvent) {
+    /// A choice in the provider's own settings. It is about marketing, which Carebell never sends; but a provider may
+    /// take education for it, so none goes there. Everything else goes on.
+    pub(super) async fn preference(
+        &self,
+        tx: &mut Tx,
+        channel: &str,
+        preference: &PreferenceEvent,
+        now: UtcMs,
+    ) -> Result<()> {
+        for contact in self.contacts_of(tx, channel, &preference.from).await? {
+            match preference.value.as_str() {
+                "stop" => reach::stop_marketing(tx, contact, now).await?,
+                "resume" => reach::resume_marketing(tx, contact).await?,
+                _ => {}
+            }
+        }
         metrics::counter!("carebell_preferences_total", "channel" => channel.to_owned(),
             "value" => preference.value.clone())
         .increment(1);
+        Ok(())
+    }
+
+    /// Contact points of a person on a channel's kind of address.
+    async fn contacts_of(
+        &self,
+        tx: &mut Tx,
+        channel: &str,
+        person: &Person,
+    ) -> Result<Vec<ContactPointId>> {
+        let deps = self.deliverer.deps();
+        let keys = deps.store.keys();
+        let kind = deps.channels.by_name(channel).map(|channel| channel.kind());
+        let owned = owners(tx, keys, person).await?;
+        let rows = patients::load(tx, keys, &distinct(owned.iter().map(|(_, id)| *id))).await?;
+        let known = patients::contacts(tx, &rows).await?;
+        let is_theirs =
+            |id: &ContactPointId| known.iter().any(|c| c.id == *id && Some(c.channel) == kind);
+        Ok(owned.into_iter().map(|(contact, _)| contact).filter(is_theirs).collect())
     }
 
     /// News of a template: what depends on it is held at once, or goes on; an operator must know.

@@ -6,7 +6,7 @@ use crate::care::contact::{ConsentDecision, KnownConsent};
 use crate::care::ids::{ContactPointId, MessageId, ReplyId, TaskId, distinct};
 use crate::care::time::HOUR_MS;
 use crate::care::{Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs};
-use crate::channel::{Handled, ReplyEvent};
+use crate::channel::{Handled, ReminderForm, ReplyEvent, WINDOW_MS};
 use crate::policy::grouping::lane;
 use crate::policy::keywords::{Heard, hear};
 use crate::policy::validity::{STOP_CONFIRMATION_MS, valid_until};
@@ -16,7 +16,7 @@ use crate::store::inbound::PutReply;
 use crate::store::messages::MessageRow;
 use crate::store::patients::{HealthMove, PatientRow};
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Tx, alarms, inbound, messages, patients, tasks};
+use crate::store::{Result, Tx, alarms, inbound, messages, patients, reach, tasks};
 
 /// Whether the patient was answered already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,7 @@ impl Inbound {
                 continue;
             }
             let all: Vec<ContactPointId> = same.iter().map(|c| c.id).collect();
+            self.heard_from(tx, &heeded, reply, now).await?;
             match heard {
                 Heard::Stop => {
                     self.stop(tx, &heeded, &all, now).await?;
@@ -94,6 +95,27 @@ impl Inbound {
             confirmation = Answered::ByProvider;
         }
         Ok(())
+    }
+
+    /// Who wrote takes free text for a while; and is known by an id of the provider's from now on.
+    async fn heard_from(
+        &self,
+        tx: &mut Tx,
+        heeded: &Heeded<'_>,
+        reply: &ReplyEvent,
+        now: UtcMs,
+    ) -> Result<()> {
+        let deps = self.deliverer.deps();
+        let channel = deps.channels.by_name(heeded.channel);
+        if channel.is_none_or(|c| c.capabilities().reminders != ReminderForm::Template) {
+            return Ok(());
+        }
+        let since = reply.at.map_or(now, |at| at.min(now));
+        reach::open(tx, heeded.contact, heeded.channel, since.plus_ms(WINDOW_MS)).await?;
+        // An id that came without its number was known before: that is how its owner was found.
+        let (Some(_), Some(id)) = (&reply.from.address, &reply.from.user_id) else { return Ok(()) };
+        let alias = (heeded.contact, heeded.owner.id, id);
+        reach::learn(tx, deps.store.keys(), &mut deps.rng.fork(), &[alias], now).await
     }
 
     pub(super) async fn keep_reply(

@@ -142,6 +142,9 @@ pub enum NotRenderable {
         /// The key that was looked for.
         message: String,
     },
+    /// Free text is not taken now, and no template says it.
+    #[error("the window for free text is closed, and no template says it")]
+    WindowClosed,
     /// Every template that could carry it is held.
     #[error("WhatsApp template {template} in {language} is held: {why}")]
     TemplateHeld {

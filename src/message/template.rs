@@ -110,7 +110,7 @@ fn key(what: MessageName, style: TextStyle, repeat: Repeat) -> String {
 /// Every key that a programme may name a template by, with the style that it speaks in.
 pub(super) fn known_keys() -> Vec<(String, TextStyle)> {
     let mut keys = Vec::new();
-    for what in MessageName::ALL.into_iter().filter(|what| what.is_reminder()) {
+    for what in MessageName::ALL {
         for style in what.styles() {
             for repeat in [Repeat::First, Repeat::Again] {
                 let key = key(what, *style, repeat);

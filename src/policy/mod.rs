@@ -16,6 +16,7 @@ pub mod held_back;
 pub mod keywords;
 pub mod outage;
 pub mod outcome;
+pub mod pair;
 pub mod parts;
 pub mod pulse;
 pub mod quiet_hours;

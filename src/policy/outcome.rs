@@ -49,6 +49,8 @@ pub enum Failure {
         /// How long the provider asks to wait, in milliseconds.
         retry_after_ms: Option<i64>,
     },
+    /// This recipient had too much in a short time: again after 1, 4, 16, ... seconds.
+    Pair,
     /// The provider was not reached, and surely nothing left.
     Unreached,
     /// This contact point will not work for this message.
@@ -76,6 +78,10 @@ pub fn after_failure(failure: Failure, past: &Past<'_>) -> Next {
     match failure {
         Failure::Passing { retry_after_ms } => again(planned, retry_after_ms).or(elsewhere),
         Failure::Lasting => elsewhere,
+        Failure::Pair => {
+            let times = u32::try_from(past.tries.saturating_sub(1)).unwrap_or(u32::MAX);
+            again(Some(&SECOND_MS.saturating_mul(4_i64.saturating_pow(times))), None).or(elsewhere)
+        }
         // What the channel refuses, or nobody answers to, is not the message's fault: it waits as long as it is of use.
         Failure::Channel => elsewhere.or_else(|| again(planned.or(last), None)),
         Failure::Unreached => again(planned, None).or(elsewhere).or_else(|| again(last, None)),
@@ -177,6 +183,11 @@ mod tests {
         assert_eq!(after_failure(passing, &short), Next::Fail);
         let asked = Failure::Passing { retry_after_ms: Some(90_000) };
         assert_eq!(after_failure(asked, &past(1, Others::None)), Next::Again { at: UtcMs(90_000) });
+        for (tries, wait_s) in [(1, 1), (2, 4), (3, 16), (4, 64)] {
+            let got = after_failure(Failure::Pair, &past(tries, Others::None));
+            assert_eq!(got, Next::Again { at: UtcMs(wait_s * 1_000) }, "{tries}");
+        }
+        assert_eq!(after_failure(Failure::Pair, &past(30, Others::Left)), Next::Elsewhere);
         let absurd = Failure::Passing { retry_after_ms: Some(i64::MAX) };
         assert_eq!(after_failure(absurd, &past(1, Others::Left)), Next::Elsewhere);
         assert_eq!(after_failure(Failure::Lasting, &past(1, Others::None)), Next::Fail);

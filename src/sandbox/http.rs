@@ -3,7 +3,7 @@
 
 use super::faults::AnswerFault;
 use super::world::World;
-use super::{Entry, Message, control, meta, twilio};
+use super::{Entry, Message, account, control, meta, twilio};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
@@ -40,6 +40,7 @@ struct ClosedByFault;
 /// Serves HTTP until the sandbox stops.
 pub(super) async fn run(world: Arc<World>, listener: TcpListener) {
     let router = meta::routes()
+        .merge(account::routes())
         .merge(twilio::routes())
         .merge(control::routes())
         .with_state(Arc::clone(&world));

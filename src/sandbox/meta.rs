@@ -11,15 +11,14 @@ use super::world::World;
 use super::{Channel, Condition, Entry, Message, Reply, Template, TemplateUse, WhatsappAccount};
 use crate::care::UtcMs;
 use axum::Router;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
@@ -31,14 +30,10 @@ const MAX_OPAQUE_CHARS: usize = 512;
 /// Most spaces in a row in a template's parameter.
 const MAX_SPACES: usize = 4;
 
-const DIALECT: Dialect = Dialect { accepted, refused };
+pub(super) const DIALECT: Dialect = Dialect { accepted, refused };
 
 pub(super) fn routes() -> Router<Arc<World>> {
-    Router::new()
-        .route("/{version}/{phone_number_id}/messages", post(send))
-        .route("/{version}/{phone_number_id}/media", post(upload))
-        .route("/{version}/{account}/message_templates", get(list_templates))
-        .route("/{version}/{phone_number_id}", get(number))
+    Router::new().route("/{version}/{phone_number_id}/messages", post(send))
 }
 
 async fn send(
@@ -66,7 +61,7 @@ async fn send(
 }
 
 /// The token, then the object that the path names.
-fn admit(
+pub(super) fn admit(
     account: &WhatsappAccount,
     headers: &HeaderMap,
     named: &str,
@@ -83,103 +78,6 @@ fn admit(
         return Err(Refusal::new(400, 100, "Unsupported post request", details));
     }
     Ok(())
-}
-
-/// The list of templates, a page at a time, in Meta's words.
-async fn list_templates(
-    State(world): State<Arc<World>>,
-    Path((_version, named)): Path<(String, String)>,
-    Query(query): Query<HashMap<String, String>>,
-    headers: HeaderMap,
-) -> Response {
-    let account = &world.config().whatsapp;
-    if let Err(refusal) = admit(account, &headers, &named, &account.business_account_id) {
-        return DIALECT.refuse(&refusal);
-    }
-    let number = |key: &str| query.get(key).and_then(|text| text.parse::<usize>().ok());
-    let (from, limit) = (number("after").unwrap_or(0), number("limit").unwrap_or(25));
-    let templates = world.templates();
-    let each = |(name, template): (&String, &Template)| {
-        let (name, template) = (name.clone(), template.clone());
-        let languages: Vec<String> = template.languages.iter().cloned().collect();
-        languages.into_iter().map(move |language| listed(&name, &language, &template))
-    };
-    let all: Vec<Value> = templates.iter().flat_map(each).collect();
-    let to = from.saturating_add(limit).min(all.len());
-    let mut paging = json!({"cursors": {"before": from.to_string(), "after": to.to_string()}});
-    if to < all.len() {
-        paging["next"] = json!(format!("https://graph.example.org/{named}?after={to}"));
-    }
-    let page: Vec<&Value> = all.iter().skip(from).take(limit).collect();
-    axum::Json(json!({"data": page, "paging": paging})).into_response()
-}
-
-fn listed(name: &str, language: &str, template: &Template) -> Value {
-    let or =
-        |word: &str, usual: &str| if word.is_empty() { usual.to_owned() } else { word.to_owned() };
-    let by_name = !template.parameter_names.is_empty();
-    let numbers = (1..=template.parameters).map(|n| format!("{{{{{n}}}}}"));
-    let names = template.parameter_names.iter().map(|name| format!("{{{{{name}}}}}"));
-    let slots: Vec<String> = if by_name { names.collect() } else { numbers.collect() };
-    let mut components =
-        vec![json!({"type": "BODY", "text": format!("Reminder {} end.", slots.join(" and "))})];
-    if !template.header.is_empty() {
-        components.insert(0, json!({"type": "HEADER", "format": template.header}));
-    }
-    json!({
-        "id": format!("{name}.{language}"),
-        "name": name,
-        "language": language,
-        "status": or(&template.status, "APPROVED"),
-        "category": or(&template.category, "UTILITY"),
-        "quality_score": {"score": "GREEN"},
-        "parameter_format": if by_name { "NAMED" } else { "POSITIONAL" },
-        "message_send_ttl_seconds": template.ttl_seconds,
-        "components": components,
-    })
-}
-
-/// How the number stands.
-async fn number(
-    State(world): State<Arc<World>>,
-    Path((_version, named)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    let account = &world.config().whatsapp;
-    if let Err(refusal) = admit(account, &headers, &named, &account.phone_number_id) {
-        return DIALECT.refuse(&refusal);
-    }
-    axum::Json(json!({
-        "id": account.phone_number_id,
-        "status": "CONNECTED",
-        "quality_rating": "GREEN",
-        "throughput": {"level": "STANDARD"},
-        "whatsapp_business_manager_messaging_limit": account.messaging_limit,
-    }))
-    .into_response()
-}
-
-/// A file; its content is not looked at.
-async fn upload(
-    State(world): State<Arc<World>>,
-    Path((_version, named)): Path<(String, String)>,
-    request: Request,
-) -> Response {
-    let (head, body) = request.into_parts();
-    let account = &world.config().whatsapp;
-    if let Err(refusal) = admit(account, &head.headers, &named, &account.phone_number_id) {
-        return DIALECT.refuse(&refusal);
-    }
-    let Some(body) = read_body(body).await else { return severed() };
-    let form = String::from_utf8_lossy(&body);
-    for field in ["messaging_product", "type", "file"] {
-        if !form.contains(&format!("name=\"{field}\"")) {
-            return DIALECT.refuse(&required(field));
-        }
-    }
-    let id = world.ids().hex();
-    world.uploads().insert(id.clone());
-    axum::Json(json!({"id": id})).into_response()
 }
 
 /// News of a field of the account.
@@ -220,7 +118,7 @@ fn wamid(world: &World) -> String {
     format!("wamid.{}", BASE64.encode(format!("HBg{}", world.ids().hex())))
 }
 
-fn required(field: &str) -> Refusal {
+pub(super) fn required(field: &str) -> Refusal {
     let details = format!("The parameter {field} is required.");
     Refusal::new(400, 100, "Invalid parameter", details)
 }
@@ -441,11 +339,12 @@ fn digits(number: &str) -> &str {
     number.trim_start_matches('+')
 }
 
-fn accepted(_world: &World, entry: &Entry) -> Response {
+fn accepted(world: &World, entry: &Entry) -> Response {
     let message = &entry.message;
+    let wa_id = world.people().known_as(&message.to);
     axum::Json(json!({
         "messaging_product": "whatsapp",
-        "contacts": [{"input": message.to, "wa_id": digits(&message.to)}],
+        "contacts": [{"input": message.to, "wa_id": wa_id}],
         "messages": [{"id": message.provider_id, "message_status": "accepted"}],
     }))
     .into_response()
@@ -465,7 +364,7 @@ fn refused(refusal: &Refusal) -> Value {
 /// A status webhook. Failed ones carry no contacts block.
 pub(super) fn receipt(world: &World, entry: &Entry, step: Step) -> Callback {
     let message = &entry.message;
-    let wa_id = digits(&message.to);
+    let wa_id = world.people().known_as(&message.to);
     let mut status = json!({
         "id": message.provider_id,
         "status": match step.status {
@@ -490,7 +389,7 @@ pub(super) fn receipt(world: &World, entry: &Entry, step: Step) -> Callback {
             "href": "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes",
         }]);
     } else {
-        value["contacts"] = json!([contact(wa_id)]);
+        value["contacts"] = json!([contact(&wa_id)]);
     }
     value["statuses"] = json!([status]);
     webhook(world, message.provider_id.clone(), &value)

@@ -6,6 +6,7 @@
 //! [`UtcMs`] and the clock. Demo, tests and simulator start it in-process; `carebell sandbox` runs it alone and
 //! is driven over `/_sandbox/...` (see `control`).
 
+mod account;
 mod agenda;
 mod callbacks;
 mod config;
@@ -162,6 +163,16 @@ impl Sandbox {
         if let Some(template) = self.world.templates().get_mut(name) {
             change(template);
         }
+    }
+
+    /// How many people Meta lets be written to in a day, in its word: `TIER_2K`.
+    pub fn set_messaging_limit(&self, word: &str) {
+        word.clone_into(&mut self.world.messaging_limit());
+    }
+
+    /// WhatsApp knows this number by other digits from now on, as it does in Brazil and Mexico.
+    pub fn know_as(&self, address: &str, digits: &str) {
+        self.world.people().know_as(address, digits);
     }
 
     /// Posts news of Meta's: the field of a change and its value. Returns once the daemon has answered.

@@ -56,6 +56,7 @@ pub(super) struct People {
     heard_at: HashMap<String, UtcMs>,
     opted_out: BTreeSet<String>,
     paced_until: HashMap<String, UtcMs>,
+    known_as: HashMap<String, String>,
 }
 
 impl People {
@@ -65,6 +66,7 @@ impl People {
             heard_at: HashMap::new(),
             opted_out: BTreeSet::new(),
             paced_until: HashMap::new(),
+            known_as: HashMap::new(),
         }
     }
 
@@ -73,6 +75,17 @@ impl People {
             Some(condition) => self.conditions.insert(address.to_owned(), condition),
             None => self.conditions.remove(address),
         };
+    }
+
+    /// WhatsApp knows a number by other digits (Brazil, Mexico).
+    pub(super) fn know_as(&mut self, address: &str, digits: &str) {
+        self.known_as.insert(address.to_owned(), digits.to_owned());
+    }
+
+    /// The digits by which WhatsApp knows a number.
+    pub(super) fn known_as(&self, address: &str) -> String {
+        let own = || address.trim_start_matches('+').to_owned();
+        self.known_as.get(address).cloned().unwrap_or_else(own)
     }
 
     pub(super) fn condition(&self, address: &str) -> Option<Condition> {

@@ -46,6 +46,7 @@ pub(super) struct World {
     people: Mutex<People>,
     templates: Mutex<BTreeMap<String, Template>>,
     uploads: Mutex<BTreeSet<String>>,
+    messaging_limit: Mutex<String>,
     fates: Mutex<HashMap<String, Vec<Step>>>,
     /// How often the same was accepted, by its hash.
     repeats: Mutex<HashMap<[u8; 32], u64>>,
@@ -71,6 +72,7 @@ impl World {
             faults: Faults::default(),
             templates: Mutex::new(config.whatsapp.templates.clone()),
             uploads: Mutex::default(),
+            messaging_limit: Mutex::new(config.whatsapp.messaging_limit.clone()),
             people: Mutex::new(People::new(std::mem::take(&mut config.people))),
             fates: Mutex::default(),
             repeats: Mutex::default(),
@@ -123,6 +125,10 @@ impl World {
 
     pub(super) fn templates(&self) -> MutexGuard<'_, BTreeMap<String, Template>> {
         locked(&self.templates)
+    }
+
+    pub(super) fn messaging_limit(&self) -> MutexGuard<'_, String> {
+        locked(&self.messaging_limit)
     }
 
     /// Ids of files that were uploaded.

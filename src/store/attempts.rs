@@ -156,8 +156,8 @@ statements! {
     COUNT = Sql::both("-- attempts::count\nSELECT channel, state, count(*) AS attempts FROM attempts GROUP BY channel, state ORDER BY channel, state");
     LAST_ACCEPTED = Sql::both("-- attempts::last_accepted\nSELECT channel, max(ended_at_ms) AS ended_at_ms FROM attempts \
         WHERE state IN ('accepted', 'sent', 'delivered', 'read') AND ended_at_ms IS NOT NULL GROUP BY channel");
-    NEWEST_TO_PATIENTS = sql!(("-- attempts::newest_to\nSELECT patient_id, channel, max(intent_at_ms) AS intent_at_ms FROM attempts \
-        WHERE intent_at_ms >= $2 AND patient_id IN "), (ids "$1"), (" GROUP BY patient_id, channel"));
+    INTENTS_TO = sql!(("-- attempts::intents_to\nSELECT patient_id, channel, intent_at_ms FROM attempts \
+        WHERE intent_at_ms >= $2 AND patient_id IN "), (ids "$1"), (" ORDER BY intent_at_ms"));
     GO_LIVE = Sql::both("-- attempts::go_live\nUPDATE attempts SET state = 'unknown', reason = $1, wake_at_ms = NULL, \
         ended_at_ms = coalesce(ended_at_ms, $2) WHERE state IN ('intent', 'unknown')");
 }
@@ -348,14 +348,14 @@ pub async fn last_accepted(tx: &mut Tx) -> Result<Vec<(String, UtcMs)>> {
     Ok(rows.into_iter().map(|(channel, at)| (channel, UtcMs(at))).collect())
 }
 
-/// The newest intent to each patient on each channel since `since`: what the pair limiter goes by.
-pub async fn newest_to(
+/// The intents to patients since `since`, in order: what the pair limiter goes by.
+pub async fn intents_to(
     tx: &mut Tx,
     patients: &[PatientId],
     since: UtcMs,
 ) -> Result<Vec<(PatientId, String, UtcMs)>> {
     let list = id_list(patients.iter().map(|id| id.0));
-    let rows: Vec<(Uuid, String, i64)> = on!(tx, NEWEST_TO_PATIENTS, |c, sql| {
+    let rows: Vec<(Uuid, String, i64)> = on!(tx, INTENTS_TO, |c, sql| {
         sqlx::query_as(sql).bind(list).bind(since.0).fetch_all(c).await?
     });
     Ok(rows.into_iter().map(|(id, channel, at)| (PatientId(id), channel, UtcMs(at))).collect())

@@ -25,6 +25,7 @@ pub mod parts;
 pub mod patients;
 pub mod plans;
 mod primary;
+pub mod reach;
 pub mod receipts;
 pub mod reminders;
 pub mod retention;
@@ -251,6 +252,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         patients::lists::STATEMENTS,
         patients::wakes::STATEMENTS,
         plans::STATEMENTS,
+        reach::STATEMENTS,
         receipts::STATEMENTS,
         reminders::STATEMENTS,
         retention::STATEMENTS,

@@ -3,7 +3,7 @@
 use super::dialect::{Sql, insert_rows, on, statements};
 use super::{Result, StoreError, Tx};
 use crate::care::ids::PatientId;
-use crate::care::{HeldTemplate, ListedTemplate, UtcMs};
+use crate::care::{ChannelKind, HeldTemplate, ListedTemplate, UtcMs};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -25,6 +25,12 @@ statements! {
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (channel) DO UPDATE SET asked_at_ms = excluded.asked_at_ms, \
         listed_at_ms = coalesce(excluded.listed_at_ms, channel_standings.listed_at_ms), facts = excluded.facts, warnings = excluded.warnings");
     STANDINGS = Sql::both("-- templates::standings\nSELECT channel, asked_at_ms, listed_at_ms, facts, warnings FROM channel_standings ORDER BY channel");
+    FORGET_LISTS = Sql::both("-- templates::forget\nDELETE FROM provider_templates");
+    FORGET_HELD = Sql::both("-- templates::forget\nDELETE FROM held_templates");
+    FORGET_STANDINGS = Sql::both("-- templates::forget\nDELETE FROM channel_standings");
+    REACHED = Sql::both("-- templates::reached\nSELECT count(DISTINCT c.patient_id) FROM contact_points c JOIN patients p ON p.id = c.patient_id \
+        WHERE c.channel = $1 AND c.in_use = 1 AND c.health IN ('ok', 'suspect') AND p.status NOT IN ('deceased', 'left') AND EXISTS \
+        (SELECT 1 FROM consents s WHERE s.patient_id = c.patient_id AND s.decision = 'given' AND s.channel IN ('', $1))");
     WAITING = Sql::both("-- templates::waiting\nSELECT DISTINCT patient_id FROM reminders WHERE state = 'blocked' AND valid_until_ms > $1 \
         AND reason LIKE '%\"template-held\"%' ORDER BY patient_id LIMIT 256");
 }
@@ -210,6 +216,21 @@ pub async fn standings(tx: &mut Tx) -> Result<Vec<ChannelStanding>> {
             })
         })
         .collect()
+}
+
+/// Going live: what the sandbox said of templates and accounts is forgotten.
+pub async fn forget(tx: &mut Tx) -> Result<()> {
+    for statement in [FORGET_LISTS, FORGET_HELD, FORGET_STANDINGS] {
+        on!(tx, statement, |c, sql| {
+            sqlx::query(sql).execute(c).await?;
+        });
+    }
+    Ok(())
+}
+
+/// How many patients have consented to be reached over a kind of channel, and have an address there.
+pub async fn reached(tx: &mut Tx, kind: ChannelKind) -> Result<i64> {
+    Ok(on!(tx, REACHED, |c, sql| sqlx::query_scalar(sql).bind(kind.word()).fetch_one(c).await?))
 }
 
 /// Patients with reminders that a held template blocks and that are still of use, 256 at most.

@@ -12,6 +12,7 @@ mod outage;
 mod parts;
 mod privacy;
 mod providers;
+mod reach;
 mod receipts;
 mod restored;
 mod silence;

@@ -6,7 +6,7 @@
 use super::{Whatsapp, said, verdict};
 use crate::care::ListedTemplate;
 use crate::channel::http::Answer;
-use crate::channel::{Health, Outcome};
+use crate::channel::{DAILY_LIMIT, Health, Outcome};
 use serde_json::Value;
 
 /// What is asked of a template.
@@ -19,8 +19,6 @@ const NUMBER_FIELDS: &str = "status,quality_rating,throughput,whatsapp_business_
 const PAGE: &str = "50";
 /// An account has 6,000 templates at most, in one language each.
 const MOST_PAGES: usize = 200;
-/// The fact of how many people may be written to in a day.
-pub(super) const LIMIT: &str = "messaging limit";
 
 impl Whatsapp {
     pub(super) async fn list(&self) -> Result<Option<Vec<ListedTemplate>>, Outcome> {
@@ -91,7 +89,7 @@ fn health(number: &Value) -> Health {
         .or_else(|| words("messaging_limit_tier"));
     if let Some(tier) = tier {
         let people = people_of(tier).map_or_else(|| "unlimited".to_owned(), |n| n.to_string());
-        health.facts.push((LIMIT, people));
+        health.facts.push((DAILY_LIMIT, people));
     }
     health
 }
@@ -185,12 +183,12 @@ mod tests {
             ("TIER_250", "250"),
             ("TIER_2K", "2000"),
             ("TIER_100K", "100000"),
-            ("TIER_UNLIMITED", "unlimited"),
+            ("TIER_UNDAILY_LIMITED", "unlimited"),
         ] {
             let number = json!({ "quality_rating": "GREEN", "status": "CONNECTED",
                 "whatsapp_business_manager_messaging_limit": tier });
             let health = health(&number);
-            assert!(health.facts.contains(&(LIMIT, people.to_owned())), "{health:?}");
+            assert!(health.facts.contains(&(DAILY_LIMIT, people.to_owned())), "{health:?}");
             assert!(health.warnings.is_empty(), "{health:?}");
         }
         let poor = health(&json!({ "quality_rating": "RED", "status": "FLAGGED" }));

@@ -62,13 +62,13 @@ fn account_of(value: &Value) -> Option<String> {
 }
 
 /// Digits of a number, with or without its plus sign.
-fn phone(value: &Value) -> Option<Address> {
+pub(super) fn phone(value: &Value) -> Option<Address> {
     let digits = value.as_str()?.trim_start_matches('+');
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| Address::new(format!("+{digits}")))
 }
 
-fn user_id(value: &Value) -> Option<Address> {
+pub(super) fn user_id(value: &Value) -> Option<Address> {
     value.as_str().filter(|id| !id.is_empty()).map(Address::new)
 }
 

@@ -13,11 +13,12 @@ use super::codes::CodeTable;
 use super::http::{Answer, Http};
 use super::verdict::{self, Said};
 use super::{
-    Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Health, Outbound,
-    Outcome, Problem, Reject, ReminderForm, ShownRequest, Unreadable, Verified, signature,
+    Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Health, Meaning,
+    Outbound, Outcome, Person, Problem, Reject, ReminderForm, ShownRequest, Unreadable, Verified,
+    signature,
 };
 use crate::care::time::SECOND_MS;
-use crate::care::{ChannelKind, ListedTemplate, ReceiptHabit};
+use crate::care::{Address, ChannelKind, ListedTemplate, ReceiptHabit};
 use crate::config::{Mode, Secret, WhatsappConfig};
 use futures::future::BoxFuture;
 use request::Attached;
@@ -27,6 +28,9 @@ use serde_json::Value;
 
 /// Meta allows one message in 6 s to one user (page about-the-platform).
 const PAIR_GAP_MS: i64 = 6 * SECOND_MS;
+
+/// So many may be borrowed from the future.
+const PAIR_BURST: u32 = 45;
 
 /// The channel `whatsapp`.
 pub(super) struct Whatsapp {
@@ -88,34 +92,34 @@ impl Whatsapp {
         })
     }
 
-    async fn send_once(&self, outbound: &Outbound) -> Outcome {
+    async fn send_once(&self, outbound: &Outbound) -> (Outcome, Option<Person>) {
         if !request::problems(&outbound.content).is_empty() {
-            return Outcome::refused(Action::Fix, "content");
+            return (Outcome::refused(Action::Fix, "content"), None);
         }
         let media = request::media_of(&outbound.content);
         let attached = match self.attach(&outbound.content, media).await {
             Ok(attached) => attached,
-            Err(outcome) => return outcome,
+            Err(outcome) => return (outcome, None),
         };
         let body = match request::body(outbound, &attached) {
             Ok(body) => body,
-            Err(refused) => return refused,
+            Err(refused) => return (refused, None),
         };
-        let outcome = self.post(&body).await;
+        let (outcome, answer) = self.post(&body).await;
         if let Some(media) = media.filter(|_| attached != Attached::Nothing) {
             self.heed_media(media, &outcome);
         }
-        outcome
+        (outcome, answer.and_then(|answer| receiver(&answer, &outbound.to)))
     }
 
     fn posting(&self, body: &Value) -> RequestBuilder {
         self.signed(self.http.post(self.number_url("messages"))).json(body)
     }
 
-    async fn post(&self, body: &Value) -> Outcome {
+    async fn post(&self, body: &Value) -> (Outcome, Option<Answer>) {
         match self.http.call(self.posting(body)).await {
-            Ok(answer) => verdict::outcome(&answer, said(&answer), &self.codes),
-            Err(outcome) => outcome,
+            Ok(answer) => (verdict::outcome(&answer, said(&answer), &self.codes), Some(answer)),
+            Err(outcome) => (outcome, None),
         }
     }
 
@@ -183,6 +187,13 @@ impl Channel for Whatsapp {
     }
 
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome> {
+        Box::pin(async { self.send_once(outbound).await.0 })
+    }
+
+    fn send_and_hear<'a>(
+        &'a self,
+        outbound: &'a Outbound,
+    ) -> BoxFuture<'a, (Outcome, Option<Person>)> {
         Box::pin(self.send_once(outbound))
     }
 
@@ -198,8 +209,21 @@ impl Channel for Whatsapp {
         &self.template_categories
     }
 
+    fn pair_burst(&self) -> u32 {
+        PAIR_BURST
+    }
+
+    fn meaning(&self, code: &str) -> Option<Meaning> {
+        match code {
+            "131047" => Some(Meaning::WindowClosed),
+            "131050" => Some(Meaning::MarketingStopped),
+            "131056" => Some(Meaning::PairLimited),
+            _ => None,
+        }
+    }
+
     fn mark_read<'a>(&'a self, provider_id: &'a str) -> BoxFuture<'a, Option<Outcome>> {
-        Box::pin(async { Some(self.post(&request::read(provider_id)).await) })
+        Box::pin(async { Some(self.post(&request::read(provider_id)).await.0) })
     }
 
     /// A file is shown by its name: nothing is uploaded.
@@ -247,6 +271,15 @@ fn auth(
         value.parse().map_err(|_| wrong("access_token", "copy the token in one line"))?;
     value.set_sensitive(true);
     Ok((name, value))
+}
+
+/// By what else Meta knows whom it took a message for: the number in another form (Brazil, Mexico), an id.
+fn receiver(answer: &Answer, to: &Address) -> Option<Person> {
+    let contact = &answer.body.as_ref()?["contacts"][0];
+    let address = events::phone(&contact["wa_id"]).filter(|number| number != to);
+    let person = Person { address, user_id: events::user_id(&contact["user_id"]) };
+    let is_news = person.known_by().next().is_some();
+    is_news.then_some(person)
 }
 
 fn said(answer: &Answer) -> Said {

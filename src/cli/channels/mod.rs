@@ -5,7 +5,7 @@ mod test;
 
 use super::app::App;
 use super::installation::{When, must_know_the_time, not_found, opened, tell_doubt};
-use super::{Context, Exit, Failure, Form, wrapped};
+use super::{Context, Exit, Failure, Form, templates, wrapped};
 use crate::care::UtcMs;
 use crate::care::hold::{Hold, Scope};
 use crate::care::time::{DAY_MS, HOUR_MS, MINUTE_MS};
@@ -13,6 +13,7 @@ use crate::channel::Channel;
 use crate::config::KindConfig;
 use crate::policy::grouping::sender_of;
 use crate::store::story::{Act, audit};
+use crate::store::templates as stored;
 use crate::store::{Result as Stored, Tx, alarms, attempts, holds, inbound};
 use clap::Subcommand;
 use serde::Serialize;
@@ -26,6 +27,9 @@ pub(super) enum Action {
     /// List the channels: sender, pause, rest, queue, last signs of life
     #[command(after_help = "Example: carebell channels list --json")]
     List(List),
+    /// List the templates as their providers have them, and why some are held
+    #[command(after_help = "Example: carebell channels templates --sync")]
+    Templates(templates::Args),
     /// Hold one channel back on every instance: its messages wait while they are valid
     #[command(
         after_help = "Appointments and measurements go over the patient's next consented channel, if there is \
@@ -92,6 +96,9 @@ fn lasting(text: &str) -> Result<Lasting, String> {
 pub(super) fn run(action: &Action, context: &Context) -> Result<(), Failure> {
     match action {
         Action::List(args) => opened(context, async |app| list(args, app, context).await),
+        Action::Templates(args) => {
+            opened(context, async |app| templates::run(args, app, context).await)
+        }
         Action::Pause(args) => opened(context, async |app| pause(args, app, context).await),
         Action::Resume(args) => opened(context, async |app| resume(args, app, context).await),
         Action::Test(args) => opened(context, async |app| test::run(args, app, context).await),
@@ -116,6 +123,9 @@ struct Shown {
     queued: BTreeMap<String, i64>,
     last_accepted: Option<When>,
     last_webhook: Option<When>,
+    /// What the provider said of the account when it was asked last.
+    facts: Vec<(String, String)>,
+    warnings: Vec<String>,
 }
 
 async fn list(args: &List, app: &App, context: &Context) -> Result<(), Failure> {
@@ -138,6 +148,7 @@ async fn gather(app: &App, tx: &mut Tx) -> Stored<Vec<Shown>> {
     let queued = alarms::queued(tx).await?;
     let accepted = attempts::last_accepted(tx).await?;
     let heard = inbound::last_heard(tx).await?;
+    let standings = stored::standings(tx).await?;
     let at = |list: &[(String, UtcMs)], name: &str| {
         list.iter().find(|(channel, _)| channel == name).map(|(_, at)| When::new(*at, None))
     };
@@ -146,6 +157,7 @@ async fn gather(app: &App, tx: &mut Tx) -> Stored<Vec<Shown>> {
         let scope = Scope::Channel(name.to_owned());
         let pause = holds.iter().find(|hold| hold.scope == scope && hold.holds_at(now));
         let breaker_until = at(&rests, name);
+        let said = standings.iter().find(|one| one.channel == name);
         Shown {
             name: name.to_owned(),
             kind: channel.kind().word(),
@@ -169,6 +181,8 @@ async fn gather(app: &App, tx: &mut Tx) -> Stored<Vec<Shown>> {
                 .collect(),
             last_accepted: at(&accepted, name),
             last_webhook: at(&heard, name),
+            facts: said.map(|one| one.facts.clone()).unwrap_or_default(),
+            warnings: said.map(|one| one.warnings.clone()).unwrap_or_default(),
         }
     };
     Ok(app.channels.iter().map(|channel| show(channel.as_ref())).collect())
@@ -200,6 +214,12 @@ fn rows(shown: &[Shown]) -> Vec<Vec<String>> {
         say("queued", if lanes.is_empty() { "none".to_owned() } else { lanes.join(", ") });
         say("last accepted", when(&one.last_accepted));
         say("last webhook", when(&one.last_webhook));
+        for (fact, value) in &one.facts {
+            say(fact, value.clone());
+        }
+        for warning in &one.warnings {
+            say("warning", warning.clone());
+        }
     }
     rows
 }

@@ -3,6 +3,7 @@
 //!
 //! `carebell check` asks whether an installation is fit to run; this asks what it runs on.
 
+mod channels;
 mod ledger;
 mod machine;
 mod rules;
@@ -147,6 +148,7 @@ async fn findings(app: &App, task: Task) -> crate::store::Result<(Vec<ZoneCount>
         found.push(machine::confirm_clock(app).await?);
     }
     found.extend(machine::look(app).await?);
+    found.extend(channels::look(app).await?);
     found.extend(ledger::look(app).await?);
     let counts = patients::zone_counts(&mut app.store.read().await?).await?;
     Ok((counts, found))

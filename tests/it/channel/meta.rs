@@ -346,6 +346,29 @@ async fn a_partner_is_asked_with_its_own_header_and_path() {
 }
 
 #[tokio::test]
+async fn the_answer_tells_by_what_else_a_person_is_known() {
+    let send = async |contact: &str| {
+        let body = format!(r#"{{"contacts":[{contact}],"messages":[{{"id":"wamid.1"}}]}}"#);
+        let stub = stub::http(answer("200 OK", "", &body)).await;
+        let channel = of(whatsapp(&stub.url()));
+        let (outcome, person) =
+            channel.send_and_hear(&outbound("+5511999990000", template())).await;
+        assert_eq!(outcome, Outcome::Accepted { ids: vec!["wamid.1".to_owned()] });
+        let person = person.unwrap_or_default();
+        person.known_by().map(|by| by.expose().to_owned()).collect::<Vec<_>>()
+    };
+    for (contact, known_by) in [
+        (r#"{"input":"+5511999990000","wa_id":"5511999990000"}"#, &[][..]),
+        (r#"{"input":"+5511999990000","wa_id":"551199990000"}"#, &["+551199990000"]),
+        (r#"{"wa_id":"551199990000","user_id":"BR.1"}"#, &["+551199990000", "BR.1"]),
+        (r#"{"user_id":"BR.1"}"#, &["BR.1"]),
+        ("{}", &[]),
+    ] {
+        assert_eq!(send(contact).await, known_by, "{contact}");
+    }
+}
+
+#[tokio::test]
 async fn a_reply_is_marked_read_by_its_id() {
     let stub = stub::http(answer("200 OK", "", r#"{"success":true}"#)).await;
     let channels = channels(&stub.url(), NO_MAIL, TIMEOUT_MS);

@@ -109,6 +109,52 @@ async fn f11_damage_is_named_with_its_fix_and_repair_says_what_it_did() {
 }
 
 #[tokio::test]
+async fn a_held_template_is_explained_wherever_one_looks() {
+    use carebell::care::HeldTemplate;
+    use carebell::store::templates::{self, ChannelStanding};
+    let home = Home::new();
+    home.patient_with("one", |_, _| {}).await;
+    assert_eq!(home.run(&["check"]).code, 0);
+    let (app, _) = home.open(super::home::seeded_at()).await;
+    let mut tx = app.store.write().await.unwrap();
+    let held = |language: &str| HeldTemplate {
+        channel: "twilio".to_owned(),
+        programme: "general".to_owned(),
+        name: "carebell_dose".to_owned(),
+        language: language.to_owned(),
+        why: "the provider says it is PAUSED: see WhatsApp Manager".to_owned(),
+    };
+    let now = app.clock.now();
+    templates::hold(&mut tx, &[held("en"), held("pt_BR")], None, now).await.unwrap();
+    let standing = ChannelStanding {
+        channel: "twilio".to_owned(),
+        asked_at: now,
+        listed_at: None,
+        facts: vec![("quality".to_owned(), "YELLOW".to_owned())],
+        warnings: vec!["the number's quality is YELLOW".to_owned()],
+    };
+    templates::put_standing(&mut tx, &standing).await.unwrap();
+    tx.commit().await.unwrap();
+    app.store.close().await;
+    let place = "template carebell_dose of twilio in en, pt_BR";
+    let names = super::home::SMS.map(|(key, _)| format!("CAREBELL_{key}"));
+    let values = super::home::SMS.map(|(_, value)| value);
+    let sms: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(values).collect();
+    let told = home.run_with(&sms, &["doctor", "--json"]).json();
+    let finding = findings(&told, place)[0];
+    assert!(finding["fix"].as_str().unwrap().contains("PAUSED"), "{finding}");
+    assert_eq!(findings(&told, "channel twilio")[0]["what"], "the number's quality is YELLOW");
+    let checked = home.run(&["check"]);
+    assert!(checked.code == 1 && flat(&checked.answer).contains(place), "{}", checked.answer);
+    let listed = home.run(&["channels", "templates", "--json"]).json();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert!(listed[0]["listed"].is_null() && listed[0]["held"]["general"].is_string());
+    assert!(home.run(&["channels", "templates"]).answer.contains("not listed; held"));
+    let shown = home.run_with(&sms, &["channels", "list"]).answer;
+    assert!(shown.contains("quality") && shown.contains("YELLOW"), "{shown}");
+}
+
+#[tokio::test]
 async fn f10_a_clock_in_doubt_is_named_and_confirmed() {
     use carebell::policy::clock::Trouble;
     use carebell::store::meta::{self, fact};
