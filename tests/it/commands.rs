@@ -11,6 +11,7 @@ mod messages;
 mod replay;
 mod stories;
 mod timing;
+mod trial;
 
 use crate::process::flat;
 use home::{Home, PHONE, TITLE};

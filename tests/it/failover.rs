@@ -2,7 +2,7 @@
 //! the providers' ledger is what is believed.
 
 use crate::house::On;
-use crate::kills::{Story, finish, ward};
+use crate::kills::{Story, finish, states, ward};
 use crate::process::{Installation, Running, Wishes, until};
 use carebell::security::Keyring;
 use carebell::store::connect_postgres;
@@ -96,6 +96,8 @@ async fn connect_again(installation: &mut Installation) {
 
 /// Everything has left, nothing twice; then the daemon stops without a complaint.
 async fn all_is_told(installation: &Installation, running: Running, slots: usize, unknown: usize) {
+    // A first batch of wakes may be told whole before the next one is written.
+    until("every slot has its row", async || states(installation).await.all >= slots).await;
     finish(installation).await;
     assert_eq!(running.stop().await, Some(0), "{}", installation.log());
     Story::read(installation).await.check(slots, unknown);

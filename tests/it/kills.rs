@@ -382,14 +382,14 @@ async fn nothing_waits(installation: &Installation, slots: usize) -> bool {
 }
 
 /// How the reminders stand.
-struct States {
-    all: usize,
+pub struct States {
+    pub all: usize,
     queued: usize,
     /// Those on their way among them.
     open: usize,
 }
 
-async fn states(installation: &Installation) -> States {
+pub async fn states(installation: &Installation) -> States {
     let mut tx = installation.store.read().await.unwrap();
     let counts = reminders::count(&mut tx).await.unwrap();
     let of = |wanted: &[&str]| -> usize {
