@@ -53,6 +53,64 @@ fn said<'a>(form: &'a [(String, String)], name: &str) -> Option<&'a str> {
     form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
+/// What is wrong with a form by Twilio's own specification: texts become the numbers and truths that it names.
+fn faults(form: &[(String, String)]) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/provider-specs/twilio-create-message.schema.json");
+    let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut said = serde_json::Map::new();
+    for (name, text) in form {
+        let property = &schema["properties"][name];
+        let value = match property["type"].as_str() {
+            Some("integer" | "number" | "boolean") => serde_json::from_str(text).unwrap(),
+            Some("array") => serde_json::json!([text]),
+            _ => Value::from(text.as_str()),
+        };
+        assert!(said.insert(name.clone(), value).is_none(), "{name} twice");
+    }
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    validator.iter_errors(&Value::Object(said)).map(|fault| fault.to_string()).collect()
+}
+
+#[tokio::test]
+async fn every_form_is_one_of_twilios_specification() {
+    let stub = stub::http(answer("201 Created", "", r#"{"sid":"MM1","error_code":null}"#)).await;
+    let service = "MG0123456789abcdef0123456789abcdef";
+    let kept = |config: &mut TwilioConfig| {
+        config.content_retention = ContentRetention::Discard;
+        config.address_retention = AddressRetention::Obfuscate;
+    };
+    let sms_channel = twilio(&stub.url(), kept);
+    let by_service = twilio(&stub.url(), |config| config.from = service.to_owned());
+    let by_whatsapp = twilio(&stub.url(), whatsapp);
+    let mut sent = 0;
+    for (channel, message) in [
+        (&sms_channel, sms("Take it & smile")),
+        (&by_service, sms("Grüße \u{905}")),
+        (&by_whatsapp, outbound("+15555550123", template("en_US", &[]))),
+        (&by_whatsapp, sms("An answer")),
+    ] {
+        assert!(matches!(channel.send(&message).await, Outcome::Accepted { .. }));
+        sent += 1;
+        let form = form(&stub);
+        assert_eq!(faults(&form), Vec::<String>::new(), "{form:?}");
+        // A misspelt name, a sender of another form, a validity that is none are seen.
+        for (name, value) in [
+            ("Boddy", "x"),
+            ("ContentSid", "HX1"),
+            ("MessagingServiceSid", "MG1"),
+            ("ContentRetention", "forget"),
+        ] {
+            let mut broken: Vec<_> = form.iter().filter(|(n, _)| n != name).cloned().collect();
+            broken.push((name.to_owned(), value.to_owned()));
+            assert!(!faults(&broken).is_empty(), "{name}");
+        }
+        let without: Vec<_> = form.iter().filter(|(name, _)| name != "To").cloned().collect();
+        assert!(!faults(&without).is_empty());
+    }
+    assert_eq!(sent, stub.heard().len());
+}
+
 #[tokio::test]
 async fn whatsapp_goes_by_approved_contents() {
     let stub = stub::http(answer("201 Created", "", r#"{"sid":"MM1","error_code":null}"#)).await;
