@@ -81,14 +81,10 @@ enrol
 daemon
 
 # saw EXPRESSION: whether it holds of what the centre got; `to` gives the submit_sm of a number, `whole` its parts' text.
-saw() {
-    python3 -c '
-import json, sys
-pdus = [json.loads(line) for line in open(sys.argv[1])]
-to = lambda number: sorted((p for p in pdus if p["to"] == number), key=lambda p: p["parts"])
-whole = lambda number: "".join(p["text"] for p in to(number))
-sys.exit(not eval(sys.argv[2]))' "$seen" "$1"
-}
+words='
+to = lambda number: sorted((p for p in lines if p["to"] == number), key=lambda p: p["parts"])
+whole = lambda number: "".join(p["text"] for p in to(number))'
+saw() { holds "$seen" "$words" "$1"; }
 
 check_soon 90 "a reminder goes out, and the centre has it" saw "'Please follow your plan' in whole('12025550101')"
 check_soon 30 "the receipt comes back: explain says delivered" tells plain 'receipt: delivered'

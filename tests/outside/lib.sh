@@ -13,6 +13,13 @@ export PATH=$PATH:/usr/sbin:/sbin
 python=$TOOLS/python/bin/python3
 failures=0
 
+keep_logs() {
+    local code=$?
+    [ "$code" = 0 ] || [ "$code" = 77 ] || [ -z "${KEEP_LOGS:-}" ] || cp -r "$home" "$KEEP_LOGS"
+    clean_up
+}
+trap keep_logs EXIT
+
 ok() { printf 'ok      %s\n' "$*"; }
 failed() { printf 'FAILED  %s\n' "$*"; failures=$((failures + 1)); }
 
@@ -37,7 +44,6 @@ check_soon() {
 # finish: the part's end.
 finish() {
     if [ "$failures" -gt 0 ]; then
-        [ -z "${KEEP_LOGS:-}" ] || cp -r "$home" "$KEEP_LOGS"
         echo "the daemon's last words:"
         tail -n 15 "$home/log"
         exit 1
@@ -124,6 +130,15 @@ enrol() {
 # of JSON_FILE EXPRESSION: what Python's EXPRESSION says of the document `it`.
 of() { python3 -c 'import json, sys; it = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }
 
+# holds FILE WORDS EXPRESSION: whether it holds of the file's JSON lines (`lines`), said with the help of WORDS.
+holds() {
+    python3 -c '
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+exec(sys.argv[2])
+sys.exit(not eval(sys.argv[3]))' "$@"
+}
+
 patient_id() { of "$home/patients.json" "[p['id'] for p in it if p['name'] == '$1'][0]"; }
 
 # story NAME: the whole of what `carebell explain` tells of the reminder at the patient's moment, as text.
@@ -131,10 +146,11 @@ story() {
     local at
     at=$(date -u -d "@$due" +%FT%TZ)
     tell explain --patient "$(patient_id "$1")" --at "$at" >"$home/story-$1" 2>&1 || return 1
-    tell explain "$(grep -om1 'rem_[0-9a-f]*' "$home/story-$1")" >"$home/story-$1" 2>&1
+    # On one line: what is looked for may be wrapped.
+    tell explain "$(grep -om1 'rem_[0-9a-f]*' "$home/story-$1")" 2>&1 | tr -s ' \n' ' ' >"$home/story-$1.line"
 }
-# tells NAME EXPRESSION: whether a line of it fits.
-tells() { story "$1" && grep -qE -- "$2" "$home/story-$1"; }
+# tells NAME EXPRESSION: whether it has something that fits.
+tells() { story "$1" && grep -qE -- "$2" "$home/story-$1.line"; }
 # health NAME CHANNEL WORD: how `carebell patients show` says that a contact point stands.
 health() {
     tell patients show "$(patient_id "$1")" --json >"$home/shown-$1" &&
