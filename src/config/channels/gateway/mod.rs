@@ -47,8 +47,8 @@ pub struct GatewayConfig {
     pub receipt_habit: HabitConfig,
     /// Whether the gateway surely drops a message whose validity has passed.
     pub drops_what_lapsed: bool,
-    /// Messages a second.
-    pub messages_per_second: f64,
+    /// SMS parts a second.
+    pub segments_per_second: f64,
     /// Parallel requests.
     pub connections: u32,
     /// Secrets by their names.
@@ -95,7 +95,7 @@ impl GatewayConfig {
             "is missing",
             "name a preset, or write how the gateway is asked to send",
         );
-        keys.pace("messages_per_second", self.messages_per_second);
+        keys.pace("segments_per_second", self.segments_per_second);
         keys.require(
             (1..=64).contains(&self.connections),
             "connections",
