@@ -3,6 +3,7 @@
 use super::claim::Facts;
 use super::compose::{Composition, Hop, record};
 use super::effects::Effects;
+use super::parts::OwnParts;
 use super::restored::take_for_gone;
 use super::send::{DelivererDeps, Intent};
 use crate::care::contact::KnownContact;
@@ -293,7 +294,18 @@ impl Step<'_> {
             repeat: if again { Saying::Again } else { Saying::First },
             held: &self.facts.held_templates,
         };
-        let outbound = composition.outbound(id, contact, channel.as_ref(), hop)?;
+        let mut outbound = composition.outbound(id, contact, channel.as_ref(), hop)?;
+        let mut taken = Vec::new();
+        if let Some(begun) = self.facts.begun.get(&message.id) {
+            // Only what was begun with the very same words is gone on with: two halves of two texts say neither.
+            let plain = Composition { repeat: Saying::First, ..composition };
+            let plain = plain.outbound(id, contact, channel.as_ref(), hop)?;
+            if let Some(begun) = begun.iter().rev().find(|b| b.is_of(contact.id, channel, &plain)) {
+                taken = begun.left_to(id);
+                outbound = plain;
+            }
+        }
+        let own = OwnParts::of(channel.parts(&outbound.content), &taken);
         let place = Place { table: "attempts", column: "content", row: id.0.as_bytes() };
         let content = standing.row.key.seal(place, record(&outbound).expose(), self.rng);
         let token = crate::care::ids::new_uuid(self.now, self.rng);
@@ -318,7 +330,9 @@ impl Step<'_> {
             wake_at: None,
             hop_until: (hop == Hop::MoreToCome)
                 .then(|| self.now.plus_ms(i64::from(outbound.validity_seconds) * SECOND_MS)),
+            own_parts: own.as_ref().map(OwnParts::planned),
         });
+        self.effects.parts.extend(taken);
         Ok(Intent {
             id,
             token,
@@ -326,6 +340,7 @@ impl Step<'_> {
             class: message.class,
             channel: Arc::clone(channel),
             outbound,
+            own,
         })
     }
 

@@ -24,8 +24,8 @@ use super::{
     Outbound, Outcome, Problem, Reject, ReminderForm, ShownRequest, Text, Unreadable, Verified,
     signature,
 };
-use crate::care::{Address, ChannelKind, ReceiptHabit};
-use crate::config::{GatewayConfig, HabitConfig, Mode};
+use crate::care::{Address, ChannelKind, Phi, ReceiptHabit};
+use crate::config::{GatewayConfig, HabitConfig, Mode, PartsConfig};
 use crate::message::segments;
 use answer::Answers;
 use document::Document;
@@ -187,7 +187,21 @@ impl Channel for Gateway {
     /// A long text is sent, paced and paid part by part.
     fn costs(&self, content: &Content) -> u32 {
         let Content::Text { body, .. } = content else { return 1 };
-        u32::try_from(segments::count(&self.said(body)).parts).unwrap_or(u32::MAX)
+        let parts = match self.config.parts {
+            PartsConfig::Gateway => segments::count(&self.said(body)).parts,
+            PartsConfig::Own => segments::split_numbered(&self.said(body)).len(),
+        };
+        u32::try_from(parts).unwrap_or(u32::MAX)
+    }
+
+    fn parts(&self, content: &Content) -> Vec<Content> {
+        match content {
+            Content::Text { body, .. } if self.config.parts == PartsConfig::Own => {
+                let parts = segments::split_numbered(&self.said(body)).into_iter();
+                parts.map(|part| Content::text(Text(Phi::new(part)))).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn problems(&self, content: &Content) -> Vec<Problem> {

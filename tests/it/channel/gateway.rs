@@ -256,6 +256,11 @@ fn p10_what_is_wrong_names_its_key_and_no_value() {
             "channels.sms1.prefixes",
             "+254",
         ),
+        (
+            format!("{base}request.path = \"/\"\nparts = \"own\"\n"),
+            "channels.sms1.answer.id",
+            "which of them arrived",
+        ),
     ] {
         let Err(fault) = gateway(&keys) else { panic!("{keys} is taken") };
         assert!(fault.contains(place) && fault.contains(what), "{keys}: {fault}");

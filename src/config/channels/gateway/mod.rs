@@ -43,6 +43,8 @@ pub struct GatewayConfig {
     pub prefixes: Vec<String>,
     /// Whether typographic signs become plain ones where that costs fewer parts.
     pub smart: bool,
+    /// Who cuts a text that is longer than one message.
+    pub parts: PartsConfig,
     /// What the gateway tells of the messages it takes.
     pub receipt_habit: HabitConfig,
     /// Whether the gateway surely drops a message whose validity has passed.
@@ -86,6 +88,16 @@ pub enum HabitConfig {
     OnAcceptance,
 }
 
+/// Who cuts a text that is longer than one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartsConfig {
+    /// The gateway, and phones show one message.
+    Gateway,
+    /// We: each part is a message of its own behind its number, and a request of its own.
+    Own,
+}
+
 impl GatewayConfig {
     pub(super) fn validate(&self, keys: &mut Keys<'_, '_>) {
         keys.base_url("base_url", &self.base_url);
@@ -94,6 +106,12 @@ impl GatewayConfig {
             "request",
             "is missing",
             "name a preset, or write how the gateway is asked to send",
+        );
+        keys.require(
+            self.parts == PartsConfig::Gateway || self.answer.id.is_some(),
+            "answer.id",
+            "is missing: without the ids of parts nobody knows which of them arrived",
+            "tell where the answer has the id, or let the gateway cut: parts = \"gateway\"",
         );
         keys.pace("segments_per_second", self.segments_per_second);
         keys.require(
