@@ -58,6 +58,12 @@ pub trait Channel: Send + Sync {
         1
     }
 
+    /// The messages of their own that a content goes as, in their order, each to be sent alone; none where it goes as
+    /// one.
+    fn parts(&self, _content: &Content) -> Vec<Content> {
+        Vec::new()
+    }
+
     /// What the provider would refuse about a content, before anything is sent.
     fn problems(&self, _content: &Content) -> Vec<Problem> {
         Vec::new()

@@ -22,8 +22,8 @@ pub use backup::BackupConfig;
 pub use channels::{
     AddressRetention, AnswerConfig, AuthConfig, BasicConfig, CallbacksConfig, ChannelsConfig,
     CodeConfig, ContentRetention, EmailConfig, GatewayConfig, HabitConfig, HmacAlgorithm,
-    HmacEncoding, KindConfig, MappingConfig, NamedSecretConfig, RequestConfig, SignatureConfig,
-    Speaks, TestConfig, TwilioConfig, WHATSAPP, WhatsappConfig,
+    HmacEncoding, KindConfig, MappingConfig, NamedSecretConfig, PartsConfig, RequestConfig,
+    SignatureConfig, Speaks, TestConfig, TwilioConfig, WHATSAPP, WhatsappConfig,
 };
 pub use database::{DatabaseConfig, Engine, RefusedTls, UnverifiedTls, connect_options_policy};
 pub use deliver::DeliverConfig;

@@ -2,6 +2,7 @@
 
 use super::backlog::{self, Pressure, Taken};
 use super::effects::Effects;
+use super::parts::{self, Begun};
 use super::send::{DelivererDeps, Intent, Take};
 use super::step::Step;
 use crate::care::hold::Hold;
@@ -165,6 +166,8 @@ pub(super) struct Facts {
     /// Where no education goes, of those to be taught.
     pub(super) marketing_stops: BTreeSet<ContactPointId>,
     pub(super) unknown: BTreeMap<MessageId, usize>,
+    /// Messages that earlier attempts began and did not end, part by part.
+    pub(super) begun: BTreeMap<MessageId, Vec<Begun>>,
     /// Messages that an earlier attempt left with a provider, and how we know.
     pub(super) left: BTreeMap<MessageId, Reason>,
     pub(super) database_now: UtcMs,
@@ -194,6 +197,7 @@ impl Facts {
         let mut since_gap = BTreeSet::new();
         let mut unknown: BTreeMap<MessageId, usize> = BTreeMap::new();
         let mut left = BTreeMap::new();
+        let mut halves = Vec::new();
         if !retried.is_empty() {
             for attempt in attempts::of_messages(tx, &retried).await? {
                 if attempt.state == AttemptState::Unknown {
@@ -201,6 +205,9 @@ impl Facts {
                 }
                 if gap_until.is_some_and(|until| attempt.ended_at > Some(until)) {
                     since_gap.insert(attempt.message);
+                }
+                if attempt.own_parts.is_some() && !attempt.state.has_left() {
+                    halves.push(attempt.clone());
                 }
                 if attempt.state.has_left() {
                     left.insert(attempt.message, attempt.reason);
@@ -241,6 +248,7 @@ impl Facts {
             windows,
             marketing_stops,
             unknown,
+            begun: parts::begun(deps, tx, &halves).await?,
             left,
             database_now: database_clock_ms(tx).await?,
             configured: deps.channels.iter().map(|channel| channel.kind()).collect(),

@@ -6,11 +6,14 @@ use crate::policy::announced::{WITHIN_MS, may_yet_announce};
 use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::messages::MessageRow;
+use crate::store::parts::PartRow;
 use crate::store::patients::HealthMove;
 use crate::store::reminders::ReminderMove;
 use crate::store::story::Turn;
 use crate::store::tasks::NewTask;
-use crate::store::{Result, Tx, alarms, attempts, messages, patients, reminders, story, tasks};
+use crate::store::{
+    Result, Tx, alarms, attempts, messages, parts, patients, reminders, story, tasks,
+};
 use rand::RngCore;
 
 /// Rows to write.
@@ -22,6 +25,8 @@ pub(super) struct Effects {
     pub(super) reminders: Vec<ReminderMove>,
     /// New intents.
     pub(super) intents: Vec<AttemptRow>,
+    /// Parts of new intents that an earlier attempt left with the provider.
+    pub(super) parts: Vec<PartRow>,
     /// Moves of attempts that are locked and read.
     pub(super) attempts: Vec<AttemptMove>,
     /// Moves of contact points' health.
@@ -93,6 +98,7 @@ impl Effects {
         messages::move_to(tx, &self.messages).await?;
         reminders::move_to(tx, &self.reminders, now).await?;
         attempts::insert(tx, &self.intents).await?;
+        parts::add(tx, &self.parts).await?;
         attempts::move_to(tx, &self.attempts, now).await?;
         patients::set_health(tx, &self.health, now).await?;
         alarms::put(tx, &fresh).await?;

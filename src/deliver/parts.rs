@@ -1,14 +1,24 @@
 //! Parts of a message: what is said of one becomes what is known of the whole.
 
 use super::evidence::Evidence;
-use crate::care::ids::{AttemptId, distinct};
+use super::send::{DelivererDeps, Intent, Shared, Window};
+use super::templates;
+use crate::care::ids::{AttemptId, ContactPointId, MessageId, distinct};
 use crate::care::{Reason, ReceiptStatus};
-use crate::channel::Action;
-use crate::policy::parts::together;
+use crate::channel::{Action, Channel, Content, Outbound, Outcome, Person};
+use crate::crash;
+use crate::policy::parts::together_of;
+use crate::store::attempts::AttemptRow;
 use crate::store::parts::PartRow;
 use crate::store::receipts::ReceiptRow;
 use crate::store::{Result, Tx, attempts, parts, receipts};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A record that fails is tried again after this.
+const KEEP_AGAIN: Duration = Duration::from_millis(200);
 
 /// An accepted message of several parts, as its provider names them.
 pub(super) fn of_accepted(attempt: AttemptId, channel: &str, ids: &[String]) -> Vec<PartRow> {
@@ -46,35 +56,209 @@ pub(super) async fn weigh<'e>(
     tx: &mut Tx,
     evidence: &'e [Evidence],
 ) -> Result<Cow<'e, [Evidence]>> {
-    let ids = distinct(evidence.iter().map(|fact| fact.attempt));
-    if parts::of_attempts(tx, &ids).await?.is_empty() {
+    let mut ids = distinct(evidence.iter().map(|fact| fact.attempt));
+    let cutting = attempts::cutting(tx, &ids).await?;
+    if cutting.is_empty() && parts::of_attempts(tx, &ids).await?.is_empty() {
         return Ok(Cow::Borrowed(evidence));
     }
+    let names: Vec<&str> = evidence.iter().filter_map(|fact| fact.provider_id.as_deref()).collect();
+    ids.extend(parts::named(tx, &cutting, &names).await?.iter().map(|part| part.attempt));
+    let ids = distinct(ids);
     // What was read before the lock may be old.
-    attempts::lock(tx, &ids).await?;
+    let rows = attempts::lock(tx, &ids).await?;
     let mut known = parts::of_attempts(tx, &ids).await?;
-    let weighed: Vec<Evidence> = evidence.iter().map(|fact| weigh_one(&mut known, fact)).collect();
+    let mut weighed = Vec::with_capacity(evidence.len());
+    for fact in evidence {
+        let Some(row) = rows.iter().find(|row| row.id == fact.attempt) else {
+            weighed.push(fact.clone());
+            continue;
+        };
+        weighed.extend(weigh_one(row, &mut known, fact));
+        // What one attempt left with the provider counts for the one that went on from there.
+        for other in rows.iter().filter(|other| other.message == row.message && other.id != row.id)
+        {
+            if known.iter().any(|part| is_named(part, other, fact)) {
+                let fact = Evidence { attempt: other.id, ..fact.clone() };
+                weighed.extend(weigh_one(other, &mut known, &fact));
+            }
+        }
+    }
     parts::put(tx, &known).await?;
     Ok(Cow::Owned(weighed))
 }
 
-fn weigh_one(known: &mut [PartRow], fact: &Evidence) -> Evidence {
-    let Some(said) = ReceiptStatus::parse(fact.proves.word()) else { return fact.clone() };
-    let of_part = |part: &&mut PartRow| {
-        part.attempt == fact.attempt && Some(&part.provider_id) == fact.provider_id.as_ref()
-    };
-    let Some(part) = known.iter_mut().find(of_part) else { return fact.clone() };
-    part.state = part.state.max(said);
-    let all = known.iter().filter(|part| part.attempt == fact.attempt).map(|part| part.state);
-    let whole = together(all).unwrap_or(said);
-    if whole == said {
-        return fact.clone();
+fn is_named(part: &PartRow, attempt: &AttemptRow, fact: &Evidence) -> bool {
+    part.attempt == attempt.id && Some(&part.provider_id) == fact.provider_id.as_ref()
+}
+
+/// What a fact proves of an attempt; `None`: nothing of the whole.
+fn weigh_one(row: &AttemptRow, known: &mut Vec<PartRow>, fact: &Evidence) -> Option<Evidence> {
+    let Some(said) = ReceiptStatus::parse(fact.proves.word()) else { return Some(fact.clone()) };
+    if let Some(part) = known.iter_mut().find(|part| is_named(part, row, fact)) {
+        part.state = part.state.max(said);
+    } else {
+        let Some(planned) = row.own_parts else { return Some(fact.clone()) };
+        // They leave one after the other: a name that nobody knows is that of the first one that is open.
+        let is_open =
+            |number: &i64| !known.iter().any(|part| part.attempt == row.id && part.part == *number);
+        let part = (1..=planned).find(is_open)?;
+        known.push(PartRow {
+            attempt: row.id,
+            part,
+            channel: row.channel.clone(),
+            provider_id: fact.provider_id.clone()?,
+            state: said,
+        });
     }
-    Evidence {
+    let all: Vec<ReceiptStatus> =
+        known.iter().filter(|part| part.attempt == row.id).map(|part| part.state).collect();
+    let planned = row.own_parts.and_then(|planned| usize::try_from(planned).ok());
+    let whole = together_of(planned.unwrap_or(0), &all)?;
+    if whole == said {
+        return Some(fact.clone());
+    }
+    Some(Evidence {
         proves: whole.proves(),
         reason: Reason::Receipt { status: whole.word().to_owned() },
         // A time tells when the message arrived: it has not, or did so in another part.
         at: None,
         ..fact.clone()
+    })
+}
+
+/// The messages of their own that an intent goes as.
+pub(super) struct OwnParts {
+    contents: Vec<Content>,
+    /// Ids of those that an earlier attempt left with the provider.
+    taken: BTreeMap<i64, String>,
+}
+
+impl OwnParts {
+    /// `None`: it goes as one.
+    pub(super) fn of(contents: Vec<Content>, taken: &[PartRow]) -> Option<Self> {
+        let taken = taken.iter().map(|part| (part.part, part.provider_id.clone())).collect();
+        (contents.len() > 1).then_some(Self { contents, taken })
+    }
+
+    /// How many they are.
+    pub(super) fn planned(&self) -> i64 {
+        i64::try_from(self.contents.len()).unwrap_or(i64::MAX)
+    }
+}
+
+/// What an attempt left with its provider before it ended in the middle.
+pub(super) struct Begun {
+    attempt: AttemptRow,
+    content: Content,
+    parts: Vec<PartRow>,
+}
+
+impl Begun {
+    /// Whether a message over this way says the same, cut into as many.
+    pub(super) fn is_of(
+        &self,
+        contact: ContactPointId,
+        channel: &Arc<dyn Channel>,
+        outbound: &Outbound,
+    ) -> bool {
+        let cut = i64::try_from(channel.parts(&outbound.content).len()).ok();
+        self.attempt.contact_point == contact
+            && self.attempt.channel == channel.name()
+            && self.content == outbound.content
+            && self.attempt.own_parts == cut
+    }
+
+    /// The parts that are not to be sent again, as those of another attempt.
+    pub(super) fn left_to(&self, attempt: AttemptId) -> Vec<PartRow> {
+        self.parts.iter().map(|part| PartRow { attempt, ..part.clone() }).collect()
+    }
+}
+
+/// What these attempts began, oldest first.
+pub(super) async fn begun(
+    deps: &DelivererDeps,
+    tx: &mut Tx,
+    halves: &[AttemptRow],
+) -> Result<BTreeMap<MessageId, Vec<Begun>>> {
+    let ids: Vec<AttemptId> = halves.iter().map(|attempt| attempt.id).collect();
+    let mut all = parts::of_attempts(tx, &ids).await?;
+    all.retain(|part| part.state != ReceiptStatus::Failed);
+    let mut begun: BTreeMap<MessageId, Vec<Begun>> = BTreeMap::new();
+    for attempt in halves {
+        let parts: Vec<PartRow> =
+            all.iter().filter(|part| part.attempt == attempt.id).cloned().collect();
+        if parts.is_empty() {
+            continue;
+        }
+        let Some(content) = templates::content(deps, tx, attempt).await? else { continue };
+        let half = Begun { attempt: attempt.clone(), content, parts };
+        begun.entry(attempt.message).or_default().push(half);
+    }
+    Ok(begun)
+}
+
+impl Shared {
+    /// Sends a message, or those of its own parts that are not with the provider yet, one after the other: each is on
+    /// record before the next one leaves. The first that is not taken decides how the attempt ends; the others stay.
+    pub(super) async fn carry_out(
+        &self,
+        intent: &Intent,
+        window: Window,
+    ) -> (Outcome, Option<Person>) {
+        match &intent.own {
+            None => self.ask(intent, &intent.outbound, window).await,
+            Some(own) => (self.carry_out_parts(intent, own, window).await, None),
+        }
+    }
+
+    async fn carry_out_parts(&self, intent: &Intent, own: &OwnParts, window: Window) -> Outcome {
+        let mut ids = Vec::with_capacity(own.contents.len());
+        for (content, part) in own.contents.iter().zip(1..) {
+            if let Some(id) = own.taken.get(&part) {
+                ids.push(id.clone());
+                continue;
+            }
+            let outbound = Outbound { content: content.clone(), ..intent.outbound.clone() };
+            let taken = match self.ask(intent, &outbound, window).await.0 {
+                Outcome::Accepted { ids } => ids.into_iter().next(),
+                outcome => return outcome,
+            };
+            let Some(id) = taken else { return Outcome::Unknown { stage: "body" } };
+            if part < own.planned() {
+                crash::point("answered").await;
+                if !self.keep(intent, part, &id, window).await {
+                    return Outcome::Unknown { stage: "part" };
+                }
+                crash::point("before-send").await;
+            }
+            ids.push(id);
+        }
+        Outcome::Accepted { ids }
+    }
+
+    /// Puts a part on record; whether it is there before the lease is over.
+    async fn keep(&self, intent: &Intent, part: i64, id: &str, window: Window) -> bool {
+        let row = PartRow {
+            attempt: intent.id,
+            part,
+            channel: intent.channel.name().to_owned(),
+            provider_id: id.to_owned(),
+            state: ReceiptStatus::Accepted,
+        };
+        while let Err(fault) = self.keep_once(&row).await {
+            tracing::error!(attempt_id = %intent.id, %fault, "a part cannot be recorded: trying again");
+            if window.is_over(self.deps.clock.steady_ms()) {
+                return false;
+            }
+            tokio::time::sleep(KEEP_AGAIN).await;
+        }
+        true
+    }
+
+    async fn keep_once(&self, row: &PartRow) -> Result<()> {
+        let mut tx = self.deps.store.write().await?;
+        attempts::lock(&mut tx, &[row.attempt]).await?;
+        parts::add(&mut tx, std::slice::from_ref(row)).await?;
+        tx.commit().await
     }
 }

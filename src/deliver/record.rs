@@ -131,7 +131,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
     }
     let in_parts: Vec<PartRow> =
         accepted.iter().flat_map(|a| parts::of_accepted(a.attempt, a.channel, a.ids)).collect();
-    store::parts::put(&mut tx, &in_parts).await?;
+    store::parts::add(&mut tx, &in_parts).await?;
     evidence.extend(parts::said_before(&mut tx, &in_parts).await?);
     evidence.extend(evidence::parked(&mut tx, &accepted).await?);
     let mut rng = deps.rng.fork();

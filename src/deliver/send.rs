@@ -4,6 +4,7 @@ use super::claim::{Claimed, claim_lane};
 use super::holds::Holds;
 use super::outcomes::write_outcomes;
 use super::pace::Pace;
+use super::parts::OwnParts;
 use crate::care::ids::{AttemptId, InstanceId, PatientId};
 use crate::care::{Class, UtcMs, ZoneRules};
 use crate::channel::{Channel, Channels, Outbound, Outcome, Person};
@@ -71,6 +72,8 @@ pub(super) struct Intent {
     pub(super) class: Class,
     pub(super) channel: Arc<dyn Channel>,
     pub(super) outbound: Outbound,
+    /// The messages of their own it goes as, if it does.
+    pub(super) own: Option<OwnParts>,
 }
 
 /// Between the claim and the last moment for a first byte.
@@ -82,6 +85,11 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// Whether no request may begin any more.
+    pub(super) const fn is_over(self, now_ms: i64) -> bool {
+        now_ms >= self.lease_ends_ms
+    }
+
     /// What forbids a request that would end at `ends_ms` of the steady clock: the lease, or a STOP heard since the claim began, which
     /// holds on every channel and for all but answers.
     fn shut_at(self, ends_ms: i64, class: Class, heard: Option<Instant>) -> Option<&'static str> {
@@ -422,7 +430,12 @@ impl Shared {
     }
 
     /// Just before the first byte: holds, the lease and the STOP once more; then the channel, once.
-    async fn carry_out(&self, intent: &Intent, window: Window) -> (Outcome, Option<Person>) {
+    pub(super) async fn ask(
+        &self,
+        intent: &Intent,
+        outbound: &Outbound,
+        window: Window,
+    ) -> (Outcome, Option<Person>) {
         let timeout_ms = intent.channel.capabilities().request_timeout_ms;
         if let Some(stage) = self.held_now(intent.channel.name()).await {
             return (Outcome::NotSent { stage }, None);
@@ -435,7 +448,7 @@ impl Shared {
         if let Some(stage) = window.shut_at(ends_ms, intent.class, heard) {
             return (Outcome::NotSent { stage }, None);
         }
-        let send = AssertUnwindSafe(intent.channel.send_and_hear(&intent.outbound)).catch_unwind();
+        let send = AssertUnwindSafe(intent.channel.send_and_hear(outbound)).catch_unwind();
         match tokio::time::timeout(Duration::from_millis(millis(timeout_ms)), send).await {
             Ok(Ok(heard)) => heard,
             Ok(Err(_panic)) => (Outcome::Unknown { stage: "panic" }, None),

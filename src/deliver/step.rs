@@ -3,6 +3,7 @@
 use super::claim::{Facts, pair_pace};
 use super::compose::{Composition, Hop, Window, record};
 use super::effects::Effects;
+use super::parts::OwnParts;
 use super::restored::take_for_gone;
 use super::send::{DelivererDeps, Intent};
 use crate::care::contact::KnownContact;
@@ -307,7 +308,18 @@ impl Step<'_> {
                 Window::Closed
             },
         };
-        let outbound = composition.outbound(id, contact, channel.as_ref(), hop)?;
+        let mut outbound = composition.outbound(id, contact, channel.as_ref(), hop)?;
+        let mut taken = Vec::new();
+        if let Some(begun) = self.facts.begun.get(&message.id) {
+            // Only what was begun with the very same words is gone on with: two halves of two texts say neither.
+            let plain = Composition { repeat: Saying::First, ..composition };
+            let plain = plain.outbound(id, contact, channel.as_ref(), hop)?;
+            if let Some(begun) = begun.iter().rev().find(|b| b.is_of(contact.id, channel, &plain)) {
+                taken = begun.left_to(id);
+                outbound = plain;
+            }
+        }
+        let own = OwnParts::of(channel.parts(&outbound.content), &taken);
         let place = Place { table: "attempts", column: "content", row: id.0.as_bytes() };
         let content = standing.row.key.seal(place, record(&outbound).expose(), self.rng);
         let token = crate::care::ids::new_uuid(self.now, self.rng);
@@ -332,7 +344,9 @@ impl Step<'_> {
             wake_at: None,
             hop_until: (hop == Hop::MoreToCome)
                 .then(|| self.now.plus_ms(i64::from(outbound.validity_seconds) * SECOND_MS)),
+            own_parts: own.as_ref().map(OwnParts::planned),
         });
+        self.effects.parts.extend(taken);
         Ok(Intent {
             id,
             token,
@@ -340,6 +354,7 @@ impl Step<'_> {
             class: message.class,
             channel: Arc::clone(channel),
             outbound,
+            own,
         })
     }
 

@@ -16,6 +16,13 @@ pub fn together(parts: impl IntoIterator<Item = ReceiptStatus>) -> Option<Receip
     })
 }
 
+/// The same of a message that goes as `planned` messages of its own, of which `taken` were taken so far: until all are,
+/// only a failure says something of the whole.
+pub fn together_of(planned: usize, taken: &[ReceiptStatus]) -> Option<ReceiptStatus> {
+    let whole = together(taken.iter().copied())?;
+    (taken.len() >= planned || whole == ReceiptStatus::Failed).then_some(whole)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +42,19 @@ mod tests {
         ] {
             assert_eq!(together(parts.iter().copied()), expected, "{parts:?}");
             assert_eq!(together(parts.iter().rev().copied()), expected, "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn p8_half_a_message_is_no_message() {
+        for (planned, taken, expected) in [
+            (2, &[][..], None),
+            (2, &[Delivered], None),
+            (2, &[Failed], Some(Failed)),
+            (2, &[Delivered, Delivered], Some(Delivered)),
+            (0, &[Sent], Some(Sent)),
+        ] {
+            assert_eq!(together_of(planned, taken), expected, "{taken:?} of {planned}");
         }
     }
 }

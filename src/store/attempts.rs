@@ -51,6 +51,8 @@ pub struct AttemptRow {
     pub wake_at: Option<UtcMs>,
     /// Until when the provider may deliver it, where another channel would follow for want of a receipt.
     pub hop_until: Option<UtcMs>,
+    /// How many messages of their own it goes as, one after the other; `None`: as one.
+    pub own_parts: Option<i64>,
 }
 
 /// First saying, or a repeat of one whose outcome is unknown.
@@ -91,6 +93,7 @@ struct Raw {
     content: Vec<u8>,
     wake_at_ms: Option<i64>,
     hop_until_ms: Option<i64>,
+    own_parts: Option<i64>,
 }
 
 impl TryFrom<Raw> for AttemptRow {
@@ -119,6 +122,7 @@ impl TryFrom<Raw> for AttemptRow {
             content: raw.content,
             wake_at: raw.wake_at_ms.map(UtcMs),
             hop_until: raw.hop_until_ms.map(UtcMs),
+            own_parts: raw.own_parts,
         })
     }
 }
@@ -127,7 +131,7 @@ macro_rules! select {
     ($who:literal, $where:literal) => {
         concat!(
             "-- ", $who, "\nSELECT id, message_id, patient_id, contact_point_id, channel, number, repeat, state, reason, instance_id, token, \
-             lease_until_ms, intent_at_ms, ended_at_ms, code, provider_id, content, wake_at_ms, hop_until_ms FROM attempts WHERE ", $where
+             lease_until_ms, intent_at_ms, ended_at_ms, code, provider_id, content, wake_at_ms, hop_until_ms, own_parts FROM attempts WHERE ", $where
         )
     };
 }
@@ -141,9 +145,12 @@ statements! {
         (ids "$2"), (") ORDER BY lease_until_ms, id LIMIT $3"));
     PARK = sql!(("-- attempts::park\nUPDATE attempts SET state = CASE state WHEN 'intent' THEN 'unknown' ELSE state END, reason = $2, \
         wake_at_ms = NULL WHERE id IN "), (ids "$1"), (" RETURNING message_id"));
+    CUTTING = sql!(("-- attempts::cutting\nSELECT DISTINCT channel FROM attempts WHERE own_parts IS NOT NULL AND id IN "), (ids "$1"),
+        (" ORDER BY channel"));
     OPEN_INSTANCES = Sql::both("-- attempts::open_instances\nSELECT DISTINCT instance_id FROM attempts WHERE state = 'intent'");
     INSERT = insert_rows!("-- attempts::insert" "attempts" (id id, message_id id, patient_id id, contact_point_id id, channel text,
-        number int, repeat int, state text, reason text, instance_id id, token id, lease_until_ms int, intent_at_ms int, content bytes, hop_until_ms int) "");
+        number int, repeat int, state text, reason text, instance_id id, token id, lease_until_ms int, intent_at_ms int, content bytes, hop_until_ms int,
+        own_parts int) "");
     END = sql!(("-- attempts::end\nUPDATE attempts SET state = r.state, reason = r.reason, ended_at_ms = r.ended_at_ms, code = r.code, \
         provider_id = coalesce(r.provider_id, attempts.provider_id), wake_at_ms = r.wake_at_ms FROM "),
         (rows "$1" id id, token id, state text, reason text, ended_at_ms int, code text, provider_id text, wake_at_ms int),
@@ -184,6 +191,12 @@ pub async fn read(tx: &mut Tx, ids: &[AttemptId]) -> Result<Vec<AttemptRow>> {
     let rows: Vec<Raw> =
         on!(tx, READ, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?);
     rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// The channels over which some of these attempts go as several messages of their own.
+pub async fn cutting(tx: &mut Tx, ids: &[AttemptId]) -> Result<Vec<String>> {
+    let list = id_list(ids.iter().map(|id| id.0));
+    Ok(on!(tx, CUTTING, |c, sql| sqlx::query_scalar(sql).bind(list).fetch_all(c).await?))
 }
 
 /// The attempt that a provider knows by this id.
@@ -241,6 +254,7 @@ struct InsertRow<'a> {
     intent_at_ms: i64,
     content: Bytes<&'a [u8]>,
     hop_until_ms: Option<i64>,
+    own_parts: Option<i64>,
 }
 
 /// Writes intents (P3).
@@ -264,6 +278,7 @@ pub async fn insert(tx: &mut Tx, attempts: &[AttemptRow]) -> Result<()> {
         intent_at_ms: a.intent_at.0,
         content: Bytes(&a.content),
         hop_until_ms: a.hop_until.map(|at| at.0),
+        own_parts: a.own_parts,
     }))?;
     let actual =
         on!(tx, INSERT, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());

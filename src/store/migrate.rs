@@ -73,6 +73,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0012_parts.sql"),
         include_str!("../../migrations/postgres/0012_parts.sql"),
     ),
+    (
+        13,
+        "own_parts",
+        include_str!("../../migrations/sqlite/0013_own_parts.sql"),
+        include_str!("../../migrations/postgres/0013_own_parts.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

@@ -6,6 +6,7 @@ use super::{Result, StoreError, Tx, id_list};
 use crate::care::ReceiptStatus;
 use crate::care::ids::AttemptId;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -53,6 +54,10 @@ impl TryFrom<Raw> for PartRow {
 statements! {
     PUT = insert_rows!("-- parts::put" "attempt_parts" (attempt_id id, part int, channel text, provider_id text, state text)
         "ON CONFLICT (attempt_id, part) DO UPDATE SET state = excluded.state");
+    ADD = insert_rows!("-- parts::add" "attempt_parts" (attempt_id id, part int, channel text, provider_id text, state text)
+        "ON CONFLICT (attempt_id, part) DO NOTHING");
+    NAMED = sql!(("-- parts::named\nSELECT attempt_id, part, channel, provider_id, state FROM attempt_parts WHERE channel IN "),
+        (texts "$1"), (" AND provider_id IN "), (texts "$2"), (" ORDER BY attempt_id, part"));
     OF_ATTEMPTS = sql!(("-- parts::of_attempts\nSELECT attempt_id, part, channel, provider_id, state FROM attempt_parts WHERE attempt_id IN "),
         (ids "$1"), (" ORDER BY attempt_id, part"));
     ATTEMPT_OF = Sql::both("-- parts::attempt_of\nSELECT attempt_id FROM attempt_parts WHERE channel = $1 AND provider_id = $2 LIMIT 1");
@@ -72,17 +77,48 @@ pub async fn put(tx: &mut Tx, parts: &[PartRow]) -> Result<()> {
     if parts.is_empty() {
         return Ok(());
     }
-    let rows = rows(parts.iter().map(|part| PutRow {
+    let rows = rows_of(parts)?;
+    on!(tx, PUT, |c, sql| {
+        sqlx::query(sql).bind(rows).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// Writes parts that are not there yet; what is known of the others stays. The caller has locked their attempts.
+pub async fn add(tx: &mut Tx, parts: &[PartRow]) -> Result<()> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let rows = rows_of(parts)?;
+    on!(tx, ADD, |c, sql| {
+        sqlx::query(sql).bind(rows).execute(c).await?;
+    });
+    Ok(())
+}
+
+fn rows_of(parts: &[PartRow]) -> Result<String> {
+    rows(parts.iter().map(|part| PutRow {
         attempt_id: Id(part.attempt.0),
         part: part.part,
         channel: &part.channel,
         provider_id: &part.provider_id,
         state: part.state.word(),
-    }))?;
-    on!(tx, PUT, |c, sql| {
-        sqlx::query(sql).bind(rows).execute(c).await?;
-    });
-    Ok(())
+    }))
+}
+
+/// The parts that the providers of these channels know by one of these ids.
+pub async fn named(
+    tx: &mut Tx,
+    channels: &[String],
+    provider_ids: &[&str],
+) -> Result<Vec<PartRow>> {
+    if channels.is_empty() || provider_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (channels, ids) = (json!(channels).to_string(), json!(provider_ids).to_string());
+    let rows: Vec<Raw> =
+        on!(tx, NAMED, |c, sql| sqlx::query_as(sql).bind(channels).bind(ids).fetch_all(c).await?);
+    rows.into_iter().map(TryInto::try_into).collect()
 }
 
 /// The parts of these attempts, each attempt's in their order. Most have none: their whole message is one.

@@ -9,6 +9,7 @@ mod fallback;
 mod gateways;
 mod holds;
 mod outage;
+mod own_parts;
 mod parts;
 mod privacy;
 mod providers;

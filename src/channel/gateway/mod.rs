@@ -21,11 +21,11 @@ use super::codes::CodeTable;
 use super::http::Http;
 use super::{
     Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, KeptAnswer,
-    Outbound, Outcome, Problem, Reject, ReminderForm, ShownRequest, Unreadable, Verified,
+    Outbound, Outcome, Problem, Reject, ReminderForm, ShownRequest, Text, Unreadable, Verified,
     signature,
 };
-use crate::care::{Address, ChannelKind, ReceiptHabit};
-use crate::config::{GatewayConfig, HabitConfig, Mode};
+use crate::care::{Address, ChannelKind, Phi, ReceiptHabit};
+use crate::config::{GatewayConfig, HabitConfig, Mode, PartsConfig};
 use crate::message::segments;
 use answer::Answers;
 use document::Document;
@@ -34,7 +34,6 @@ use guard::{Brings, Guard};
 use reading::{CORRELATION, Reading};
 use request::{Rendered, Requests, Secrets, Values};
 use reqwest::Url;
-use std::fmt::Write as _;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -92,7 +91,7 @@ impl Gateway {
             capabilities: Capabilities {
                 reminders: ReminderForm::Text,
                 messages_per_second: section
-                    .rate("messages_per_second", config.messages_per_second)?,
+                    .rate("segments_per_second", config.segments_per_second)?,
                 pair_gap_ms: 0,
                 request_timeout_ms,
             },
@@ -108,10 +107,8 @@ impl Gateway {
         let Content::Text { body, .. } = &outbound.content else {
             return Err(Outcome::refused(Action::Fix, "content-is-not-text"));
         };
-        let said = body.0.expose();
-        let text = if self.config.smart { segments::smart(said) } else { said.clone() };
+        let text = self.said(body);
         let counted = segments::count(&text);
-        let ucs2_hex = ucs2_hex(&text);
         let values = Values {
             to,
             to_digits: &to[1..],
@@ -119,7 +116,8 @@ impl Gateway {
             from: &self.config.from,
             username: &self.config.username,
             text: &text,
-            ucs2_hex: &ucs2_hex,
+            ucs2_hex: &segments::ucs2_hex(&text),
+            gsm7_hex: &segments::gsm7_hex(&text).unwrap_or_default(),
             id: &outbound.correlation.to_string(),
             callback: &self.callback_url(outbound, secrets),
             segments: counted.parts,
@@ -129,6 +127,12 @@ impl Gateway {
         // It rendered when it was built; what it holds cannot be told.
         let rendered = self.requests.render(&values, secrets);
         rendered.map_err(|_| Outcome::refused(Action::Fix, "template-does-not-render"))
+    }
+
+    /// A text as it is sent.
+    fn said(&self, body: &Text) -> String {
+        let said = body.0.expose();
+        if self.config.smart { segments::smart(said) } else { said.clone() }
     }
 
     /// Where receipts of a message go: empty without a public URL.
@@ -162,15 +166,6 @@ impl Gateway {
     }
 }
 
-/// Four hexadecimal digits a UTF-16 unit, as gateways take UCS-2.
-fn ucs2_hex(text: &str) -> String {
-    text.encode_utf16().fold(String::new(), |mut hex, unit| {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{unit:04X}");
-        hex
-    })
-}
-
 impl Channel for Gateway {
     fn name(&self) -> &str {
         &self.name
@@ -187,6 +182,26 @@ impl Channel for Gateway {
     fn serves(&self, to: &Address) -> bool {
         let prefixes = &self.config.prefixes;
         prefixes.is_empty() || prefixes.iter().any(|prefix| to.expose().starts_with(prefix))
+    }
+
+    /// A long text is sent, paced and paid part by part.
+    fn costs(&self, content: &Content) -> u32 {
+        let Content::Text { body, .. } = content else { return 1 };
+        let parts = match self.config.parts {
+            PartsConfig::Gateway => segments::count(&self.said(body)).parts,
+            PartsConfig::Own => segments::split_numbered(&self.said(body)).len(),
+        };
+        u32::try_from(parts).unwrap_or(u32::MAX)
+    }
+
+    fn parts(&self, content: &Content) -> Vec<Content> {
+        match content {
+            Content::Text { body, .. } if self.config.parts == PartsConfig::Own => {
+                let parts = segments::split_numbered(&self.said(body)).into_iter();
+                parts.map(|part| Content::text(Text(Phi::new(part)))).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn problems(&self, content: &Content) -> Vec<Problem> {

@@ -37,6 +37,8 @@ pub(super) struct Values<'a> {
     pub(super) text: &'a str,
     /// UTF-16, four hexadecimal digits a unit.
     pub(super) ucs2_hex: &'a str,
+    /// The alphabet of seven bits, two hexadecimal digits a septet; empty where the text does not go in it.
+    pub(super) gsm7_hex: &'a str,
     /// Ours; comes back in receipts.
     pub(super) id: &'a str,
     /// Where receipts go, with our id.
@@ -59,6 +61,7 @@ impl Values<'_> {
             username => self.username,
             text => self.text,
             ucs2_hex => self.ucs2_hex,
+            gsm7_hex => self.gsm7_hex,
             id => self.id,
             callback => self.callback,
             segments => self.segments,
@@ -176,6 +179,7 @@ impl Requests {
                 username: "user",
                 text: "It's \"8:00\" <now> & 100% \\ 2\u{2013}3\nÇ",
                 ucs2_hex: "00C7",
+                gsm7_hex: "09",
                 id: "00000000-0000-0000-0000-000000000000",
                 callback: "https://host/webhooks/name/status?msg=id",
                 segments: 2,

@@ -303,21 +303,18 @@ fn bare(
                 "kind": "http", "base_url": nobody, "from": "0",
                 "callbacks": { "addresses": ["0.0.0.0/0", "::/0"] },
             });
-            match mapping {
-                Some(mapping) => {
-                    let part = if mapping.get("status").is_some() { "receipts" } else { "replies" };
-                    keys["request"] = json!({ "path": "/" });
-                    keys[part] = mapping.clone();
-                }
-                None => {
-                    let secret = secrets.first().copied().unwrap_or(NO_SECRET);
-                    keys["preset"] = json!(preset);
-                    keys["username"] = json!(NO_SECRET);
-                    keys["secrets"] = json!({
-                        "api_key": secret, "api_secret": secret, "password": secret,
-                        "webhook": secret,
-                    });
-                }
+            if let Some(mapping) = mapping {
+                let part = if mapping.get("status").is_some() { "receipts" } else { "replies" };
+                keys["request"] = json!({ "path": "/" });
+                keys[part] = mapping.clone();
+            } else {
+                let secret = secrets.first().copied().unwrap_or(NO_SECRET);
+                keys["preset"] = json!(preset);
+                keys["username"] = json!(NO_SECRET);
+                keys["secrets"] = json!({
+                    "api_key": secret, "api_secret": secret, "password": secret,
+                    "webhook": secret,
+                });
             }
             keys
         }

@@ -346,6 +346,7 @@ mod tests {
             content: Vec::new(),
             wake_at: None,
             hop_until: None,
+            own_parts: None,
         };
         Books {
             reminders: Vec::new(),

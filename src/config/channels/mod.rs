@@ -8,8 +8,8 @@ mod whatsapp;
 pub use email::EmailConfig;
 pub use gateway::{
     AnswerConfig, AuthConfig, BasicConfig, CallbacksConfig, CodeConfig, GatewayConfig, HabitConfig,
-    HmacAlgorithm, HmacEncoding, MappingConfig, NamedSecretConfig, RequestConfig, SignatureConfig,
-    TestConfig,
+    HmacAlgorithm, HmacEncoding, MappingConfig, NamedSecretConfig, PartsConfig, RequestConfig,
+    SignatureConfig, TestConfig,
 };
 pub(super) use gateway::{FREE_SECTIONS, Preset};
 pub use twilio::{AddressRetention, ContentRetention, Speaks, TwilioConfig, WHATSAPP};

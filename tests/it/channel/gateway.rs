@@ -161,7 +161,7 @@ fn a_channel_is_its_preset_with_what_the_operator_says_above_it() {
     let of = |key: &str| shown[&format!("channels.kenya.{key}")].clone();
     let preset = "preset africastalking".to_owned();
     assert_eq!(of("base_url"), ("https://api.africastalking.com".into(), preset.clone()));
-    assert_eq!(of("messages_per_second"), (10.0.into(), preset.clone()));
+    assert_eq!(of("segments_per_second"), (10.0.into(), preset.clone()));
     assert_eq!(of("receipts.status_map.Success"), ("delivered".into(), preset));
     assert_eq!(of("receipts.status_map.Buffered").0, Value::from("ignore"));
     assert_eq!(of("smart"), (true.into(), "default".to_owned()));
@@ -255,6 +255,11 @@ fn p10_what_is_wrong_names_its_key_and_no_value() {
             format!("{base}request.path = \"/\"\nprefixes = [\"254\"]\n"),
             "channels.sms1.prefixes",
             "+254",
+        ),
+        (
+            format!("{base}request.path = \"/\"\nparts = \"own\"\n"),
+            "channels.sms1.answer.id",
+            "which of them arrived",
         ),
     ] {
         let Err(fault) = gateway(&keys) else { panic!("{keys} is taken") };

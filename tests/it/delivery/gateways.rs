@@ -23,7 +23,7 @@ async fn house(on: On, near: &Stub, far: &Stub) -> Option<House> {
     let of = |name: &str, stub: &Stub, more: &str| {
         format!(
             "[channels.{name}]\nkind = \"http\"\npreset = \"kannel\"\nbase_url = \"{}\"\nusername = \"c\"\n\
-             messages_per_second = 1000\nsecrets = {{ password = \"p\", webhook = \"hook-{name}\" }}\n{more}\n",
+             segments_per_second = 1000\nsecrets = {{ password = \"p\", webhook = \"hook-{name}\" }}\n{more}\n",
             stub.url()
         )
     };

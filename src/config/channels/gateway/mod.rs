@@ -43,12 +43,14 @@ pub struct GatewayConfig {
     pub prefixes: Vec<String>,
     /// Whether typographic signs become plain ones where that costs fewer parts.
     pub smart: bool,
+    /// Who cuts a text that is longer than one message.
+    pub parts: PartsConfig,
     /// What the gateway tells of the messages it takes.
     pub receipt_habit: HabitConfig,
     /// Whether the gateway surely drops a message whose validity has passed.
     pub drops_what_lapsed: bool,
-    /// Messages a second.
-    pub messages_per_second: f64,
+    /// SMS parts a second.
+    pub segments_per_second: f64,
     /// Parallel requests.
     pub connections: u32,
     /// Secrets by their names.
@@ -86,6 +88,16 @@ pub enum HabitConfig {
     OnAcceptance,
 }
 
+/// Who cuts a text that is longer than one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartsConfig {
+    /// The gateway, and phones show one message.
+    Gateway,
+    /// We: each part is a message of its own behind its number, and a request of its own.
+    Own,
+}
+
 impl GatewayConfig {
     pub(super) fn validate(&self, keys: &mut Keys<'_, '_>) {
         keys.base_url("base_url", &self.base_url);
@@ -95,7 +107,13 @@ impl GatewayConfig {
             "is missing",
             "name a preset, or write how the gateway is asked to send",
         );
-        keys.pace("messages_per_second", self.messages_per_second);
+        keys.require(
+            self.parts == PartsConfig::Gateway || self.answer.id.is_some(),
+            "answer.id",
+            "is missing: without the ids of parts nobody knows which of them arrived",
+            "tell where the answer has the id, or let the gateway cut: parts = \"gateway\"",
+        );
+        keys.pace("segments_per_second", self.segments_per_second);
         keys.require(
             (1..=64).contains(&self.connections),
             "connections",

@@ -136,11 +136,14 @@ async fn a_text_beyond_the_seven_bit_alphabet_is_told_to_the_gateway() {
         assert_eq!(fields[key], wanted, "{name}");
     }
     // Typographic signs are no reason for it, unless the operator wants them.
-    for (smart, text, unicode) in [(true, "It's 8", "false"), (false, "It\u{2019}s 8", "true")] {
+    for (smart, text, unicode, gsm7) in
+        [(true, "It's 8", "false", Some("497427732038")), (false, "It\u{2019}s 8", "true", None)]
+    {
         let stub = stub::http(answer("200 OK", "", "")).await;
         let keys = format!(
             "base_url = \"{}\"\nsmart = {smart}\nrequest.query = {{ t = \"{{{{ text }}}}\", u = \"{{{{ unicode }}}}\", \
-             n = \"{{{{ to_national }}}}\", h = \"{{{{ ucs2_hex }}}}\", s = \"{{{{ segments }}}}\" }}\n",
+             n = \"{{{{ to_national }}}}\", h = \"{{{{ ucs2_hex }}}}\", \
+             g = \"{{{{ gsm7_hex }}}}\", s = \"{{{{ segments }}}}\" }}\n",
             stub.url()
         );
         drop(gateway(&keys).unwrap().send(&sms("It\u{2019}s 8")).await);
@@ -150,6 +153,27 @@ async fn a_text_beyond_the_seven_bit_alphabet_is_told_to_the_gateway() {
         assert_eq!((fields["t"].as_str(), fields["u"].as_str()), (text, unicode));
         assert_eq!((fields["n"].as_str(), fields["s"].as_str()), ("5555550123", "1"));
         assert!(fields["h"].starts_with("00490074"), "{}", fields["h"]);
+        assert_eq!(fields.get("g").map(String::as_str), gsm7);
+    }
+}
+
+#[test]
+fn a_text_costs_as_many_parts_as_travel() {
+    let curly = format!("{}\u{2019}", "x".repeat(152));
+    for (smart, said, parts) in [
+        (true, "x".repeat(160), 1),
+        (true, "x".repeat(161), 2),
+        // As it is sent, not as it was written.
+        (true, curly.clone(), 1),
+        (false, curly, 3),
+    ] {
+        let keys = format!(
+            "base_url = \"http://127.0.0.1:1\"\nsmart = {smart}\nrequest.path = \"/\"\n\
+             segments_per_second = 7\n"
+        );
+        let channel = gateway(&keys).unwrap();
+        assert_eq!(channel.costs(&Content::text(text(&said))), parts, "{smart} {}", said.len());
+        assert!((channel.capabilities().messages_per_second - 7.0).abs() < 1e-9);
     }
 }
 
