@@ -49,7 +49,7 @@ install() {
     "$TOOLS/python/bin/python3" -m pip install -q aiosmtpd==1.4.6 dkimpy pynacl icalendar
 }
 
-all=(unit kannel mail relay)
+all=(unit kannel mail relay prism)
 parts=()
 for word in "$@"; do
     case $word in
