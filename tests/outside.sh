@@ -5,7 +5,8 @@
 # Usage: tests/outside.sh [--install] [PART...]    none: all of them
 #
 # --install fetches what is missing: Debian's packages as root, npm's and pip's into target/outside ($TOOLS).
-# One line a check, `ok` or `FAILED`; SHORT=1 leaves out what takes minutes. It ends with 1 when a check failed, else with 77 when a part could not run.
+# One line a check, `ok` or `FAILED`; SHORT=1 leaves out what takes minutes. It ends with 1 when a check failed, else
+# with 77 when a part could not run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export TOOLS=${TOOLS:-$PWD/target/outside}
@@ -48,7 +49,7 @@ install() {
     "$TOOLS/python/bin/python3" -m pip install -q aiosmtpd==1.4.6 dkimpy pynacl icalendar
 }
 
-all=(unit kannel mail)
+all=(unit kannel mail relay prism)
 parts=()
 for word in "$@"; do
     case $word in

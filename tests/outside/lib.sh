@@ -41,8 +41,12 @@ check_soon() {
     ok "$what"
 }
 
+# P10.
+names_nobody() { ! grep -qE 'Canarin|\+?1202555|9876543210|@mail\.example' "$home/log"; }
+
 # finish: the part's end.
 finish() {
+    check "the daemon's log names no patient, address or drug" names_nobody
     if [ "$failures" -gt 0 ]; then
         echo "the daemon's last words:"
         tail -n 15 "$home/log"
@@ -100,9 +104,9 @@ noon_zone() {
     if [ "$hours" -ge 0 ]; then echo "Etc/GMT-$hours"; else echo "Etc/GMT+${hours#-}"; fi
 }
 
-columns=patient_id,name,phone,email,language,timezone,text_style,consent,consent_at,order_id,type,title,dose_text,start,end,times
+columns=patient_id,name,sms,whatsapp,email,language,timezone,text_style,consent,consent_at,order_id,type,title,dose_text,start,end,times
 # person NAME PHONE EMAIL LANGUAGE STYLE TYPE TITLE TEXT: a row of the CSV. All that `enrol` imports is due some seconds
-# later; an appointment is told an hour before.
+# later; an appointment is told an hour before. PHONE takes SMS, with `whatsapp:` before it WhatsApp.
 people=()
 person() { people+=("$1|$2|$3|$4|$5|$6|$7|$8"); }
 
@@ -114,6 +118,10 @@ enrol() {
     echo "$columns" >"$home/people.csv"
     for row in "${people[@]}"; do
         IFS='|' read -r name phone email language style kind title text <<<"$row"
+        case $phone in
+        whatsapp:*) phone=,${phone#*:} ;;
+        *) phone=$phone, ;;
+        esac
         printf '%s,%s,%s,%s,%s,%s,%s,yes,2026-01-01,%s-1,%s,%s,"%s",' "$name" "$name" "$phone" "$email" "$language" \
             "$zone" "$style" "$name" "$kind" "$title" "$text"
         if [ "$kind" = appointment ]; then

@@ -32,7 +32,7 @@ pub(super) fn bounces(
             original_message_id: original_message_id.clone(),
             ..bounce
         })
-        .map(|bounce| receipt(bounce, ours.cloned(), codes))
+        .map(|bounce| receipt(bounce, &found.told, ours.cloned(), codes))
         .collect()
 }
 
@@ -43,6 +43,8 @@ struct Found {
     fields: Vec<Fields>,
     /// The Message-ID of the first mail that is enclosed.
     original: Option<String>,
+    /// What is told to people: the first text.
+    told: String,
 }
 
 impl Found {
@@ -52,6 +54,9 @@ impl Found {
         }
         for part in &message.parts {
             let is = |kind, subtype| part.is_content_type(kind, subtype);
+            if let (0, true, PartType::Text(text)) = (depth, self.told.is_empty(), &part.body) {
+                self.told = text.to_string();
+            }
             if is("message", "delivery-status") || is("message", "global-delivery-status") {
                 self.fields.extend(groups(&String::from_utf8_lossy(part.contents())));
             }
@@ -146,6 +151,22 @@ fn code_within(text: &str) -> Option<String> {
         .find_map(enhanced_code)
 }
 
+/// What the server said of a recipient, where the report tells it to people only (OpenSMTPD):
+/// `a@example.org: 550 Invalid recipient: <a@example.org>`.
+fn reply_in<'a>(told: &'a str, recipient: &str) -> Option<&'a str> {
+    told.lines().find_map(|line| {
+        let (who, said) = line.trim().split_once(": ")?;
+        who.eq_ignore_ascii_case(recipient).then_some(said)
+    })
+}
+
+/// The basic code of a reply that refuses the recipient himself: one that does not name him may be of anything.
+fn refusal(reply: &str, recipient: &str) -> Option<String> {
+    let names_him = reply.to_lowercase().contains(&format!("<{recipient}>"));
+    let code = reply.split(' ').next()?;
+    (names_him && ["550", "553"].contains(&code)).then(|| code.to_owned())
+}
+
 fn kind(action: Option<&str>, status: Option<&str>) -> BounceKind {
     match action {
         Some("failed") if status.is_some_and(|status| status.starts_with('4')) => BounceKind::Soft,
@@ -157,26 +178,35 @@ fn kind(action: Option<&str>, status: Option<&str>) -> BounceKind {
 }
 
 /// A report of one of our attempts moves it: only what failed is lost, and only what names the address condemns it.
-fn receipt(bounce: Bounce, ours: Option<(AttemptId, String)>, codes: &CodeTable) -> Event {
+fn receipt(
+    bounce: Bounce,
+    told: &str,
+    ours: Option<(AttemptId, String)>,
+    codes: &CodeTable,
+) -> Event {
     let action = bounce.action.as_deref().unwrap_or_default();
     let status = match bounce.kind {
         _ if action.starts_with("fail") => Some(ReceiptStatus::Failed),
         BounceKind::Delivered if action == "delivered" => Some(ReceiptStatus::Delivered),
         _ => None,
     };
-    let said = bounce.diagnostic.as_ref().and_then(|words| code_within(words.expose()));
+    let recipient = bounce.original_recipient.as_ref().or(bounce.final_recipient.as_ref());
+    let address = recipient.map(|address| address.expose().to_lowercase());
+    let told = address.as_deref().and_then(|address| reply_in(told, address).zip(Some(address)));
+    let words = bounce.diagnostic.as_ref().map(|words| words.expose().as_str());
+    let said = words.and_then(code_within).or_else(|| code_within(told?.0));
     // `5.0.0` says nothing: the server's own words may say more.
-    let telling = bounce.status.clone().filter(|code| !code.ends_with(".0.0"));
-    let code = telling.or(said).or_else(|| bounce.status.clone());
+    let telling = bounce.status.clone().filter(|code| !code.ends_with(".0.0")).or(said);
+    let refused = told.filter(|_| telling.is_none()).and_then(|(reply, him)| refusal(reply, him));
+    let stage = if refused.is_some() { "rcpt" } else { "report" };
+    let code = telling.or(refused).or_else(|| bounce.status.clone());
     let code = code.unwrap_or_else(|| "failed".to_owned());
     let asks = match bounce.kind {
-        BounceKind::Hard => codes.asks_at(&code, "report").map(|asked| asked.action),
+        BounceKind::Hard => codes.asks_at(&code, stage).map(|asked| asked.action),
         _ => None,
     };
     let error = (status == Some(ReceiptStatus::Failed))
         .then(|| (code, asks.unwrap_or(Action::NextChannel)));
-    let recipient = bounce.original_recipient.as_ref().or(bounce.final_recipient.as_ref());
-    let address = recipient.map(|address| address.expose().to_lowercase());
     let address = address.filter(|address| address.contains('@')).map(Address::new);
     let (correlation, echo) = ours.unzip();
     Event::Receipt(ReceiptEvent {
@@ -255,6 +285,36 @@ mod tests {
                 continue;
             };
             assert_eq!((receipt.status, &receipt.error), (None, &None), "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_report_may_tell_its_reason_to_people_only() {
+        // As OpenSMTPD 6.8 reports: the fields say 5.0.0 for everything.
+        let fields = "Final-Recipient: rfc822; a@b.org\r\nAction: failed\r\nStatus: 5.0.0";
+        let report = |said: &str| {
+            format!(
+                "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nHi!\r\n\r\n\
+                 a@b.org: {said}\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n\
+                 Reporting-MTA: dns; x\r\n\r\n{fields}\r\n\r\n--b--\r\n"
+            )
+        };
+        let codes = CodeTable::smtp().unwrap();
+        for (said, error) in [
+            ("550 Invalid recipient: <A@b.org>", ("550", Action::BadAddress)),
+            ("553 <a@b.org>: no such mailbox", ("553", Action::BadAddress)),
+            ("550 5.1.1 User unknown", ("5.1.1", Action::BadAddress)),
+            ("550 5.7.1 <a@b.org>: access denied", ("5.7.1", Action::NextChannel)),
+            ("550 Message refused", ("5.0.0", Action::NextChannel)),
+            ("550 Invalid recipient: <x@b.org>", ("5.0.0", Action::NextChannel)),
+            ("451 <a@b.org>: later", ("5.0.0", Action::NextChannel)),
+            ("Domain does not exist", ("5.0.0", Action::NextChannel)),
+        ] {
+            let mail = report(said);
+            let message = MessageParser::default().parse(mail.as_bytes()).unwrap();
+            let events = bounces(&message, None, &codes);
+            let [Event::Receipt(receipt)] = &events[..] else { panic!("{said}: {events:?}") };
+            assert_eq!(receipt.error, Some((error.0.to_owned(), error.1)), "{said}");
         }
     }
 
