@@ -172,9 +172,13 @@ fn names(layers: &Figment) -> Vec<String> {
 /// A section by itself; its faults name the whole key.
 fn inner<T: DeserializeOwned>(layers: &Figment, section: &str) -> Result<T, Fault> {
     layers.extract_inner(section).map_err(|mut fault| {
-        if fault.path.first().is_none_or(|first| first != "channels") {
-            let whole = section.split('.').map(ToOwned::to_owned);
-            fault.path = whole.chain(std::mem::take(&mut fault.path)).collect();
+        let whole: Vec<String> = section.split('.').map(ToOwned::to_owned).collect();
+        // Below a word that chooses among forms the section comes last.
+        if fault.path.len() > whole.len() && fault.path.ends_with(&whole) {
+            fault.path.truncate(fault.path.len() - whole.len());
+        }
+        if !fault.path.starts_with(&whole) {
+            fault.path.splice(..0, whole);
         }
         Box::new(fault)
     })

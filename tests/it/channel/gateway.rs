@@ -187,6 +187,11 @@ fn p10_what_is_wrong_names_its_key_and_no_value() {
             "is no key",
         ),
         (
+            format!("{base}request.auth = {{ kind = \"basic\", usrname = \"S3CRET\" }}\n"),
+            "channels.sms1.request.auth.usrname",
+            "is no key",
+        ),
+        (
             format!("{base}request.auth = {{ kind = \"bearer\", secret = \"token\" }}\n"),
             "channels.sms1.secrets.token",
             "request.auth names it",

@@ -83,7 +83,8 @@ async fn f31_p11_nothing_due_waits_for_the_end_of_an_import_on_postgres() {
 }
 
 async fn beside(on: On) {
-    let wishes = Wishes { messages_per_second: 40.0, ..Wishes::default() };
+    // Slow enough that the herd is claimed in several steps.
+    let wishes = Wishes { messages_per_second: 5.0, ..Wishes::default() };
     let Some(installation) = Installation::make(on, wishes).await else { return };
     let daemon = installation.spawn_untold(&[]);
     let mut import = Import::begin(&installation);
@@ -111,6 +112,7 @@ async fn beside(on: On) {
     );
     assert!(imported < ROWS, "the herd waited for the import's end");
     assert!(imported - begun < ROWS / 2, "{begun} to {imported}: claims wait for the import");
+    // An import that waited for the sends would stand at one row through all claims.
     assert!(between.len() > 2, "the import waits for the sends: {between:?}");
     assert_eq!(import.0.try_wait().unwrap(), None, "it goes on");
     drop(import);
