@@ -4,43 +4,33 @@ use crate::config::{HmacAlgorithm, Secret};
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256, Sha512};
+use std::collections::BTreeSet;
 use subtle::{Choice, ConstantTimeEq};
 
-/// Whether any of the secrets makes `given` over `message` with HMAC-SHA-256.
-pub(super) fn is_hmac_sha256(secrets: &[Secret], message: &[u8], given: &[u8]) -> bool {
-    any::<Hmac<Sha256>>(secrets, message, given).into()
-}
-
-/// Whether any of the secrets makes `given` over any of the messages with HMAC-SHA-1.
-pub(super) fn is_hmac_sha1(secrets: &[Secret], messages: &[String], given: &[u8]) -> bool {
-    any_of::<Hmac<sha1::Sha1>>(secrets, messages, given)
-}
-
-/// The same with HMAC-SHA-256.
-pub(super) fn is_any_hmac_sha256(secrets: &[Secret], messages: &[String], given: &[u8]) -> bool {
-    any_of::<Hmac<Sha256>>(secrets, messages, given)
-}
-
-fn any_of<M: Mac + KeyInit>(secrets: &[Secret], messages: &[String], given: &[u8]) -> bool {
-    messages
-        .iter()
-        .map(|message| any::<M>(secrets, message.as_bytes(), given))
-        .fold(Choice::from(0), |found, one| found | one)
-        .into()
-}
-
-/// Whether any of the secrets makes `given` over `message` with this hash.
+/// Whether any of the secrets makes `given` over any of the messages with this hash.
 pub(super) fn is_hmac(
     algorithm: HmacAlgorithm,
     secrets: &[Secret],
-    message: &[u8],
+    messages: &[&[u8]],
     given: &[u8],
 ) -> bool {
     match algorithm {
-        HmacAlgorithm::Sha1 => any::<Hmac<sha1::Sha1>>(secrets, message, given).into(),
-        HmacAlgorithm::Sha256 => is_hmac_sha256(secrets, message, given),
-        HmacAlgorithm::Sha512 => any::<Hmac<Sha512>>(secrets, message, given).into(),
+        HmacAlgorithm::Sha1 => any::<Hmac<sha1::Sha1>>(secrets, messages, given),
+        HmacAlgorithm::Sha256 => any::<Hmac<Sha256>>(secrets, messages, given),
+        HmacAlgorithm::Sha512 => any::<Hmac<Sha512>>(secrets, messages, given),
     }
+}
+
+/// Every secret is tried with every message, whichever fits, so that the time does not tell which.
+fn any<M: Mac + KeyInit>(secrets: &[Secret], messages: &[&[u8]], given: &[u8]) -> bool {
+    let pairs = secrets.iter().flat_map(|secret| messages.iter().map(move |m| (secret, *m)));
+    let found = pairs.fold(Choice::from(0), |found, (secret, message)| {
+        let Ok(mac) = <M as Mac>::new_from_slice(secret.expose().as_bytes()) else {
+            return found;
+        };
+        found | mac.chain_update(message).finalize().into_bytes().ct_eq(given)
+    });
+    found.into()
 }
 
 /// The hash of `message` under a secret.
@@ -65,6 +55,18 @@ pub(super) fn same(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()
 }
 
+/// Whether a text is one of the secrets. Every secret is compared, so that the time does not tell which one fits.
+pub(super) fn is_one_of(secrets: &[Secret], given: &str) -> bool {
+    secrets.iter().filter(|secret| same(secret.expose(), given)).count() > 0
+}
+
+/// Names and values of a form run together, sorted by name, then value, each pair once: what Twilio signs, and others
+/// after it.
+pub(super) fn sorted_form(body: &[u8]) -> String {
+    let pairs: BTreeSet<_> = form_urlencoded::parse(body).collect();
+    pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]).collect()
+}
+
 /// A hash that names a callback: equal parts give equal names.
 pub(super) fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
@@ -73,14 +75,4 @@ pub(super) fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Stri
         hash.update(part);
     }
     crate::security::hex(&hash.finalize()[..16])
-}
-
-/// Every secret is tried, whichever fits, so that the time does not tell which.
-fn any<M: Mac + KeyInit>(secrets: &[Secret], message: &[u8], given: &[u8]) -> Choice {
-    secrets.iter().fold(Choice::from(0), |found, secret| {
-        let Ok(mac) = <M as Mac>::new_from_slice(secret.expose().as_bytes()) else {
-            return found;
-        };
-        found | mac.chain_update(message).finalize().into_bytes().ct_eq(given)
-    })
 }

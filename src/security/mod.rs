@@ -203,6 +203,18 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// The bytes of hexadecimal digits, of either case; none where the text is not whole pairs of them.
+pub fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = text.as_bytes().chunks(2);
+    pairs
+        .map(|pair| match pair {
+            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+            _ => None,
+        })
+        .collect()
+}
+
 fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     // HMAC pads a key with zeros to its block of 64 bytes (RFC 2104 section 2).
     let mut block = [0_u8; 64];

@@ -6,7 +6,6 @@ use crate::config::{HmacAlgorithm, HmacEncoding, Secret};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 
 /// What is hashed: words and parts of a request.
 #[derive(Clone, Debug)]
@@ -77,7 +76,7 @@ impl Payload {
                 Piece::Path => bytes.extend(hashed.path.as_bytes()),
                 Piece::Query => bytes.extend(hashed.query.as_bytes()),
                 Piece::QuerySorted => bytes.extend(sorted_query(hashed.query).as_bytes()),
-                Piece::FormSorted => bytes.extend(sorted_form(hashed.body).as_bytes()),
+                Piece::FormSorted => bytes.extend(signature::sorted_form(hashed.body).as_bytes()),
                 Piece::Body => bytes.extend(hashed.body),
                 Piece::BodySha256 => {
                     let hash = crate::security::hex(&Sha256::digest(hashed.body));
@@ -120,12 +119,6 @@ fn sorted_query(query: &str) -> String {
     pairs.join("&")
 }
 
-/// Names and values run together, in the order of the names.
-fn sorted_form(body: &[u8]) -> String {
-    let pairs: BTreeSet<_> = form_urlencoded::parse(body).collect();
-    pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]).collect()
-}
-
 /// The hash of a payload as it is written.
 pub(super) fn written(
     algorithm: HmacAlgorithm,
@@ -144,16 +137,7 @@ pub(super) fn written(
 pub(super) fn read(encoding: HmacEncoding, text: &str) -> Option<Vec<u8>> {
     match encoding {
         HmacEncoding::Base64 => BASE64_STANDARD.decode(text).ok(),
-        HmacEncoding::Hex => {
-            let nibble = |byte: &u8| char::from(*byte).to_digit(16);
-            let pairs = text.as_bytes().chunks(2);
-            pairs
-                .map(|pair| match pair {
-                    [high, low] => u8::try_from(nibble(high)? * 16 + nibble(low)?).ok(),
-                    _ => None,
-                })
-                .collect()
-        }
+        HmacEncoding::Hex => crate::security::bytes_of_hex(text),
     }
 }
 
@@ -196,8 +180,8 @@ mod tests {
             let secret = Secret::new("key");
             let text = written(algorithm, encoding, &secret, b"payload");
             let bytes = read(encoding, &text).unwrap();
-            assert!(signature::is_hmac(algorithm, &[secret], b"payload", &bytes));
-            assert!(!signature::is_hmac(algorithm, &[Secret::new("other")], b"payload", &bytes));
+            assert!(signature::is_hmac(algorithm, &[secret], &[b"payload"], &bytes));
+            assert!(!signature::is_hmac(algorithm, &[Secret::new("other")], &[b"payload"], &bytes));
         }
         // RFC 4231, test case 2.
         let text = written(

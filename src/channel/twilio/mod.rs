@@ -18,7 +18,9 @@ use super::{
 };
 use crate::care::time::SECOND_MS;
 use crate::care::{ChannelKind, ReceiptHabit};
-use crate::config::{AddressRetention, ContentRetention, Mode, Secret, Speaks, TwilioConfig};
+use crate::config::{
+    AddressRetention, ContentRetention, HmacAlgorithm, Mode, Secret, Speaks, TwilioConfig,
+};
 use crate::message::segments;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -26,7 +28,7 @@ use futures::future::BoxFuture;
 use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 const API: &str = "2010-04-01";
 /// Messages of one look.
@@ -257,16 +259,13 @@ impl Channel for Twilio {
             ),
             None => is_form || callback.body.is_empty(),
         };
-        let form = if is_form { sorted_form(&callback.body) } else { String::new() };
+        let form = if is_form { signature::sorted_form(&callback.body) } else { String::new() };
         let signed: Vec<String> =
             self.signed_urls(&callback.path_and_query).into_iter().map(|url| url + &form).collect();
-        let is_right = match algorithm(callback).as_deref() {
-            None | Some("HMAC_SHA1") => signature::is_hmac_sha1(&self.auth_tokens, &signed, &given),
-            Some("HMAC_SHA256") => {
-                signature::is_any_hmac_sha256(&self.auth_tokens, &signed, &given)
-            }
-            Some(_) => false,
-        };
+        let signed: Vec<&[u8]> = signed.iter().map(String::as_bytes).collect();
+        let is_right = algorithm(callback).is_some_and(|algorithm| {
+            signature::is_hmac(algorithm, &self.auth_tokens, &signed, &given)
+        });
         if !body_is_covered || !is_right {
             return Err(Reject::BadSignature);
         }
@@ -291,14 +290,18 @@ impl Channel for Twilio {
     }
 }
 
-/// The algorithm that a shared key signs with (header `X-Twilio-Webhooks-Signature-Settings`:
-/// `key=...,algorithm=HMAC_SHA256`); none where the auth token signs.
-fn algorithm(callback: &Callback) -> Option<String> {
-    let settings = callback.header("x-twilio-webhooks-signature-settings")?;
+/// The algorithm that signs: the auth token's, unless the settings of a shared key name one (header
+/// `X-Twilio-Webhooks-Signature-Settings`: `key=...,algorithm=HMAC_SHA256`); none: one that is not known here.
+fn algorithm(callback: &Callback) -> Option<HmacAlgorithm> {
+    let settings = callback.header("x-twilio-webhooks-signature-settings").unwrap_or_default();
     let pairs = settings.split(',').filter_map(|part| part.split_once('='));
     let mut named =
         pairs.filter(|(name, word)| name.trim() == "algorithm" && !word.trim().is_empty());
-    named.next().map(|(_, word)| word.trim().to_ascii_uppercase())
+    match named.next().map(|(_, word)| word.trim().to_ascii_uppercase()).as_deref() {
+        None | Some("HMAC_SHA1") => Some(HmacAlgorithm::Sha1),
+        Some("HMAC_SHA256") => Some(HmacAlgorithm::Sha256),
+        Some(_) => None,
+    }
 }
 
 /// A created message has `sid` and `error_code`; an error has `code`.
@@ -309,10 +312,4 @@ fn said(answer: &Answer) -> Said {
         ids: body["sid"].as_str().map(ToOwned::to_owned).into_iter().collect(),
         code: number(&body["code"]).or_else(|| number(&body["error_code"])),
     }
-}
-
-/// Names and values of a form run together, sorted by name, then value, each pair once.
-fn sorted_form(body: &[u8]) -> String {
-    let pairs: BTreeSet<_> = form_urlencoded::parse(body).collect();
-    pairs.iter().flat_map(|(name, value)| [name.as_ref(), value.as_ref()]).collect()
 }

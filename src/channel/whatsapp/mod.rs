@@ -19,7 +19,8 @@ use super::{
 };
 use crate::care::time::SECOND_MS;
 use crate::care::{Address, ChannelKind, ListedTemplate, ReceiptHabit};
-use crate::config::{Mode, Secret, WhatsappConfig};
+use crate::config::{HmacAlgorithm, Mode, Secret, WhatsappConfig};
+use crate::security::bytes_of_hex;
 use futures::future::BoxFuture;
 use request::Attached;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -149,7 +150,8 @@ impl Whatsapp {
         let header = callback.header("x-hub-signature-256").ok_or(Reject::Unsigned)?;
         let given = header.strip_prefix("sha256=").and_then(bytes_of_hex);
         let given = given.ok_or(Reject::BadSignature)?;
-        if !signature::is_hmac_sha256(&self.app_secrets, &callback.body, &given) {
+        if !signature::is_hmac(HmacAlgorithm::Sha256, &self.app_secrets, &[&callback.body], &given)
+        {
             return Err(Reject::BadSignature);
         }
         serde_json::from_slice::<serde::de::IgnoredAny>(&callback.body)
@@ -304,11 +306,4 @@ fn code(value: &Value) -> Option<String> {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         _ => None,
     }
-}
-
-fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|digit| digit.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
