@@ -79,6 +79,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0013_own_parts.sql"),
         include_str!("../../migrations/postgres/0013_own_parts.sql"),
     ),
+    (
+        14,
+        "spending",
+        include_str!("../../migrations/sqlite/0014_spending.sql"),
+        include_str!("../../migrations/postgres/0014_spending.sql"),
+    ),
 ];
 
 /// How far a database's schema is.
