@@ -134,6 +134,8 @@ pub struct KnownContact {
     pub address: Address,
     /// How well it works.
     pub health: ContactHealth,
+    /// When it may be tried again although it is bad; `None`: when somebody has verified it.
+    pub again_at: Option<UtcMs>,
     /// Whether the source still has it.
     pub in_use: bool,
 }

@@ -175,6 +175,12 @@ pub enum Meaning {
     MarketingStopped,
     /// Too much to this one person in a short time.
     PairLimited,
+    /// The address may not be reachable this way at all, or not now.
+    Doubted,
+    /// Worth one more try, and no further one.
+    OnceMore,
+    /// The handset is off: worth one more try, and later.
+    HandsetOff,
 }
 
 /// The fact of [`Health`] that tells how many people may be written to in 24 hours: a number, or a word.

@@ -1,15 +1,19 @@
 //! `carebell patients`: who is cared for, and how each one stands. Names and addresses only when asked for.
 
 use super::app::App;
-use super::installation::{When, masked, opened, standing_of};
-use super::{Context, Failure, Form};
+use super::installation::{When, masked, not_found, opened, standing_of};
+use super::{Context, Exit, Failure, Form};
 use crate::care::ids::{ActivityId, ContactPointId, PatientId};
 use crate::care::time::DAY_MS;
-use crate::care::{ChannelKind, Confidence, Phi, Programme, Routine, UtcMs, Zone, ZoneRules};
+use crate::care::{
+    ChannelKind, Confidence, ContactHealth, Phi, Programme, Routine, UtcMs, Zone, ZoneRules,
+};
 use crate::policy::contact_choice::consent;
 use crate::schedule::has_slots;
-use crate::store::patients::{self, ListedPatient};
+use crate::store::patients::{self, HealthMove, ListedPatient};
 use crate::store::standing::Standing;
+use crate::store::story::{Act, audit};
+use crate::store::tasks::{self, TaskKind};
 use crate::timing::{ActivityContext, next_activity_slot};
 use clap::Subcommand;
 use serde::Serialize;
@@ -29,6 +33,13 @@ pub(super) enum Action {
     /// Show how one patient stands: contacts, consents, routine, activities
     #[command(after_help = "Example: carebell patients show pat_019b2f0c5d7e7a61b1d2c3e4f5061728")]
     Show(Show),
+    /// Say that an address is the patient's and works: it is used again
+    #[command(
+        after_help = "A number that changed hands, or that is refused as unknown, is not written to until somebody says \
+                      so.\nWhat its owner stopped stays stopped: only START from there lifts it.\n\
+                      Example:\n  carebell patients verify con_019b2f0c5d7e7a61b1d2c3e4f5061728 --by \"A. Ngozi\""
+    )]
+    Verify(Verify),
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,6 +72,15 @@ pub(super) struct Show {
     form: Form,
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// The contact point, as `patients show --json` names it
+    id: ContactPointId,
+    /// Who asked the patient; recorded
+    #[arg(long, value_name = "NAME")]
+    by: String,
+}
+
 /// `--names`: health data on purpose.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Names {
@@ -78,7 +98,32 @@ pub(super) fn run(action: &Action, context: &Context) -> Result<(), Failure> {
     match action {
         Action::List(args) => opened(context, async |app| list(args, app, context).await),
         Action::Show(args) => opened(context, async |app| show(args, app, context).await),
+        Action::Verify(args) => opened(context, async |app| verify(args, app, context).await),
     }
+}
+
+async fn verify(args: &Verify, app: &App, context: &Context) -> Result<(), Failure> {
+    let Verify { id, by } = args;
+    let now = app.clock.now();
+    let mut tx = app.store.write().await?;
+    let Some((patient, health)) = patients::health(&mut tx, *id).await? else {
+        let fix = "carebell patients show --json names a patient's contact points";
+        return Err(not_found("contact point", id, fix));
+    };
+    if health == ContactHealth::OptedOut {
+        let fix = "the patient lifts it with START from that address";
+        return Err(Failure::new(Exit::Failed, format!("{id} is stopped by its owner"), fix));
+    }
+    patients::lock(&mut tx, &[patient]).await?;
+    let verified = HealthMove { id: *id, health: ContactHealth::Ok, code: "verified".to_owned() };
+    patients::set_health(&mut tx, &[verified], now).await?;
+    tasks::close(&mut tx, TaskKind::Address, &id.to_string()).await?;
+    patients::disturb(&mut tx, &[patient], now).await?;
+    let (subject, detail) = (id.to_string(), serde_json::json!({ "from": health }).to_string());
+    let act = Act { actor: by, action: "contact.verify", subject: &subject, detail: &detail };
+    audit(&mut tx, &mut app.rng.fork(), &act, now).await?;
+    tx.commit().await?;
+    context.output.print(&format!("{id} of {patient}: ok, was {}", health.word()))
 }
 
 /// A line of the list.

@@ -14,7 +14,7 @@ use crate::store::messages::MessageRow;
 use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::story::Turn;
 use crate::store::tasks::TaskKind;
-use crate::store::{Result, Tx, attempts, messages, receipts, story, tasks};
+use crate::store::{Result, Tx, attempts, messages, patients, receipts, story, tasks};
 
 /// What is now known of an attempt.
 #[derive(Clone, Debug)]
@@ -75,6 +75,8 @@ pub async fn apply(
     let failed = evidence.iter().filter(|fact| !fact.proves.has_left()).map(|fact| fact.attempt);
     lock_awaiting(tx, &failed.collect::<Vec<_>>(), now).await?;
     let evidence = parts::weigh(tx, evidence).await?;
+    let arrived = evidence.iter().filter(|fact| reached(fact.proves)).map(|fact| fact.attempt);
+    patients::arrived(tx, &arrived.collect::<Vec<_>>(), now).await?;
     for fact in progress::apply(deps, tx, &evidence, now).await? {
         let attempt = apply_one(deps, tx, fact, now).await?;
         let (Some(channel), Some(id)) = (attempt, &fact.provider_id) else { continue };
@@ -112,6 +114,10 @@ pub(super) async fn parked(tx: &mut Tx, named: &[Named<'_>]) -> Result<Vec<Evide
     Ok(evidence)
 }
 
+const fn reached(state: AttemptState) -> bool {
+    matches!(state, AttemptState::Delivered | AttemptState::Read)
+}
+
 /// Returns the channel when the provider's id was news.
 async fn apply_one(
     deps: &DelivererDeps,
@@ -123,7 +129,6 @@ async fn apply_one(
     let state = row.state.with(fact.proves);
     let new_id = row.provider_id.is_none() && fact.provider_id.is_some();
     let advanced = state != row.state;
-    let reached = |state| matches!(state, AttemptState::Delivered | AttemptState::Read);
     let arrives = reached(state) && !reached(row.state);
     let leaves = state.has_left() && !row.state.has_left();
     // An arrival tells how late it was, whatever is known already.

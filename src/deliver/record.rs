@@ -29,7 +29,7 @@ use crate::store::patients::HealthMove;
 use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::story::Turn;
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{self, Result, Tx, attempts, messages, reach, reminders, standing};
+use crate::store::{self, Result, Tx, attempts, messages, patients, reach, reminders, standing};
 use std::collections::BTreeMap;
 
 /// An outcome in the three kinds that differ in what follows.
@@ -242,7 +242,7 @@ pub(super) async fn follow_up(
     effects: &mut Effects,
     now: UtcMs,
 ) -> Result<()> {
-    mark_contact(failed, effects);
+    let mut health = mark_contact(failed, effects);
     let channel = deps.channels.by_name(&failed.row.channel);
     let meaning = channel.and_then(|channel| channel.meaning(failed.code));
     match meaning {
@@ -252,7 +252,10 @@ pub(super) async fn follow_up(
         Some(Meaning::MarketingStopped) => {
             reach::stop_marketing(tx, failed.row.contact_point, now).await?;
         }
-        Some(Meaning::PairLimited) | None => {}
+        Some(Meaning::Doubted) => {
+            health = patients::doubt(tx, failed.row.contact_point, failed.code, now).await?;
+        }
+        Some(Meaning::PairLimited | Meaning::OnceMore | Meaning::HandsetOff) | None => {}
     }
     if failed.action == Action::TemplateProblem {
         templates::refused(deps, tx, failed.row, failed.code, now).await?;
@@ -273,6 +276,9 @@ pub(super) async fn follow_up(
         tried.push(contact_point);
     }
     let next = next_contact(deps, tx, message, &tried, now).await?;
+    if health == Some(ContactHealth::Bad) && next.is_none() {
+        ask_for_address(deps, failed, effects, now);
+    }
     // What free text may not say now, a template may: the claim reads the window anew.
     let was_free = meaning == Some(Meaning::WindowClosed)
         && said::open(tx, deps.store.keys(), failed.row)
@@ -285,6 +291,8 @@ pub(super) async fn follow_up(
     }
     let failure = match failed.action {
         _ if meaning == Some(Meaning::PairLimited) => Failure::Pair,
+        _ if meaning == Some(Meaning::OnceMore) => Failure::OnceMore,
+        _ if meaning == Some(Meaning::HandsetOff) => Failure::HandsetOff,
         Action::Retry if is_unreached(failed.code) => Failure::Unreached,
         Action::Retry | Action::Unknown => {
             Failure::Passing { retry_after_ms: failed.retry_after_ms }
@@ -393,17 +401,36 @@ pub(super) async fn next_contact(
     Ok(choose(&choice).ok().cloned())
 }
 
-fn mark_contact(failed: &FailedAttempt<'_>, effects: &mut Effects) {
+/// Nothing reaches the patient any more, and nobody would know.
+fn ask_for_address(
+    deps: &DelivererDeps,
+    failed: &FailedAttempt<'_>,
+    effects: &mut Effects,
+    now: UtcMs,
+) {
+    effects.tasks.push(NewTask {
+        id: TaskId::new(now, &mut deps.rng.fork()),
+        patient: Some(failed.row.patient),
+        kind: TaskKind::Address,
+        subject: failed.row.contact_point.to_string(),
+        reason: Reason::NoContact,
+        due_at: now.plus_ms(DAY_MS),
+    });
+}
+
+/// What a code says of the address itself.
+fn mark_contact(failed: &FailedAttempt<'_>, effects: &mut Effects) -> Option<ContactHealth> {
     let health = match failed.action {
         Action::BadAddress => ContactHealth::Bad,
         Action::OptedOut => ContactHealth::OptedOut,
-        _ => return,
+        _ => return None,
     };
     effects.health.push(HealthMove {
         id: failed.row.contact_point,
         health,
         code: failed.code.to_owned(),
     });
+    Some(health)
 }
 
 /// A refused sender or template is an operator's to mend: one task per channel.

@@ -97,7 +97,7 @@ impl Inbound {
         Ok(())
     }
 
-    /// Who wrote takes free text for a while; and is known by an id of the provider's from now on.
+    /// Who wrote is reached there, takes free text for a while, and is known by an id of the provider's from now on.
     async fn heard_from(
         &self,
         tx: &mut Tx,
@@ -106,6 +106,7 @@ impl Inbound {
         now: UtcMs,
     ) -> Result<()> {
         let deps = self.deliverer.deps();
+        patients::heard(tx, heeded.contact, now).await?;
         let channel = deps.channels.by_name(heeded.channel);
         if channel.is_none_or(|c| c.capabilities().reminders != ReminderForm::Template) {
             return Ok(());

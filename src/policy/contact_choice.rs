@@ -84,7 +84,9 @@ pub fn choose<'a>(choice: &Choice<'a>) -> Result<&'a KnownContact, Reason> {
 }
 
 fn hindrance(contact: &KnownContact, choice: &Choice<'_>) -> Option<Reason> {
-    if choice.tried.contains(&contact.id) || contact.health == ContactHealth::Bad {
+    let is_bad = contact.health == ContactHealth::Bad
+        && contact.again_at.is_none_or(|again_at| choice.now < again_at);
+    if choice.tried.contains(&contact.id) || is_bad {
         return Some(Reason::NoContact);
     }
     if contact.health == ContactHealth::OptedOut {
@@ -146,6 +148,7 @@ mod tests {
             rank,
             address: Address::new("+1"),
             health: ContactHealth::Ok,
+            again_at: None,
             in_use: true,
         }
     }
@@ -279,6 +282,9 @@ mod tests {
         let mut bad = contact(2, ChannelKind::Whatsapp, 1);
         bad.health = ContactHealth::Bad;
         assert_eq!(chosen(&[stopped.clone(), bad.clone()], &yes), Err(Reason::OptedOut));
+        let again_at = |at| KnownContact { again_at: Some(UtcMs(at)), ..bad.clone() };
+        assert_eq!(chosen(&[again_at(101)], &yes), Err(Reason::NoContact));
+        assert_eq!(chosen(&[again_at(100)], &yes), Ok(2), "after a month it is tried again");
         assert_eq!(chosen(&[bad], &yes), Err(Reason::NoContact));
         assert_eq!(chosen(&[stopped, contact(3, ChannelKind::Email, 9)], &yes), Ok(3));
     }

@@ -12,6 +12,7 @@ pub mod contact_choice;
 pub mod disk;
 pub mod fallback;
 pub mod grouping;
+pub mod health;
 pub mod held_back;
 pub mod keywords;
 pub mod outage;

@@ -51,6 +51,10 @@ pub enum Failure {
     },
     /// This recipient had too much in a short time: again after 1, 4, 16, ... seconds.
     Pair,
+    /// The same contact point is worth one more try.
+    OnceMore,
+    /// The handset is off: another contact point, else one more try at half of what is left.
+    HandsetOff,
     /// The provider was not reached, and surely nothing left.
     Unreached,
     /// This contact point will not work for this message.
@@ -77,7 +81,12 @@ pub fn after_failure(failure: Failure, past: &Past<'_>) -> Next {
         (past.others == Others::Left && past.now < past.valid_until).then_some(Next::Elsewhere);
     match failure {
         Failure::Passing { retry_after_ms } => again(planned, retry_after_ms).or(elsewhere),
-        Failure::Lasting => elsewhere,
+        Failure::OnceMore if past.tries <= 1 => again(planned, None).or(elsewhere),
+        Failure::HandsetOff if past.tries <= 1 => {
+            let half_ms = past.valid_until.since(past.now) / 2;
+            elsewhere.or_else(|| again(Some(&half_ms), None))
+        }
+        Failure::Lasting | Failure::OnceMore | Failure::HandsetOff => elsewhere,
         Failure::Pair => {
             let times = u32::try_from(past.tries.saturating_sub(1)).unwrap_or(u32::MAX);
             again(Some(&SECOND_MS.saturating_mul(4_i64.saturating_pow(times))), None).or(elsewhere)
@@ -188,6 +197,15 @@ mod tests {
             assert_eq!(got, Next::Again { at: UtcMs(wait_s * 1_000) }, "{tries}");
         }
         assert_eq!(after_failure(Failure::Pair, &past(30, Others::Left)), Next::Elsewhere);
+        for (failure, tries, others, next) in [
+            (Failure::OnceMore, 1, Others::Left, Next::Again { at: UtcMs(60_000) }),
+            (Failure::OnceMore, 2, Others::Left, Next::Elsewhere),
+            (Failure::HandsetOff, 1, Others::Left, Next::Elsewhere),
+            (Failure::HandsetOff, 1, Others::None, Next::Again { at: UtcMs(HOUR_MS / 2) }),
+            (Failure::HandsetOff, 2, Others::None, Next::Fail),
+        ] {
+            assert_eq!(after_failure(failure, &past(tries, others)), next, "{failure:?} {tries}");
+        }
         let absurd = Failure::Passing { retry_after_ms: Some(i64::MAX) };
         assert_eq!(after_failure(absurd, &past(1, Others::Left)), Next::Elsewhere);
         assert_eq!(after_failure(Failure::Lasting, &past(1, Others::None)), Next::Fail);

@@ -16,7 +16,7 @@ pub enum TaskKind {
     Parked,
     /// A patient wrote something: read it.
     Reply,
-    /// An address may be another person's now: ask whose it is.
+    /// An address may be another person's now, or reaches nobody, and there is no other: ask.
     Address,
     /// A channel refuses us: an operator must act.
     Channel,
@@ -94,6 +94,8 @@ statements! {
     ABOUT = sql!(("-- tasks::about\nSELECT id, patient_id, kind, subject, reason, state, opened_at_ms FROM tasks WHERE subject IN "), (texts "$1"),
         (" ORDER BY opened_at_ms, id"));
     GO_LIVE = Sql::both("-- tasks::go_live\nUPDATE tasks SET state = 'done' WHERE state = 'open' AND kind IN ('unknown-dose', 'reply', 'channel')");
+    // One that is done is told once a month only, and the month begins anew.
+    GO_LIVE_BUDGETS = Sql::both("-- tasks::go_live\nDELETE FROM tasks WHERE kind = 'budget'");
     OPEN_SUBJECTS = Sql::both("-- tasks::open_subjects\nSELECT subject FROM tasks WHERE state = 'open' AND kind = $1");
     COUNT = Sql::both("-- tasks::count\nSELECT kind, count(*) AS tasks FROM tasks WHERE state = 'open' GROUP BY kind ORDER BY kind");
 }
@@ -149,5 +151,9 @@ pub async fn about(tx: &mut Tx, subjects: &[String]) -> Result<Vec<TaskRow>> {
 
 /// Going live: closes what the sandbox's sends and replies had opened.
 pub async fn go_live(tx: &mut Tx) -> Result<u64> {
-    Ok(on!(tx, GO_LIVE, |c, sql| sqlx::query(sql).execute(c).await?.rows_affected()))
+    let mut closed = 0;
+    for statement in [GO_LIVE, GO_LIVE_BUDGETS] {
+        closed += on!(tx, statement, |c, sql| sqlx::query(sql).execute(c).await?.rows_affected());
+    }
+    Ok(closed)
 }

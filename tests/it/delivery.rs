@@ -7,6 +7,7 @@ mod broken_rows;
 mod failures;
 mod fallback;
 mod gateways;
+mod health;
 mod holds;
 mod money;
 mod outage;

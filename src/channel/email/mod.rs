@@ -18,8 +18,8 @@ use super::build::{ChannelConfigError, Section};
 use super::codes::CodeTable;
 use super::smtp::{Broken, Fault, Letter, Relay};
 use super::{
-    Action, Callback, Capabilities, Channel, Event, Outbound, Outcome, Reject, ReminderForm,
-    ShownRequest, Unreadable, Verified,
+    Action, Callback, Capabilities, Channel, Event, Meaning, Outbound, Outcome, Reject,
+    ReminderForm, ShownRequest, Unreadable, Verified,
 };
 use crate::care::ChannelKind;
 use crate::care::ids::PatientId;
@@ -174,6 +174,11 @@ impl Channel for Email {
 
     fn send<'a>(&'a self, outbound: &'a Outbound) -> BoxFuture<'a, Outcome> {
         Box::pin(self.send_once(outbound))
+    }
+
+    /// A mailbox that stays full is one that nobody reads (RFC 3463 section 3.3).
+    fn meaning(&self, code: &str) -> Option<Meaning> {
+        (code == "5.2.2").then_some(Meaning::Doubted)
     }
 
     fn unsubscribe_url(&self, patient: PatientId, programme: &str) -> Option<String> {

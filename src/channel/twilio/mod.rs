@@ -12,9 +12,9 @@ use super::codes::CodeTable;
 use super::http::{Answer, Http};
 use super::verdict::{self, Said};
 use super::{
-    Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Found, LookUp, Outbound,
-    Outcome, Problem, ReceiptEvent, Reject, ReminderForm, ShownRequest, Unreadable, Verified,
-    signature,
+    Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Found, LookUp, Meaning,
+    Outbound, Outcome, Problem, ReceiptEvent, Reject, ReminderForm, ShownRequest, Unreadable,
+    Verified, signature,
 };
 use crate::care::time::SECOND_MS;
 use crate::care::{ChannelKind, ReceiptHabit};
@@ -219,6 +219,15 @@ impl Channel for Twilio {
 
     fn problems(&self, content: &Content) -> Vec<Problem> {
         self.faults(content)
+    }
+
+    fn meaning(&self, code: &str) -> Option<Meaning> {
+        match code {
+            "63016" => Some(Meaning::WindowClosed),
+            "30003" => Some(Meaning::HandsetOff),
+            "30008" | "63010" | "63009" | "63012" | "63023" | "30410" => Some(Meaning::OnceMore),
+            _ => None,
+        }
     }
 
     fn capabilities(&self) -> Capabilities {

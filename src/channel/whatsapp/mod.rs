@@ -220,6 +220,8 @@ impl Channel for Whatsapp {
             "131047" => Some(Meaning::WindowClosed),
             "131050" => Some(Meaning::MarketingStopped),
             "131056" => Some(Meaning::PairLimited),
+            "131026" => Some(Meaning::Doubted),
+            "135000" => Some(Meaning::OnceMore),
             _ => None,
         }
     }

@@ -2,8 +2,9 @@
 
 use super::PatientRow;
 use crate::care::contact::{ConsentDecision, KnownConsent, KnownContact};
-use crate::care::ids::{ContactPointId, PatientId, new_uuid};
+use crate::care::ids::{AttemptId, ContactPointId, PatientId, new_uuid};
 use crate::care::{Address, ChannelKind, ConsentBasis, ContactHealth, UtcMs};
+use crate::policy::health;
 use crate::security::{Keyring, Place, SealingKey};
 use crate::store::dialect::{Sql, insert_rows, on, sql, statements};
 use crate::store::rows::{Bytes, Id, rows};
@@ -21,6 +22,8 @@ struct RawContact {
     rank: i64,
     address: Vec<u8>,
     health: String,
+    health_at_ms: Option<i64>,
+    health_code: Option<String>,
     in_use: i64,
 }
 
@@ -34,7 +37,7 @@ struct RawConsent {
 }
 
 statements! {
-    CONTACTS = sql!(("-- patients::contacts\nSELECT id, patient_id, channel, rank, address, health, in_use FROM contact_points \
+    CONTACTS = sql!(("-- patients::contacts\nSELECT id, patient_id, channel, rank, address, health, health_at_ms, health_code, in_use FROM contact_points \
         WHERE patient_id IN "), (ids "$1"), (" ORDER BY patient_id, rank, id"));
     CONTACT_OWNERS = Sql::both("-- patients::with_address\nSELECT id, patient_id FROM contact_points WHERE address_hash = $1 AND in_use = 1 ORDER BY patient_id, id");
     PUT_CONTACTS = insert_rows!("-- patients::put_contacts" "contact_points" (id id, patient_id id, channel text, rank int, address bytes,
@@ -44,6 +47,14 @@ statements! {
     SET_HEALTH = sql!(("-- patients::set_health\nUPDATE contact_points SET health = r.health, health_code = r.code, health_at_ms = r.at_ms FROM "),
         (rows "$1" id id, health text, code text, at_ms int),
         (" AS r WHERE contact_points.id = r.id AND NOT (contact_points.health = 'opted-out' AND r.health IN ('suspect', 'bad'))"));
+    HEALTH = Sql::both("-- patients::health\nSELECT patient_id, health, health_at_ms, health_code FROM contact_points WHERE id = $1");
+    // What arrived proves nothing of a doubt that came after it was sent.
+    ARRIVED = sql!(("-- patients::arrived\nUPDATE contact_points SET health = 'ok', health_code = NULL, health_at_ms = $2 FROM \
+        (SELECT contact_point_id, max(intent_at_ms) AS intent_at_ms FROM attempts WHERE id IN "), (ids "$1"), (" GROUP BY contact_point_id) AS a \
+        WHERE contact_points.id = a.contact_point_id AND a.intent_at_ms >= coalesce(health_at_ms, 0) \
+        AND (health = 'suspect' OR (health = 'bad' AND health_code = $3))"));
+    HEARD = Sql::both("-- patients::heard\nUPDATE contact_points SET health = 'ok', health_code = NULL, health_at_ms = $2 WHERE id = $1 \
+        AND (health = 'suspect' OR (health = 'bad' AND health_code = $3))");
     CONSENTS = sql!(("-- patients::consents\nSELECT patient_id, channel, decision, source, at_ms FROM consents WHERE patient_id IN "),
         (ids "$1"), (" ORDER BY patient_id, at_ms, id"));
     PUT_CONSENTS = insert_rows!("-- patients::put_consents" "consents" (id id, patient_id id, channel text, decision text, source text,
@@ -96,6 +107,10 @@ pub async fn contacts(tx: &mut Tx, patients: &[PatientRow]) -> Result<Vec<KnownC
                 Place { table: "contact_points", column: "address", row: raw.id.as_bytes() };
             let address = String::from_utf8(key.open(place, &raw.address)?)
                 .map_err(|_| fault("address", "not text"))?;
+            let health = ContactHealth::parse(&raw.health)
+                .ok_or_else(|| fault("health", "an unknown word"))?;
+            let since = raw.health_at_ms.map(UtcMs);
+            let known = health::Standing { health, since, code: raw.health_code.as_deref() };
             Ok(KnownContact {
                 id: ContactPointId(raw.id),
                 patient: PatientId(raw.patient_id),
@@ -103,8 +118,8 @@ pub async fn contacts(tx: &mut Tx, patients: &[PatientRow]) -> Result<Vec<KnownC
                     .ok_or_else(|| fault("channel", "an unknown word"))?,
                 rank: raw.rank,
                 address: Address::new(address),
-                health: ContactHealth::parse(&raw.health)
-                    .ok_or_else(|| fault("health", "an unknown word"))?,
+                health,
+                again_at: health::again_at(&known),
                 in_use: raw.in_use == 1,
             })
         })
@@ -208,6 +223,58 @@ pub async fn set_health(tx: &mut Tx, moves: &[HealthMove], now: UtcMs) -> Result
     }))?;
     on!(tx, SET_HEALTH, |c, sql| {
         sqlx::query(sql).bind(rows).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// A refusal that says that an address may not be reachable at all. Returns its health when it changes.
+pub async fn doubt(
+    tx: &mut Tx,
+    id: ContactPointId,
+    code: &str,
+    now: UtcMs,
+) -> Result<Option<ContactHealth>> {
+    let Some((_, word, since, known_by)) = standing_of(tx, id).await? else { return Ok(None) };
+    let Some(health) = ContactHealth::parse(&word) else { return Ok(None) };
+    let known = health::Standing { health, since: since.map(UtcMs), code: known_by.as_deref() };
+    let Some((health, code)) = health::doubted(&known, code, now) else { return Ok(None) };
+    set_health(tx, &[HealthMove { id, health, code: code.to_owned() }], now).await?;
+    Ok(Some(health))
+}
+
+type RawHealth = (Uuid, String, Option<i64>, Option<String>);
+
+async fn standing_of(tx: &mut Tx, id: ContactPointId) -> Result<Option<RawHealth>> {
+    Ok(on!(tx, HEALTH, |c, sql| sqlx::query_as(sql).bind(id.0).fetch_optional(c).await?))
+}
+
+/// Whose an address is, and its health.
+pub async fn health(tx: &mut Tx, id: ContactPointId) -> Result<Option<(PatientId, ContactHealth)>> {
+    let Some((patient, word, ..)) = standing_of(tx, id).await? else { return Ok(None) };
+    let health = ContactHealth::parse(&word).ok_or(StoreError::Inconsistent {
+        table: "contact_points",
+        column: "health",
+        what: "an unknown word",
+    })?;
+    Ok(Some((PatientId(patient), health)))
+}
+
+/// Messages of these attempts have arrived: what was doubted about their addresses is settled.
+pub async fn arrived(tx: &mut Tx, attempts: &[AttemptId], now: UtcMs) -> Result<()> {
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    let list = id_list(attempts.iter().map(|id| id.0));
+    on!(tx, ARRIVED, |c, sql| {
+        sqlx::query(sql).bind(list).bind(now.0).bind(health::NOT_REACHED).execute(c).await?;
+    });
+    Ok(())
+}
+
+/// Somebody wrote from an address: it is reachable.
+pub async fn heard(tx: &mut Tx, id: ContactPointId, now: UtcMs) -> Result<()> {
+    on!(tx, HEARD, |c, sql| {
+        sqlx::query(sql).bind(id.0).bind(now.0).bind(health::NOT_REACHED).execute(c).await?;
     });
     Ok(())
 }

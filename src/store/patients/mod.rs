@@ -8,8 +8,8 @@ pub(super) mod lists;
 pub(super) mod wakes;
 
 pub use contacts::{
-    Forgotten, HealthMove, consents, contacts, forget_learned, put_consents, put_contacts,
-    set_health, with_address,
+    Forgotten, HealthMove, arrived, consents, contacts, doubt, forget_learned, health, heard,
+    put_consents, put_contacts, set_health, with_address,
 };
 pub use lists::{
     ListedPatient, ZoneCount, count, in_zone_by_other_rules, list, page, zone_counts, zones,

@@ -9,7 +9,7 @@ use carebell::clock::{Clock as _, SystemClock};
 use carebell::store::meta::{self, InstanceRow, fact};
 use carebell::store::patients::{self, HealthMove};
 use carebell::store::reminders::{self, ReminderMove};
-use carebell::store::{database_clock_ms, messages, standing};
+use carebell::store::{database_clock_ms, messages, spending, standing};
 use sqlx::Row as _;
 
 /// A live configuration: everything that sandbox mode had, and an address that providers reach.
@@ -99,6 +99,10 @@ async fn p1_nothing_of_the_sandbox_counts_once_it_is_live() {
     let mut rng = app.rng.fork();
     let said = [(&known.row, "reply", &refusal)];
     patients::put_consents(&mut tx, keys, &mut rng, &said, seeded_at()).await.unwrap();
+    let november = ("general".to_owned(), UtcMs(0));
+    let spent = spending::Change { messages: 3, cost_micros: 5 };
+    let spent = [(november.clone(), spent)].into();
+    spending::add(&mut tx, uuid::Uuid::nil(), &spent).await.unwrap();
     tx.commit().await.unwrap();
 
     // A decision that a real provider brought, while the daemon held, is the patient's own.
@@ -130,6 +134,7 @@ async fn p1_nothing_of_the_sandbox_counts_once_it_is_live() {
     assert_eq!(meta::get(&mut tx, fact::MODE).await.unwrap().as_deref(), Some("live"));
     let since = meta::get(&mut tx, fact::LIVE_SINCE_MS).await.unwrap().unwrap();
     assert!(since.parse::<i64>().unwrap() >= started.0);
+    assert_eq!(spending::of(&mut tx, &[november]).await.unwrap(), [].into());
     drop(tx);
     let audit = home.audit().await;
     assert_eq!(audit.len(), 1);

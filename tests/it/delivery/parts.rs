@@ -65,7 +65,7 @@ on_both!(p8_parts_make_one_state_in_every_order, async |house: House| {
             .collect();
         parts::put(&mut tx, &rows).await.unwrap();
         for (part, status) in &order {
-            let error = (*status == Failed).then(|| ("30003".to_owned(), Action::NextChannel));
+            let error = (*status == Failed).then(|| ("30007".to_owned(), Action::NextChannel));
             let fact = Evidence::receipt(attempt.id, *status, error, name(*part));
             apply(house.daemon.deliverer().deps(), &mut tx, &[fact], at(8, 1)).await.unwrap();
         }

@@ -74,7 +74,7 @@ on_both!(p8_f80_every_order_of_every_set_of_receipts_ends_alike, async |house: H
         let message = messages::at_minutes(&mut tx, &[id], at(8, 0)).await.unwrap()[0].id;
         let attempt = attempts::of_messages(&mut tx, &[message]).await.unwrap().remove(0);
         for status in order.iter().chain(order.first()) {
-            let error = (*status == Failed).then(|| ("30003".to_owned(), Action::NextChannel));
+            let error = (*status == Failed).then(|| ("30007".to_owned(), Action::NextChannel));
             let fact = Evidence::receipt(attempt.id, *status, error, "SM1".to_owned());
             apply(house.daemon.deliverer().deps(), &mut tx, &[fact], at(8, 1)).await.unwrap();
         }
