@@ -79,6 +79,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0013_own_parts.sql"),
         include_str!("../../migrations/postgres/0013_own_parts.sql"),
     ),
+    (
+        16,
+        "replies",
+        include_str!("../../migrations/sqlite/0016_replies.sql"),
+        include_str!("../../migrations/postgres/0016_replies.sql"),
+    ),
 ];
 
 /// How far a database's schema is.
