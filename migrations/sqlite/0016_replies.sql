@@ -9,7 +9,7 @@ ALTER TABLE replies ADD COLUMN message_id BLOB;
 -- payload, quote or only-open; else why no message is known: other-sender, stranger, unknown, several, nothing; empty: not asked
 ALTER TABLE replies ADD COLUMN known_by TEXT NOT NULL DEFAULT '';
 
--- what it quotes, as the provider names it, clear; empty: nothing
+-- what it quotes as the provider names it, clear, where no message is known by it yet; else empty
 ALTER TABLE replies ADD COLUMN quoted TEXT NOT NULL DEFAULT '';
 
 -- what the patient pressed under the message, clear: done, later, coming, cannot, help; empty: no button of ours

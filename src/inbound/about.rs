@@ -5,14 +5,16 @@ use super::apply::owners;
 use crate::care::ids::{AttemptId, ContactPointId, MessageId, PatientId, distinct};
 use crate::care::press::Payload;
 use crate::care::{AttemptState, Press, Reason, UtcMs};
-use crate::channel::ReplyEvent;
+use crate::channel::{Handled, ReplyEvent};
 use crate::deliver::evidence::Evidence;
+use crate::policy::keywords::{Heard, hear};
 use crate::policy::whose::{By, KnownBy, Owned, Pointer, Whose, whose};
 use crate::store::replies::{self, Belongs};
-use crate::store::{Result, Tx, attempts, parts};
+use crate::store::{Result, Tx, parts};
 
 /// What a reply is about.
 pub(super) struct About {
+    pub(super) heard: Heard,
     /// The contact points of whoever wrote, with their patients.
     pub(super) owners: Vec<(ContactPointId, PatientId)>,
     whose: Whose,
@@ -63,7 +65,7 @@ impl About {
         self.whose.message(sender).filter(|_| press.wants_person())
     }
 
-    /// Whether the reply says for certain that another patient with the same address is meant.
+    /// Whether the reply tells for certain that another patient with the same address is meant.
     pub(super) fn is_for_another(&self, sender: PatientId) -> bool {
         matches!(self.whose, Whose::Of(owned, By::Payload | By::Quote) if owned.patient != sender)
     }
@@ -73,10 +75,11 @@ impl About {
         self.whose == Whose::Stranger
     }
 
-    /// Who answers a message has got it: as good as a receipt, for it tells the attempt (design.md section 6).
+    /// Who answers a message has got it: as good as a receipt, for it tells the attempt (design.md section 6). A STOP
+    /// proves nothing: it must be heard whatever became of that row (P9).
     pub(super) fn proves(&self) -> Option<Evidence> {
         Some(Evidence {
-            attempt: self.answers?,
+            attempt: self.answers.filter(|_| self.heard != Heard::Stop)?,
             proves: AttemptState::Read,
             reason: Reason::Answered,
             error: None,
@@ -133,8 +136,18 @@ impl Inbound {
             Whose::Of(_, By::Quote) => quote.attempt,
             _ => None,
         };
-        let quoted = reply.context.clone().unwrap_or_default();
-        Ok(About { owners, whose, quoted, pressed, said_at, answers })
+        // What is not known yet may be known once its provider has answered us. A Message-ID would be known already,
+        // and may tell more of a person than we should keep.
+        let waits =
+            reply.context.as_ref().filter(|id| whose == Whose::Unknown && !id.contains('@'));
+        let quoted = waits.cloned().unwrap_or_default();
+        // What the provider made of it counts as well: it has the keywords of more languages, and blocks by them.
+        let heard = match reply.handled {
+            Some(Handled::Stop) => Heard::Stop,
+            Some(Handled::Help) => Heard::Help,
+            Some(Handled::Start) | None => hear(reply.words().expose()),
+        };
+        Ok(About { heard, owners, whose, quoted, pressed, said_at, answers })
     }
 }
 
@@ -148,16 +161,10 @@ async fn quote(tx: &mut Tx, channel: &str, quoted: &str) -> Result<Found> {
     if let Ok(message) = left.parse::<MessageId>() {
         return Ok(Found::of(replies::owner_of_message(tx, message).await?, None));
     }
-    let attempt = match attempts::by_provider_id(tx, channel, quoted).await? {
-        Some(row) => {
-            let owned = Owned { message: row.message, patient: row.patient };
-            return Ok(Found::of(Some(owned), Some(row.id)));
-        }
-        None => parts::attempt_of(tx, channel, quoted).await?,
-    };
-    match attempt {
-        // One part of several proves nothing of the others.
-        Some(attempt) => Ok(Found::of(replies::owner_of_attempt(tx, attempt).await?, None)),
-        None => Ok(Found::of(None, None)),
+    // One part of several proves nothing of the others.
+    if let Some(attempt) = parts::attempt_of(tx, channel, quoted).await? {
+        return Ok(Found::of(replies::owner_of_attempt(tx, attempt).await?, None));
     }
+    let found = replies::owner_by_provider_id(tx, channel, quoted).await?;
+    Ok(Found::of(found.map(|(_, owned)| owned), found.map(|(attempt, _)| attempt)))
 }

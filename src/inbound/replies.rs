@@ -6,9 +6,9 @@ use crate::care::contact::{ConsentDecision, KnownConsent};
 use crate::care::ids::{ContactPointId, InboundId, MessageId, ReplyId, TaskId, distinct};
 use crate::care::time::HOUR_MS;
 use crate::care::{Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs};
-use crate::channel::{Handled, ReminderForm, ReplyEvent, WINDOW_MS};
+use crate::channel::{ReminderForm, ReplyEvent, WINDOW_MS};
 use crate::policy::grouping::lane;
-use crate::policy::keywords::{Heard, hear};
+use crate::policy::keywords::Heard;
 use crate::policy::validity::{STOP_CONFIRMATION_MS, valid_until};
 use crate::security::Place;
 use crate::store::alarms::{Alarm, AlarmKind};
@@ -57,13 +57,7 @@ impl Inbound {
     ) -> Result<()> {
         let deps = self.deliverer.deps();
         let (channel, owners) = (row.channel.as_str(), &about.owners);
-        let words = reply.words();
-        // What the provider made of it counts as well: it has the keywords of more languages, and blocks by them.
-        let heard = match reply.handled {
-            Some(Handled::Stop) => Heard::Stop,
-            Some(Handled::Help) => Heard::Help,
-            Some(Handled::Start) | None => hear(words.expose()),
-        };
+        let (words, heard) = (reply.words(), about.heard);
         metrics::counter!("carebell_replies_total", "keyword" => word(heard)).increment(1);
         if about.is_strangers() {
             metrics::counter!("carebell_replies_disbelieved_total", "channel" => channel.to_owned())
@@ -113,6 +107,7 @@ impl Inbound {
                         self.ask_person(tx, &heeded, now).await?;
                     }
                 }
+                _ if reply.payload().is_some() && about.is_for_another(owner.id) => {}
                 Heard::Start => {
                     if self.start(tx, &heeded, &all, now).await? {
                         self.answer(tx, &heeded, "start-confirmation", confirmation, now).await?;

@@ -41,7 +41,7 @@ pub struct Belongs {
     pub message: Option<MessageId>,
     /// How we know, or why we do not.
     pub known_by: Option<KnownBy>,
-    /// What it quotes, as the provider names it; empty: nothing.
+    /// What it quotes as the provider names it, where no message is known by it yet; else empty.
     pub quoted: String,
     /// What was pressed.
     pub press: Option<Press>,
@@ -137,6 +137,8 @@ statements! {
     OF_MESSAGES = sql!((select!("replies::of_messages", "message_id IN ")), (ids "$1"), (" ORDER BY received_at_ms, id"));
     OF_CALLBACKS = sql!((select!("replies::of_callbacks", "inbound_id IN ")), (ids "$1"), (" ORDER BY received_at_ms, id"));
     OWNER_OF_ATTEMPT = Sql::both("-- replies::owner_of_attempt\nSELECT message_id, patient_id FROM attempts WHERE id = $1");
+    OWNER_BY_PROVIDER_ID = Sql::both("-- replies::owner_by_provider_id\nSELECT id, message_id, patient_id FROM attempts \
+        WHERE channel = $1 AND provider_id = $2 ORDER BY id LIMIT 1");
     OWNER_OF_MESSAGE = Sql::both("-- replies::owner_of_message\nSELECT id, patient_id FROM messages WHERE id = $1");
     OPEN = sql!(("-- replies::open\nSELECT m.id, m.patient_id FROM messages m WHERE m.class <> 'answer' AND m.state <> 'cancelled' \
         AND m.valid_until_ms > $2 AND EXISTS (SELECT 1 FROM attempts t WHERE t.message_id = m.id AND t.intent_at_ms <= $2 \
@@ -203,6 +205,19 @@ pub async fn owner_of_attempt(tx: &mut Tx, id: AttemptId) -> Result<Option<Owned
         sqlx::query_as(sql).bind(id.0).fetch_optional(c).await?
     });
     Ok(found.map(owned))
+}
+
+/// The attempt that a provider knows by this id, with its message. Nothing else of it is read: a damaged row keeps
+/// nobody's STOP from being heard.
+pub async fn owner_by_provider_id(
+    tx: &mut Tx,
+    channel: &str,
+    id: &str,
+) -> Result<Option<(AttemptId, Owned)>> {
+    let found: Option<(Uuid, Uuid, Uuid)> = on!(tx, OWNER_BY_PROVIDER_ID, |c, sql| {
+        sqlx::query_as(sql).bind(channel).bind(id).fetch_optional(c).await?
+    });
+    Ok(found.map(|(attempt, message, patient)| (AttemptId(attempt), owned((message, patient)))))
 }
 
 /// A message with its owner, if there is one.

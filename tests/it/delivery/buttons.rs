@@ -149,6 +149,7 @@ on_both!(of_two_behind_one_number_the_one_who_is_meant_answers, async |house: Ho
     assert_eq!(said(&house, mother).await, []);
     assert_eq!(house.tasks().await, [("reply".to_owned(), 1)].into());
     assert_eq!(count(&house, "SELECT 1 FROM replies WHERE known_by = 'other-sender'").await, 1);
+    assert_eq!(house.accepted(PHONE), [480, 540], "the button's title is nobody's HELP");
     // Words alone may be of either: both are open.
     let words = Reply::text(Channel::Whatsapp, PHONE, "taken");
     house.sandbox.reply(words).await.unwrap();
@@ -232,6 +233,25 @@ on_both!(p6_stop_is_heard_whatever_was_pressed, async |house: House| {
     house.play_until(at(8, 4)).await;
     house.sandbox.reply(press(&last(&house, PHONE), 0, "Stop")).await.unwrap();
     house.play_until(at(21, 0)).await;
+    assert_eq!(house.story_of(id).await[1], ("blocked", "opted-out".to_owned()));
+});
+
+on_both!(p9_a_damaged_attempt_keeps_no_stop_from_being_heard, async |house: House| {
+    let id = told(&house, "a", PHONE).await;
+    house.play_until(at(8, 4)).await;
+    house.damage("UPDATE attempts SET reason = 'damaged'").await;
+    let sent = last(&house, PHONE);
+    let stop = Reply {
+        context: Some(sent.message.provider_id.clone()),
+        ..Reply::text(Channel::Whatsapp, PHONE, "STOP")
+    };
+    house.sandbox.reply(stop).await.unwrap();
+    house.sandbox.reply(press(&sent, 0, "Stop")).await.unwrap();
+    house.settle().await;
+    let mut said = said(&house, id).await;
+    said.sort_unstable();
+    assert_eq!(said, [("", "quote"), ("done", "payload")]);
+    house.play_until(at(33, 0)).await;
     assert_eq!(house.story_of(id).await[1], ("blocked", "opted-out".to_owned()));
 });
 
