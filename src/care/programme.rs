@@ -1,7 +1,7 @@
 //! A care programme: its defaults and policies, as `schedules/programmes/<name>/programme.toml` has them.
 
 use crate::care::milestone::Milestone;
-use crate::care::{Micros, Routine, TextStyle};
+use crate::care::{Micros, Press, Routine, TextStyle};
 use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -170,6 +170,9 @@ pub struct WhatsappTemplate {
     /// The placeholders' names there, in the same order, where they have names instead of numbers.
     #[serde(default)]
     pub parameter_names: Vec<String>,
+    /// What its quick replies say, in their order.
+    #[serde(default)]
+    pub buttons: Vec<Press>,
     /// Its stored `message_send_ttl_seconds`.
     pub ttl_seconds: u32,
     /// The category it is approved in: its price depends on it.

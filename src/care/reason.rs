@@ -141,6 +141,8 @@ pub enum Reason {
         /// What the provider said.
         status: String,
     },
+    /// The patient answered it.
+    Answered,
     /// It was sent in time, and the provider delivered it too late all the same.
     DeliveredLate {
         /// By how much, in milliseconds.
@@ -298,6 +300,7 @@ impl std::fmt::Display for Reason {
             Self::NoReceipt => f.write_str("no receipt came in time; goes over the next channel"),
             Self::Repeated => f.write_str("sent once more, marked as a repeat"),
             Self::Receipt { status } => write!(f, "the provider reported it {status}"),
+            Self::Answered => f.write_str("the patient answered it"),
             Self::DeliveredLate { by_ms } => {
                 write!(f, "the provider delivered it {} s after it was of use", by_ms / 1_000)
             }

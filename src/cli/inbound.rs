@@ -3,16 +3,19 @@
 use super::app::App;
 use super::installation::{When, not_found, opened, tell_doubt};
 use super::{Context, Failure, Form, wrapped};
-use crate::care::UtcMs;
-use crate::care::ids::InboundId;
+use crate::care::ids::{InboundId, MessageId, ReplyId};
+use crate::care::{Press, UtcMs};
+use crate::policy::whose::KnownBy;
 use crate::store::inbound::{self, InboundState, Standing};
+use crate::store::replies::{self, ReplyRow};
 use crate::store::story::{Act, audit};
 use clap::Subcommand;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
-    /// List callbacks, the newest first: where they stand, and why
+    /// List callbacks, the newest first: where they stand, why, and which messages patients answered
     #[command(after_help = "Example: carebell inbound list --state failed --json")]
     List(List),
     /// Have the daemon read callbacks again, once what stood in their way is mended
@@ -81,14 +84,61 @@ struct Shown {
     tries: i64,
     /// Why it stands so; empty: nothing to say.
     note: String,
+    /// What patients said in it, once for each patient with the address.
+    replies: Vec<Said>,
     received: When,
+}
+
+/// A reply without its words.
+#[derive(Debug, Serialize)]
+struct Said {
+    id: ReplyId,
+    keyword: String,
+    /// What was pressed.
+    pressed: Option<Press>,
+    /// The message that it belongs to.
+    message: Option<MessageId>,
+    /// How that is known, or why it is not.
+    known_by: Option<&'static str>,
+}
+
+impl Said {
+    fn new(row: ReplyRow) -> Self {
+        Self {
+            id: row.id,
+            keyword: row.keyword,
+            pressed: row.press,
+            message: row.message,
+            known_by: row.known_by.map(KnownBy::word),
+        }
+    }
+
+    fn text(&self) -> String {
+        let what = match self.pressed {
+            Some(press) => format!("pressed {}", press.word()),
+            None => format!("wrote ({})", self.keyword),
+        };
+        match (self.message, self.known_by) {
+            (Some(message), Some(known_by)) => format!("{what}: {message} by {known_by}"),
+            (None, Some(known_by)) => format!("{what}: no message, {known_by}"),
+            _ => what,
+        }
+    }
 }
 
 async fn list(args: &List, app: &App, context: &Context) -> Result<(), Failure> {
     let mut tx = app.store.read().await?;
     let found = inbound::newest(&mut tx, args.state.map(Into::into), i64::from(args.limit)).await?;
+    let ids: Vec<InboundId> = found.iter().map(|row| InboundId(row.id)).collect();
+    let mut said: BTreeMap<InboundId, Vec<Said>> = BTreeMap::new();
+    for row in replies::of_callbacks(&mut tx, &ids).await? {
+        if let Some(callback) = row.inbound {
+            said.entry(callback).or_default().push(Said::new(row));
+        }
+    }
     drop(tx);
-    let show = |row: Standing| Shown {
+    let mut show = |row: Standing| Shown {
+        replies: said.remove(&InboundId(row.id)).unwrap_or_default(),
         id: InboundId(row.id),
         channel: row.channel,
         state: row.state,
@@ -96,7 +146,7 @@ async fn list(args: &List, app: &App, context: &Context) -> Result<(), Failure> 
         note: row.note,
         received: When::new(UtcMs(row.received_at_ms), None),
     };
-    let shown: Vec<Shown> = found.into_iter().map(show).collect();
+    let shown: Vec<Shown> = found.into_iter().map(&mut show).collect();
     if args.form.json {
         return context.output.json(&shown);
     }
@@ -104,11 +154,14 @@ async fn list(args: &List, app: &App, context: &Context) -> Result<(), Failure> 
         return context.output.print("no callback is kept");
     }
     let row = |one: &Shown| {
-        let state = if one.note.is_empty() {
+        let mut state = if one.note.is_empty() {
             one.state.clone()
         } else {
             format!("{}: {}", one.state, one.note)
         };
+        for said in &one.replies {
+            state = format!("{state}; {}", said.text());
+        }
         vec![one.id.to_string(), one.channel.clone(), state, one.received.to_string()]
     };
     let rows: Vec<Vec<String>> = shown.iter().map(row).collect();

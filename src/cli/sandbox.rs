@@ -135,6 +135,7 @@ fn add_templates(config: &mut SandboxConfig, house: &Config) -> Result<(), Failu
         let template = config.whatsapp.templates.entry(used.name.clone()).or_insert(Template {
             parameters: used.parameters.len(),
             ttl_seconds: Some(used.ttl_seconds),
+            buttons: used.buttons.iter().map(|press| press.word().to_owned()).collect(),
             ..Template::default()
         });
         template.languages.extend(used.languages.values().cloned());

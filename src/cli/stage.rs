@@ -27,6 +27,7 @@ pub fn sandbox_config(programmes: &Programmes) -> SandboxConfig {
             parameters: template.parameters.len(),
             ttl_seconds: Some(template.ttl_seconds),
             parameter_names: template.parameter_names.clone(),
+            buttons: template.buttons.iter().map(|press| press.word().to_owned()).collect(),
             ..Template::default()
         };
         config.whatsapp.templates.insert(template.name.clone(), known);

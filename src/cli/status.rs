@@ -12,7 +12,7 @@ use crate::store::alarms::{self, AlarmKind};
 use crate::store::meta::{self, InstanceRow, fact};
 use crate::store::{
     MigrationStatus, Result as Stored, Tx, activities, attempts, holds, inbound, intake, messages,
-    patients, receipts, reminders, tasks,
+    patients, receipts, reminders, replies, tasks,
 };
 use crate::watch::{self, Disk, Sighting};
 use serde::Serialize;
@@ -114,7 +114,7 @@ async fn status(app: &App) -> Stored<Status> {
         messages: counted(messages::count(tx).await?),
         attempts: by_first(attempts::count(tx).await?),
         receipts: counted(receipts::count(tx).await?),
-        replies: counted(inbound::count_replies(tx).await?),
+        replies: counted(replies::count(tx).await?),
         callbacks_waiting: inbound::count_new(tx).await?,
         tasks: counted(tasks::count(tx).await?),
         intake: counted(intake::count(tx).await?),

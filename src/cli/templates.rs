@@ -108,8 +108,12 @@ fn row(line: &Line) -> Vec<String> {
         Some(listed) => {
             let ttl =
                 listed.ttl_seconds.map_or_else(|| "no TTL".to_owned(), |s| format!("TTL {s} s"));
-            let ListedTemplate { status, category, quality, parameters, .. } = listed;
-            format!("{status}, {category}, {quality}, {parameters} parameters, {ttl}")
+            let ListedTemplate { status, category, quality, parameters, buttons, .. } = listed;
+            let buttons = match buttons {
+                0 => String::new(),
+                buttons => format!("{buttons} buttons, "),
+            };
+            format!("{status}, {category}, {quality}, {parameters} parameters, {buttons}{ttl}")
         }
     };
     let mut reasons: Vec<&String> = line.held.values().collect();

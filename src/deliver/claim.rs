@@ -9,7 +9,8 @@ use super::step::Step;
 use crate::care::hold::Hold;
 use crate::care::ids::{ContactPointId, MessageId, PatientId, distinct};
 use crate::care::{
-    AttemptState, ChannelKind, Class, HeldTemplate, MessageState, Reason, ReminderState, UtcMs,
+    Address, AttemptState, ChannelKind, Class, HeldTemplate, MessageState, Reason, ReminderState,
+    UtcMs,
 };
 use crate::channel::Channel;
 use crate::crash;
@@ -166,6 +167,8 @@ pub(super) struct Facts {
     pub(super) recent: BTreeMap<(PatientId, String), Vec<UtcMs>>,
     /// Where free text is taken, of those to be answered.
     pub(super) windows: BTreeSet<(ContactPointId, String)>,
+    /// By what else the owners of addresses are known, where one WhatsApp account tells it.
+    pub(super) user_ids: BTreeMap<ContactPointId, Address>,
     /// Where no education goes, of those to be taught.
     pub(super) marketing_stops: BTreeSet<ContactPointId>,
     pub(super) unknown: BTreeMap<MessageId, usize>,
@@ -235,6 +238,13 @@ impl Facts {
             [] => BTreeSet::new(),
             taught => reach::marketing_stops(tx, taught).await?,
         };
+        // Another account knows the same person by another id.
+        let accounts = deps.channels.iter().filter(|c| c.kind() == ChannelKind::Whatsapp).count();
+        let rows: Vec<_> = standings.values().map(|standing| &standing.row).collect();
+        let user_ids = match accounts {
+            1 => reach::user_ids(tx, &rows).await?,
+            _ => BTreeMap::new(),
+        };
         let holds = holds::holding(tx, deps.instance).await?;
         let paused = |channel: &Arc<dyn Channel>| {
             let held = held_back(now, channel.name(), &holds);
@@ -253,6 +263,7 @@ impl Facts {
             recent,
             windows,
             marketing_stops,
+            user_ids,
             unknown,
             begun: parts::begun(deps, tx, &halves).await?,
             left,

@@ -3,10 +3,11 @@
 use crate::care::HeldTemplate;
 use crate::care::contact::KnownContact;
 use crate::care::ids::AttemptId;
+use crate::care::press::Payload;
 use crate::care::programme::Programme;
 use crate::care::slot::Planned;
-use crate::care::{Class, Phi, Schedule, UtcMs, Zone};
-use crate::channel::{Channel, Content, Invite, Outbound, ReminderForm, Text};
+use crate::care::{Class, Phi, Press, Schedule, UtcMs, Zone};
+use crate::channel::{Button, Channel, Content, Invite, Outbound, ReminderForm, Text};
 use crate::message::announced::{self, Announced};
 use crate::message::cost::Charge;
 use crate::message::{Catalogue, Form, MessageName, NotRenderable, Rendered, Repeat, Saying};
@@ -106,7 +107,7 @@ impl Composition<'_> {
                 names: template.names,
                 parameters: template.parameters.into_iter().map(Text).collect(),
                 header: None,
-                buttons: Vec::new(),
+                buttons: buttons(&template.buttons, correlation),
             },
             (None, Some(email)) => email,
             (None, None) => Content::text(Text(rendered.text)),
@@ -216,6 +217,15 @@ impl Composition<'_> {
             })
             .collect()
     }
+}
+
+/// Quick replies that tell, when pressed, what was pressed under which attempt's message.
+fn buttons(presses: &[Press], attempt: AttemptId) -> Vec<Button> {
+    let button = |press: &Press| Button {
+        title: Text(Phi::from(press.word())),
+        payload: Payload { attempt, press: *press }.to_string(),
+    };
+    presses.iter().map(button).collect()
 }
 
 /// Whether another channel would come after this one.

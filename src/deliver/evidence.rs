@@ -14,7 +14,7 @@ use crate::store::messages::MessageRow;
 use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::story::Turn;
 use crate::store::tasks::TaskKind;
-use crate::store::{Result, Tx, attempts, messages, patients, receipts, story, tasks};
+use crate::store::{Result, Tx, attempts, messages, patients, receipts, replies, story, tasks};
 
 /// What is now known of an attempt.
 #[derive(Clone, Debug)]
@@ -97,10 +97,15 @@ pub(super) struct Named<'a> {
     pub(super) ids: &'a [String],
 }
 
-/// Receipts that were here before we knew the provider's ids, matched from now on.
+/// Receipts that were here before we knew the provider's ids, matched from now on; as are replies that quote them.
 pub(super) async fn parked(tx: &mut Tx, named: &[Named<'_>]) -> Result<Vec<Evidence>> {
     let wanted: Vec<&str> =
         named.iter().flat_map(|named| named.ids.iter()).map(String::as_str).collect();
+    let mut names = Vec::new();
+    for Named { channel, attempt, ids } in named {
+        names.extend(ids.iter().map(|id| (*channel, id.as_str(), *attempt)));
+    }
+    replies::named(tx, &names).await?;
     let mut evidence = Vec::new();
     for receipt in receipts::parked(tx, &wanted).await? {
         let id = &receipt.provider_id;

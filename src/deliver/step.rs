@@ -356,7 +356,8 @@ impl Step<'_> {
         hop: Hop,
         ready: Ready,
     ) -> Intent {
-        let Ready { id, outbound, taken, .. } = ready;
+        let Ready { id, mut outbound, taken, .. } = ready;
+        outbound.user_id = self.facts.user_ids.get(&contact.id).cloned();
         let again = self.is_again(message);
         let own = OwnParts::of(channel.parts(&outbound.content), &taken);
         let content = said::seal(&outbound, id, &standing.row.key, self.rng);

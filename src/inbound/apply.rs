@@ -1,6 +1,7 @@
 //! Kept callbacks: their events, applied in one transaction.
 
 use super::Inbound;
+use super::about::About;
 use crate::care::ids::{AttemptId, ContactPointId, InboundId, PatientId, ReceiptId};
 use crate::care::{Address, ChannelKind, ReceiptStatus, UtcMs};
 use crate::channel::{Callback, Event, Person, ReceiptEvent, Unreadable};
@@ -36,10 +37,20 @@ impl Inbound {
                 _ => None,
             })
             .collect();
-        self.receipts(&mut tx, &told, now).await?;
+        let mut abouts = Vec::new();
         for (row, events) in &read {
             for event in events {
-                self.apply_event(&mut tx, &row.channel, event, now).await?;
+                let Event::Reply(reply) = event else { continue };
+                abouts.push(self.about(&mut tx, &row.channel, reply, now).await?);
+            }
+        }
+        let answered: Vec<Evidence> = abouts.iter().filter_map(About::proves).collect();
+        self.receipts(&mut tx, &told, answered, now).await?;
+        let mut abouts = abouts.iter();
+        for (row, events) in &read {
+            for event in events {
+                let about = matches!(event, Event::Reply(_)).then(|| abouts.next()).flatten();
+                self.apply_event(&mut tx, row, event, about, now).await?;
             }
         }
         let done: Vec<InboundId> = read.iter().map(|(row, _)| row.id).collect();
@@ -97,13 +108,18 @@ impl Inbound {
     async fn apply_event(
         &self,
         tx: &mut Tx,
-        channel: &str,
+        row: &InboundRow,
         event: &Event,
+        about: Option<&About>,
         now: UtcMs,
     ) -> Result<()> {
+        let channel = row.channel.as_str();
         match event {
             Event::Receipt(_) => Ok(()),
-            Event::Reply(reply) => self.reply(tx, channel, reply, now).await,
+            Event::Reply(reply) => match about {
+                Some(about) => self.reply(tx, row, reply, about, now).await,
+                None => Ok(()),
+            },
             Event::Identity(identity) => self.identity(tx, channel, identity, now).await,
             Event::Preference(preference) => self.preference(tx, channel, preference, now).await,
             Event::Template(template) => self.template(tx, channel, template, now).await,
@@ -116,17 +132,19 @@ impl Inbound {
         }
     }
 
-    /// Receipts settle their attempts, or are parked until we know the attempt.
+    /// Receipts settle their attempts, or are parked until we know the attempt; with them whatever else is proven of
+    /// attempts, because those are locked all at once.
     async fn receipts(
         &self,
         tx: &mut Tx,
         told: &[(&str, &ReceiptEvent)],
+        mut proven: Vec<Evidence>,
         now: UtcMs,
     ) -> Result<()> {
-        if told.is_empty() {
-            return Ok(());
-        }
         let deps = self.deliverer.deps();
+        if told.is_empty() {
+            return evidence::apply(deps, tx, &proven, now).await;
+        }
         let ids: Vec<AttemptId> = told.iter().filter_map(|(_, r)| r.correlation).collect();
         let known: BTreeMap<AttemptId, String> =
             attempts::read(tx, &ids).await?.into_iter().map(|row| (row.id, row.channel)).collect();
@@ -178,8 +196,8 @@ impl Inbound {
         }
         self.learn(tx, told, &rows, now).await?;
         let new = receipts::insert(tx, &rows).await?;
-        let facts: Vec<Evidence> = new.iter().filter_map(|id| facts.remove(id)).collect();
-        evidence::apply(deps, tx, &facts, now).await
+        proven.extend(new.iter().filter_map(|id| facts.remove(id)));
+        evidence::apply(deps, tx, &proven, now).await
     }
 }
 

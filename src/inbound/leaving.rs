@@ -1,7 +1,7 @@
 //! Leaving by the link of a mail: heard as a STOP over email is, and nothing is answered, because the page says it.
 
 use super::Inbound;
-use super::replies::Heeded;
+use super::replies::{Heeded, Kept};
 use crate::care::contact::ConsentDecision;
 use crate::care::ids::{ContactPointId, PatientId, ReplyId};
 use crate::care::{ChannelKind, ContactHealth, Phi};
@@ -9,6 +9,7 @@ use crate::policy::contact_choice::consent;
 use crate::policy::keywords::Heard;
 use crate::security::Purpose;
 use crate::store::patients::PatientRow;
+use crate::store::replies::Belongs;
 use crate::store::{Result, Tx, patients};
 
 /// Whose token it is.
@@ -62,11 +63,18 @@ impl Inbound {
             };
             let id = format!("unsubscribe-{}", heeded.reply);
             let words = Phi::from("[unsubscribe]");
+            let kept = |heard| Kept {
+                provider_id: &id,
+                words: &words,
+                heard,
+                inbound: None,
+                belongs: Belongs::default(),
+            };
             if row.programme != leaver.programme {
-                self.keep_reply(&mut tx, &heeded, (&id, &words), Heard::PerhapsStop, now).await?;
+                self.keep_reply(&mut tx, &heeded, kept(Heard::PerhapsStop), now).await?;
                 self.ask_person(&mut tx, &heeded, now).await?;
             } else if !self.has_left(&mut tx, &row, &contacts).await? {
-                self.keep_reply(&mut tx, &heeded, (&id, &words), Heard::Stop, now).await?;
+                self.keep_reply(&mut tx, &heeded, kept(Heard::Stop), now).await?;
                 let all: Vec<ContactPointId> = contacts.iter().map(|(id, _)| *id).collect();
                 self.stop(&mut tx, &heeded, &all, now).await?;
             }

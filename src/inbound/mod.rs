@@ -4,6 +4,7 @@
 //! breaks. What may not live here: verifying (it is the channel's), or what a receipt means for a message (it
 //! is `deliver::evidence`). The daemon calls [`Inbound`].
 
+mod about;
 mod apply;
 mod keep;
 mod leaving;

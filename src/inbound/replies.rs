@@ -1,22 +1,23 @@
 //! Replies: STOP and START act at once; everything else waits for a person, as a task.
 
 use super::Inbound;
-use super::apply::owners;
+use super::about::About;
 use crate::care::contact::{ConsentDecision, KnownConsent};
-use crate::care::ids::{ContactPointId, MessageId, ReplyId, TaskId, distinct};
+use crate::care::ids::{ContactPointId, InboundId, MessageId, ReplyId, TaskId, distinct};
 use crate::care::time::HOUR_MS;
 use crate::care::{Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs};
-use crate::channel::{Handled, ReminderForm, ReplyEvent, WINDOW_MS};
+use crate::channel::{ReminderForm, ReplyEvent, WINDOW_MS};
 use crate::policy::grouping::lane;
-use crate::policy::keywords::{Heard, hear};
+use crate::policy::keywords::Heard;
 use crate::policy::validity::{STOP_CONFIRMATION_MS, valid_until};
 use crate::security::Place;
 use crate::store::alarms::{Alarm, AlarmKind};
-use crate::store::inbound::PutReply;
+use crate::store::inbound::InboundRow;
 use crate::store::messages::MessageRow;
 use crate::store::patients::{HealthMove, PatientRow};
+use crate::store::replies::{Belongs, PutReply};
 use crate::store::tasks::{NewTask, TaskKind};
-use crate::store::{Result, Tx, alarms, inbound, messages, patients, reach, tasks};
+use crate::store::{Result, Tx, alarms, messages, patients, reach, replies, tasks};
 
 /// Whether the patient was answered already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,25 +36,33 @@ pub(super) struct Heeded<'a> {
     pub(super) channel: &'a str,
 }
 
+/// What is kept of a reply.
+pub(super) struct Kept<'a> {
+    pub(super) provider_id: &'a str,
+    pub(super) words: &'a Phi<String>,
+    pub(super) heard: Heard,
+    pub(super) inbound: Option<InboundId>,
+    pub(super) belongs: Belongs,
+}
+
 impl Inbound {
     /// Applies a reply for every patient who has the address: a STOP stops it for all of them.
     pub(super) async fn reply(
         &self,
         tx: &mut Tx,
-        channel: &str,
+        row: &InboundRow,
         reply: &ReplyEvent,
+        about: &About,
         now: UtcMs,
     ) -> Result<()> {
         let deps = self.deliverer.deps();
-        let words = reply.words();
-        // What the provider made of it counts as well: it has the keywords of more languages, and blocks by them.
-        let heard = match reply.handled {
-            Some(Handled::Stop) => Heard::Stop,
-            Some(Handled::Help) => Heard::Help,
-            Some(Handled::Start) | None => hear(words.expose()),
-        };
+        let (channel, owners) = (row.channel.as_str(), &about.owners);
+        let (words, heard) = (reply.words(), about.heard);
         metrics::counter!("carebell_replies_total", "keyword" => word(heard)).increment(1);
-        let owners = owners(tx, deps.store.keys(), &reply.from).await?;
+        if about.is_strangers() {
+            metrics::counter!("carebell_replies_disbelieved_total", "channel" => channel.to_owned())
+                .increment(1);
+        }
         let kind = deps.channels.by_name(channel).map(|c| c.kind());
         let ids = distinct(owners.iter().map(|(_, patient)| *patient));
         let ids = patients::lock(tx, &ids).await?;
@@ -71,22 +80,42 @@ impl Inbound {
             let Some(contact) = from.map(|c| c.id) else { continue };
             let heeded =
                 Heeded { owner, contact, reply: ReplyId::new(now, &mut deps.rng.fork()), channel };
-            if !self.keep_reply(tx, &heeded, (&reply.provider_id, &words), heard, now).await? {
+            let kept = Kept {
+                provider_id: &reply.provider_id,
+                words: &words,
+                heard,
+                inbound: Some(row.id),
+                belongs: about.belongs(owner.id),
+            };
+            let press = kept.belongs.press;
+            if !self.keep_reply(tx, &heeded, kept, now).await? {
                 continue;
             }
+            about.count(owner.id);
             let all: Vec<ContactPointId> = same.iter().map(|c| c.id).collect();
-            self.heard_from(tx, &heeded, reply, now).await?;
+            self.heard_from(tx, &heeded, reply, about.said_at, now).await?;
             match heard {
                 Heard::Stop => {
                     self.stop(tx, &heeded, &all, now).await?;
                     self.answer(tx, &heeded, "stop-confirmation", confirmation, now).await?;
                 }
+                // What was pressed says more than its title does.
+                _ if press.is_some() => {
+                    if let Some(message) = about.wants_person(owner.id) {
+                        self.ask_about(tx, &heeded, message, now).await?;
+                    } else if heard == Heard::PerhapsStop {
+                        self.ask_person(tx, &heeded, now).await?;
+                    }
+                }
+                _ if reply.payload().is_some() && about.is_for_another(owner.id) => {}
                 Heard::Start => {
                     if self.start(tx, &heeded, &all, now).await? {
                         self.answer(tx, &heeded, "start-confirmation", confirmation, now).await?;
                     }
                 }
                 Heard::Help => self.answer(tx, &heeded, "help", confirmation, now).await?,
+                Heard::PerhapsStop | Heard::Number(_) | Heard::Other
+                    if about.is_for_another(owner.id) => {}
                 Heard::PerhapsStop | Heard::Number(_) | Heard::Other => {
                     self.ask_person(tx, &heeded, now).await?;
                 }
@@ -103,6 +132,7 @@ impl Inbound {
         tx: &mut Tx,
         heeded: &Heeded<'_>,
         reply: &ReplyEvent,
+        said_at: UtcMs,
         now: UtcMs,
     ) -> Result<()> {
         let deps = self.deliverer.deps();
@@ -111,8 +141,7 @@ impl Inbound {
         if channel.is_none_or(|c| c.capabilities().reminders != ReminderForm::Template) {
             return Ok(());
         }
-        let since = reply.at.map_or(now, |at| at.min(now));
-        reach::open(tx, heeded.contact, heeded.channel, since.plus_ms(WINDOW_MS)).await?;
+        reach::open(tx, heeded.contact, heeded.channel, said_at.plus_ms(WINDOW_MS)).await?;
         // An id that came without its number was known before: that is how its owner was found.
         let (Some(_), Some(id)) = (&reply.from.address, &reply.from.user_id) else { return Ok(()) };
         let alias = (heeded.contact, heeded.owner.id, id);
@@ -123,8 +152,7 @@ impl Inbound {
         &self,
         tx: &mut Tx,
         heeded: &Heeded<'_>,
-        (provider_id, words): (&str, &Phi<String>),
-        heard: Heard,
+        kept: Kept<'_>,
         now: UtcMs,
     ) -> Result<bool> {
         let mut rng = self.deliverer.deps().rng.fork();
@@ -134,12 +162,14 @@ impl Inbound {
             patient: heeded.owner.id,
             contact_point: heeded.contact,
             channel: heeded.channel.to_owned(),
-            provider_id: provider_id.to_owned(),
-            keyword: word(heard),
-            sealed_text: patients::seal_text(heeded.owner, place, words, &mut rng),
+            provider_id: kept.provider_id.to_owned(),
+            keyword: word(kept.heard),
+            sealed_text: patients::seal_text(heeded.owner, place, kept.words, &mut rng),
             received_at: now,
+            inbound: kept.inbound,
+            belongs: kept.belongs,
         };
-        inbound::put_reply(tx, &row).await
+        replies::put(tx, &row).await
     }
 
     /// STOP: the address is stopped on every channel, and the patient's consent to all of them is withdrawn.
@@ -246,12 +276,34 @@ impl Inbound {
         heeded: &Heeded<'_>,
         now: UtcMs,
     ) -> Result<()> {
+        self.ask(tx, heeded, (heeded.reply.to_string(), "the patient wrote"), now).await
+    }
+
+    /// What was pressed under a message wants a person: one task a message, however often it is pressed.
+    async fn ask_about(
+        &self,
+        tx: &mut Tx,
+        heeded: &Heeded<'_>,
+        message: MessageId,
+        now: UtcMs,
+    ) -> Result<()> {
+        let what = (message.to_string(), "a button of the message asks for a person");
+        self.ask(tx, heeded, what, now).await
+    }
+
+    async fn ask(
+        &self,
+        tx: &mut Tx,
+        heeded: &Heeded<'_>,
+        (subject, what): (String, &str),
+        now: UtcMs,
+    ) -> Result<()> {
         let task = NewTask {
             id: TaskId::new(now, &mut self.deliverer.deps().rng.fork()),
             patient: Some(heeded.owner.id),
             kind: TaskKind::Reply,
-            subject: heeded.reply.to_string(),
-            reason: Reason::Person { what: "the patient wrote".to_owned() },
+            subject,
+            reason: Reason::Person { what: what.to_owned() },
             due_at: now.plus_ms(4 * HOUR_MS),
         };
         tasks::open(tx, &task, now).await

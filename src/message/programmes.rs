@@ -235,6 +235,9 @@ fn template_fault(template: &WhatsappTemplate, allowed: &[&str]) -> Option<(&'st
     if names.iter().any(|name| name.is_empty() || !name.chars().all(is_name)) {
         return Some(("a parameter's name is not one of Meta's", "use a-z, 0-9 and _".to_owned()));
     }
+    if template.buttons.iter().collect::<BTreeSet<_>>().len() < template.buttons.len() {
+        return Some(("two of its buttons say the same", "name each once".to_owned()));
+    }
     let unknown = template.parameters.iter().find(|name| !allowed.contains(&name.as_str()))?;
     Some(if Variables::NAMES.contains(&unknown.as_str()) {
         ("a discreet template must not carry the items", "remove the parameter".to_owned())

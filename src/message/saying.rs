@@ -2,7 +2,7 @@
 
 use super::MessageName;
 use crate::care::programme::TemplateCategory;
-use crate::care::{ActivityKind, Phi, TextStyle};
+use crate::care::{ActivityKind, Phi, Press, TextStyle};
 use chrono::{NaiveDateTime, NaiveTime};
 
 /// What to say to one patient.
@@ -82,6 +82,8 @@ pub struct Template {
     pub names: Vec<String>,
     /// Body parameters in order, without newlines, tabs or runs of spaces.
     pub parameters: Vec<Phi<String>>,
+    /// What its quick replies say, in their order.
+    pub buttons: Vec<Press>,
     /// How long the provider keeps trying, as stored with it.
     pub ttl_seconds: u32,
     /// The category it is approved in.

@@ -78,6 +78,7 @@ impl Chosen<'_> {
             language: self.language(&saying.language)?,
             names: self.template.parameter_names.clone(),
             parameters: parameters(&values)?,
+            buttons: self.template.buttons.clone(),
             ttl_seconds: self.template.ttl_seconds,
             category: self.template.category,
         })

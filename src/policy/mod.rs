@@ -26,3 +26,4 @@ pub mod silence;
 pub mod templates;
 pub mod validity;
 pub mod went_back;
+pub mod whose;

@@ -34,6 +34,16 @@ pub enum Fault {
         /// What the programme has.
         filled: String,
     },
+    /// It has other quick replies than the programme knows.
+    #[error(
+        "it has {listed} quick replies, the programme's `buttons` name {named}: make them agree"
+    )]
+    Buttons {
+        /// How many the provider lists.
+        listed: usize,
+        /// How many the programme has.
+        named: usize,
+    },
     /// It needs a header that the programme does not have.
     #[error("it has a header of kind {header}, the programme has none: approve one without it")]
     Header {
@@ -77,6 +87,10 @@ pub fn fault_of(
     fault_of_status(&listed.status)
         .or_else(|| fault_of_category(&listed.category, categories))
         .or_else(|| fault_of_parameters(wanted, listed))
+        .or_else(|| {
+            let (listed, named) = (listed.buttons, wanted.buttons.len());
+            (listed != named).then_some(Fault::Buttons { listed, named })
+        })
         .or_else(|| {
             let header = listed.header.clone();
             (!matches!(header.as_str(), "" | "TEXT")).then_some(Fault::Header { header })
@@ -135,6 +149,7 @@ pub fn refused_for_ms(code: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::care::Press;
     use crate::care::programme::TemplateCategory;
 
     fn wanted() -> WhatsappTemplate {
@@ -143,6 +158,7 @@ mod tests {
             languages: [("en".to_owned(), "en".to_owned())].into(),
             parameters: vec!["sender".to_owned(), "time".to_owned()],
             parameter_names: Vec::new(),
+            buttons: Vec::new(),
             ttl_seconds: 3_600,
             category: TemplateCategory::default(),
         }
@@ -181,6 +197,7 @@ mod tests {
             (|l| l.category = "MARKETING".to_owned(), "MARKETING"),
             (|l| l.parameters = 3, "3 parameters"),
             (|l| l.parameter_names = vec!["a".to_owned(), "b".to_owned()], "the parameters a, b"),
+            (|l| l.buttons = 2, "2 quick replies"),
             (|l| l.header = "IMAGE".to_owned(), "IMAGE"),
             (|l| l.ttl_seconds = None, "not set"),
             (|l| l.ttl_seconds = Some(3_601), "3601"),
@@ -189,6 +206,12 @@ mod tests {
             assert!(told.contains(word), "{told}");
         }
         assert_eq!(fault_of(&wanted(), None, &[]), Some(Fault::Missing));
+        let pressed = WhatsappTemplate { buttons: vec![Press::Done, Press::Help], ..wanted() };
+        let pressable = ListedTemplate { buttons: 2, ..listed() };
+        let utility = ["UTILITY".to_owned()];
+        assert_eq!(fault_of(&pressed, Some(&pressable), &utility), None);
+        let none = Some(Fault::Buttons { listed: 0, named: 2 });
+        assert_eq!(fault_of(&pressed, Some(&listed()), &utility), none);
         let marketing = ListedTemplate { category: "MARKETING".to_owned(), ..listed() };
         let both = ["UTILITY".to_owned(), "MARKETING".to_owned()];
         assert_eq!(fault_of(&wanted(), Some(&marketing), &both), None);

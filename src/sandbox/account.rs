@@ -63,6 +63,11 @@ fn listed(name: &str, language: &str, template: &Template) -> Value {
     if !template.header.is_empty() {
         components.insert(0, json!({"type": "HEADER", "format": template.header}));
     }
+    if !template.buttons.is_empty() {
+        let quick = |title: &String| json!({"type": "QUICK_REPLY", "text": title});
+        let buttons: Vec<Value> = template.buttons.iter().map(quick).collect();
+        components.push(json!({"type": "BUTTONS", "buttons": buttons}));
+    }
     json!({
         "id": format!("{name}.{language}"),
         "name": name,

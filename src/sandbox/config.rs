@@ -30,6 +30,8 @@ pub struct SandboxConfig {
     pub ledger: Option<PathBuf>,
     /// When and how often receipts come.
     pub receipts: Receipts,
+    /// How often people press a button.
+    pub presses: Presses,
     /// Addresses with something special about them, in normal form.
     pub people: BTreeMap<String, Condition>,
     /// Seed of every chance decision; each message draws from its own stream, so neither ids nor arrival order matter.
@@ -48,6 +50,7 @@ impl Default for SandboxConfig {
             smtp_login: None,
             ledger: None,
             receipts: Receipts::default(),
+            presses: Presses::default(),
             people: BTreeMap::new(),
             seed: 0,
         }
@@ -134,6 +137,8 @@ pub struct Template {
     pub ttl_seconds: Option<u32>,
     /// The parameters' names, where they have names.
     pub parameter_names: Vec<String>,
+    /// Titles of its quick replies.
+    pub buttons: Vec<String>,
     /// Kind of its header: `IMAGE`; empty without one.
     pub header: String,
     /// Meta's word for its state; empty: `APPROVED`.
@@ -215,6 +220,22 @@ impl Default for Receipts {
             read_probability: 0.0,
             failed_probability: 0.0,
         }
+    }
+}
+
+/// Buttons that people press by themselves.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Presses {
+    /// How many delivered templates with buttons have one pressed, from 0 to 1; any of them alike.
+    pub probability: f64,
+    /// How long after the delivery, in milliseconds.
+    pub after_ms: i64,
+}
+
+impl Default for Presses {
+    fn default() -> Self {
+        Self { probability: 0.0, after_ms: 240_000 }
     }
 }
 

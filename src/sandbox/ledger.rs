@@ -34,6 +34,9 @@ pub struct Message {
     pub from: String,
     /// To whom, in normal form.
     pub to: String,
+    /// The provider's own id of the person, where it was given beside the number (Meta's `recipient`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// The daemon's id: `biz_opaque_callback_data`, the first query value of `StatusCallback`, or the local part
     /// of the Message-ID.
     #[serde(default, skip_serializing_if = "Option::is_none")]

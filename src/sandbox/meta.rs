@@ -150,6 +150,7 @@ fn read_message(request: &Value, world: &World) -> Result<Message, Refusal> {
         channel: Channel::Whatsapp,
         from: account.phone_number_id.clone(),
         to: to.to_owned(),
+        user_id: text_at(request, "/recipient").map(str::to_owned),
         correlation: correlation.map(str::to_owned),
         body: None,
         template: None,
@@ -226,6 +227,10 @@ fn read_template(request: &Value, world: &World) -> Result<(TemplateUse, u32), R
         );
         let title = "Number of parameters does not match the expected number of params";
         return Err(Refusal::new(400, 132_000, title, details));
+    }
+    if buttons.len() > approved.buttons.len() {
+        let details = "buttons: a quick reply that the template does not have";
+        return Err(Refusal::new(400, 132_018, "Invalid parameter", details));
     }
     let ttl_seconds = approved.ttl_seconds.unwrap_or(DEFAULT_TEMPLATE_TTL_SECONDS);
     let template =

@@ -22,7 +22,7 @@ mod twilio;
 mod world;
 
 pub use config::{
-    Condition, PairLimit, Receipts, SandboxConfig, SmtpLogin, Template, TwilioAccount,
+    Condition, PairLimit, Presses, Receipts, SandboxConfig, SmtpLogin, Template, TwilioAccount,
     WhatsappAccount,
 };
 pub use faults::{AnswerFault, CallbackFault, Fault, Faults, Rule};

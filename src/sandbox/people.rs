@@ -1,7 +1,7 @@
 //! The people behind the addresses: what they answer, what they have said before, and what becomes of a
 //! message to them.
 
-use super::{Channel, Condition, PairLimit, Receipts};
+use super::{Channel, Condition, Entry, Message, PairLimit, Presses, Receipts, Template};
 use crate::care::UtcMs;
 use crate::care::time::{DAY_MS, SECOND_MS};
 use rand::{Rng, RngCore};
@@ -21,10 +21,10 @@ pub struct Reply {
     pub from: String,
     /// What they write, or the title of the button they press.
     pub text: String,
-    /// The payload of the template's button they press (WhatsApp).
+    /// The payload of the button they press (WhatsApp, by Meta or by Twilio).
     #[serde(default)]
     pub payload: Option<String>,
-    /// The provider's id of the message they answer (WhatsApp).
+    /// The provider's id of the message they answer.
     #[serde(default)]
     pub context: Option<String>,
 }
@@ -42,6 +42,13 @@ impl Reply {
             context: Some(context.to_owned()),
             ..Self::text(Channel::Whatsapp, from, title)
         }
+    }
+
+    /// A tap on a button of an accepted template, from the left, 0 first; none: there is no such button.
+    pub fn press(entry: &Entry, button: usize, title: &str) -> Option<Self> {
+        let Message { channel, to, template, provider_id, .. } = &entry.message;
+        let payload = template.as_ref()?.buttons.get(button)?;
+        Some(Self { channel: *channel, ..Self::button(to, title, payload, provider_id) })
     }
 }
 
@@ -226,6 +233,25 @@ pub(super) fn fate(sent: Sent, receipts: &Receipts, chance: &mut dyn RngCore) ->
         steps.push(Step { at: read_at, status: Status::Read });
     }
     steps
+}
+
+/// When somebody presses a button of a template that was delivered to them, and which; none: nobody does.
+pub(super) fn pressed(
+    entry: &Entry,
+    template: &Template,
+    steps: &[Step],
+    presses: &Presses,
+    chance: &mut dyn RngCore,
+) -> Option<(UtcMs, Reply)> {
+    let is_pressed = chance.random::<f64>() < presses.probability;
+    let buttons = entry.message.template.as_ref()?.buttons.len();
+    let arrived = steps.iter().find(|step| step.status == Status::Delivered)?;
+    if !is_pressed || buttons == 0 {
+        return None;
+    }
+    let button = chance.random_range(0..buttons);
+    let title = template.buttons.get(button)?;
+    Some((arrived.at.plus_ms(presses.after_ms), Reply::press(entry, button, title)?))
 }
 
 #[cfg(test)]

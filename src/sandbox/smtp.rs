@@ -205,6 +205,7 @@ impl Session {
                 channel: Channel::Email,
                 from: sender.clone(),
                 to,
+                user_id: None,
                 correlation: mail.message_id.as_deref().map(local_part),
                 body: Some(mail.body.clone()),
                 template: None,

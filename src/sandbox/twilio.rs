@@ -185,6 +185,7 @@ fn judge(world: &World, parameters: &Parameters) -> Result<Message, Refusal> {
         channel: Channel::Twilio,
         from: addressed(from),
         to: addressed(to),
+        user_id: None,
         correlation: status_callback.and_then(first_query_value),
         body: Some(body.to_owned()).filter(|body| !body.is_empty()),
         template: content.map(|sid| TemplateUse {
@@ -419,19 +420,28 @@ pub(super) fn receipt(world: &World, entry: &Entry, step: Step) -> Option<Callba
 pub(super) fn inbound(world: &World, reply: &Reply) -> Callback {
     let sid = message_sid(world);
     let account = &world.config().twilio;
+    // Only WhatsApp has buttons.
+    let prefix = if reply.payload.is_some() { WHATSAPP } else { "" };
     let mut parameters = vec![
         ("AccountSid", account.account_sid.clone()),
         ("ApiVersion", "2010-04-01".to_owned()),
         ("Body", reply.text.clone()),
-        ("From", reply.from.clone()),
+        ("From", format!("{prefix}{}", reply.from)),
         ("MessageSid", sid.clone()),
         ("NumMedia", "0".to_owned()),
         ("NumSegments", "1".to_owned()),
         ("SmsMessageSid", sid.clone()),
         ("SmsSid", sid.clone()),
         ("SmsStatus", "received".to_owned()),
-        ("To", account.senders.first().cloned().unwrap_or_default()),
+        ("To", format!("{prefix}{}", account.senders.first().map_or("", String::as_str))),
     ];
+    if let Some(payload) = &reply.payload {
+        parameters.push(("ButtonPayload", payload.clone()));
+        parameters.push(("ButtonText", reply.text.clone()));
+    }
+    if let Some(context) = &reply.context {
+        parameters.push(("OriginalRepliedMessageSid", context.clone()));
+    }
     if let Some(keyword) = OptOutType::of(&reply.text) {
         parameters.push(("OptOutType", keyword.word().to_owned()));
     }

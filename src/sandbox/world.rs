@@ -5,10 +5,10 @@ use super::agenda::{Agenda, Event};
 use super::callbacks::{Callback, Poster};
 use super::config::check_callback_url;
 use super::faults::{CallbackFault, bend};
-use super::people::{NoInbound, People, Sent, Status, Step, fate};
+use super::people::{NoInbound, People, Sent, Status, Step, fate, pressed};
 use super::{
     Channel, Condition, Entry, Faults, Ledger, LedgerError, Message, Reply, SandboxConfig,
-    SandboxError, Template, meta, twilio,
+    SandboxError, Template, TemplateUse, meta, twilio,
 };
 use crate::care::UtcMs;
 use crate::clock::{Clock, SystemClock};
@@ -127,6 +127,10 @@ impl World {
         locked(&self.templates)
     }
 
+    fn template(&self, name: &str) -> Option<Template> {
+        self.templates().get(name).cloned()
+    }
+
     pub(super) fn messaging_limit(&self) -> MutexGuard<'_, String> {
         locked(&self.messaging_limit)
     }
@@ -203,7 +207,14 @@ impl World {
             valid_seconds: message.valid_seconds,
             condition: self.people().condition(&message.to),
         };
-        let steps = fate(sent, &self.config.receipts, &mut self.chance(entry));
+        let mut chance = self.chance(entry);
+        let steps = fate(sent, &self.config.receipts, &mut chance);
+        if let Some(template) = message.template.as_ref().and_then(|t| self.template(&t.name))
+            && let Some((at, reply)) =
+                pressed(entry, &template, &steps, &self.config.presses, &mut chance)
+        {
+            self.agenda.push(at, Event::Say(reply));
+        }
         let callbacks =
             steps.iter().filter_map(|step| Some((step.at, self.receipt(entry, *step)?))).collect();
         locked(&self.fates).insert(message.provider_id.clone(), steps);
@@ -228,6 +239,7 @@ impl World {
     /// seed, whatever else is going on. Ids do not count: they are other ones in each run.
     fn chance(&self, entry: &Entry) -> StdRng {
         let Message { channel, to, body, template, subject, .. } = &entry.message;
+        let template = template.clone().map(|used| TemplateUse { buttons: Vec::new(), ..used });
         let mut hash = Sha256::new();
         hash.update(self.config.seed.to_le_bytes());
         hash.update(format!("{:?}", (entry.at, channel, to, body, template, subject)));

@@ -1,10 +1,10 @@
-//! Raw callbacks, stored sealed before they are understood; and the replies read out of them.
+//! Raw callbacks, stored sealed before they are understood.
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
 use super::rows::{Id, rows};
 use super::{Result, Tx, id_list};
 use crate::care::UtcMs;
-use crate::care::ids::{ContactPointId, InboundId, PatientId, ReplyId};
+use crate::care::ids::InboundId;
 use crate::security::{Keyring, Place, hex};
 use rand::RngCore;
 use serde::Serialize;
@@ -67,11 +67,8 @@ statements! {
         ORDER BY received_at_ms DESC, id LIMIT $2");
     REOPEN = sql!(("-- inbound::reopen\nUPDATE inbound SET state = 'new', tries = 0, note = '' WHERE note <> 'sandbox' AND id IN "), (ids "$1"), (" RETURNING id"));
     REOPEN_FAILED = Sql::both("-- inbound::reopen_failed\nUPDATE inbound SET state = 'new', tries = 0, note = '' WHERE state = 'failed' RETURNING id");
-    PUT_REPLY = Sql::both("-- inbound::put_reply\nINSERT INTO replies (id, patient_id, contact_point_id, channel, provider_id, keyword, text, received_at_ms) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (patient_id, channel, provider_id) DO NOTHING");
     LAST_HEARD = Sql::both("-- inbound::last_heard\nSELECT channel, max(received_at_ms) AS received_at_ms FROM inbound GROUP BY channel");
     COUNT_NEW = Sql::both("-- inbound::count_new\nSELECT count(*) FROM inbound WHERE state = 'new'");
-    COUNT_REPLIES = Sql::both("-- inbound::count_replies\nSELECT keyword, count(*) AS replies FROM replies GROUP BY keyword ORDER BY keyword");
     GO_LIVE = Sql::both("-- inbound::go_live\nUPDATE inbound SET state = 'done', note = 'sandbox' WHERE state = 'new' AND received_at_ms < $1");
 }
 
@@ -206,46 +203,6 @@ pub async fn reopen_failed(tx: &mut Tx) -> Result<Vec<InboundId>> {
     Ok(ids.into_iter().map(InboundId).collect())
 }
 
-/// A reply of a patient.
-#[derive(Clone, Debug)]
-pub struct PutReply {
-    /// Id.
-    pub id: ReplyId,
-    /// Who.
-    pub patient: PatientId,
-    /// From which address.
-    pub contact_point: ContactPointId,
-    /// Configured channel.
-    pub channel: String,
-    /// Provider's id of the reply.
-    pub provider_id: String,
-    /// stop, start, help, other.
-    pub keyword: &'static str,
-    /// What they wrote, sealed.
-    pub sealed_text: Vec<u8>,
-    /// When it came.
-    pub received_at: UtcMs,
-}
-
-/// Records a reply; false when it was there already.
-pub async fn put_reply(tx: &mut Tx, reply: &PutReply) -> Result<bool> {
-    let rows = on!(tx, PUT_REPLY, |c, sql| {
-        sqlx::query(sql)
-            .bind(reply.id.0)
-            .bind(reply.patient.0)
-            .bind(reply.contact_point.0)
-            .bind(&reply.channel)
-            .bind(&reply.provider_id)
-            .bind(reply.keyword)
-            .bind(&reply.sealed_text)
-            .bind(reply.received_at.0)
-            .execute(c)
-            .await?
-            .rows_affected()
-    });
-    Ok(rows == 1)
-}
-
 /// When each channel last called back with a right signature.
 pub async fn last_heard(tx: &mut Tx) -> Result<Vec<(String, UtcMs)>> {
     let rows: Vec<(String, i64)> =
@@ -256,11 +213,6 @@ pub async fn last_heard(tx: &mut Tx) -> Result<Vec<(String, UtcMs)>> {
 /// Callbacks that wait to be applied.
 pub async fn count_new(tx: &mut Tx) -> Result<i64> {
     Ok(on!(tx, COUNT_NEW, |c, sql| sqlx::query_scalar(sql).fetch_one(c).await?))
-}
-
-/// How many replies there are of each keyword.
-pub async fn count_replies(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
-    Ok(on!(tx, COUNT_REPLIES, |c, sql| sqlx::query_as(sql).fetch_all(c).await?))
 }
 
 /// Going live: callbacks of the sandbox, which came before `heard_since`, are never applied.

@@ -85,6 +85,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0014_spending.sql"),
         include_str!("../../migrations/postgres/0014_spending.sql"),
     ),
+    (
+        16,
+        "replies",
+        include_str!("../../migrations/sqlite/0016_replies.sql"),
+        include_str!("../../migrations/postgres/0016_replies.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

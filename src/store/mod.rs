@@ -28,6 +28,7 @@ mod primary;
 pub mod reach;
 pub mod receipts;
 pub mod reminders;
+pub mod replies;
 pub mod retention;
 mod rows;
 pub mod sources;
@@ -256,6 +257,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         reach::STATEMENTS,
         receipts::STATEMENTS,
         reminders::STATEMENTS,
+        replies::STATEMENTS,
         retention::STATEMENTS,
         sources::STATEMENTS,
         spending::STATEMENTS,

@@ -3,13 +3,13 @@
 
 use super::dialect::{Sql, insert_rows, on, sql, statements};
 use super::patients::{self, PatientRow};
-use super::{Result, Tx, id_list};
+use super::{Result, StoreError, Tx, id_list};
 use crate::care::ids::{AttemptId, ContactPointId, PatientId, new_uuid};
 use crate::care::{Address, UtcMs};
 use crate::security::{Keyring, Place, hex};
 use rand::RngCore;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 statements! {
@@ -26,6 +26,9 @@ statements! {
         WHERE c.patient_id IN "), (ids "$1"));
     ALIASED = Sql::both("-- reach::known_as\nSELECT c.id, c.patient_id FROM contact_aliases a JOIN contact_points c ON c.id = a.contact_point_id \
         WHERE a.alias_hash = $1 AND c.in_use = 1 ORDER BY c.patient_id, c.id");
+    USER_IDS = sql!(("-- reach::user_ids\nSELECT a.id, a.contact_point_id, a.patient_id, a.alias FROM contact_aliases a \
+        JOIN contact_points c ON c.id = a.contact_point_id WHERE c.in_use = 1 AND c.health <> 'bad' AND c.patient_id IN "), (ids "$1"),
+        (" ORDER BY a.learned_at_ms, a.id"));
     NEWS = sql!(("-- reach::unknown_aliases\nSELECT r.n, c.id, c.patient_id FROM "), (rows "$1" n int, id id, alias_hash bytes),
         (" AS r JOIN attempts t ON t.id = r.id JOIN contact_points c ON c.id = t.contact_point_id WHERE c.address_hash <> r.alias_hash \
         AND NOT EXISTS (SELECT 1 FROM contact_aliases a WHERE a.contact_point_id = c.id AND a.alias_hash = r.alias_hash)"));
@@ -102,6 +105,31 @@ pub async fn known_as(
     let found: Vec<(Uuid, Uuid)> =
         on!(tx, ALIASED, |c, sql| sqlx::query_as(sql).bind(hash).fetch_all(c).await?);
     Ok(found.into_iter().map(|(id, patient)| (ContactPointId(id), PatientId(patient))).collect())
+}
+
+/// The newest id by which a provider knows the owner of an address beside the number. None of an address that is bad:
+/// whoever answers to the id may be another person.
+pub async fn user_ids(
+    tx: &mut Tx,
+    owners: &[&PatientRow],
+) -> Result<BTreeMap<ContactPointId, Address>> {
+    let list = id_list(owners.iter().map(|owner| owner.id.0));
+    let rows: Vec<(Uuid, Uuid, Uuid, Vec<u8>)> =
+        on!(tx, USER_IDS, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?);
+    let mut known = BTreeMap::new();
+    for (id, contact, patient, alias) in rows {
+        let Some(owner) = owners.iter().find(|owner| owner.id.0 == patient) else { continue };
+        let place = Place { table: "contact_aliases", column: "alias", row: id.as_bytes() };
+        let alias = String::from_utf8(owner.key.open(place, &alias)?).map_err(|_| {
+            let (table, column) = ("contact_aliases", "alias");
+            StoreError::Inconsistent { table, column, what: "not text" }
+        })?;
+        // The number in another form is no id.
+        if !alias.starts_with('+') {
+            known.insert(ContactPointId(contact), Address::new(alias));
+        }
+    }
+    Ok(known)
 }
 
 /// What receipts call the people they tell of, and what is news of it: the contact point with its owner.

@@ -84,6 +84,7 @@ fn p1_p5_p6_p7_a_day_is_played_right() {
         assert!(event(kind) > 0, "{kind}");
     }
     assert_eq!(event("reply"), 3);
+    assert!(event("press") > 0, "nobody presses a button");
     let reasons: Vec<&str> =
         events.iter().filter_map(|event| event["reason"]["reason"].as_str()).collect();
     for reason in ["opted-out", "reinstated", "on-hold", "no-consent", "consent-refused"] {
@@ -132,7 +133,9 @@ fn chance_decides_who_reads_and_never_what_is_sent_when() {
             .lines()
             .filter(|line| !line.contains(r#""event":"summary""#))
             .map(str::to_owned)
-            .partition(|line| line.contains(r#""status":"read""#));
+            .partition(|line| {
+                line.contains(r#""status":"read""#) || line.contains(r#""event":"press""#)
+            });
         rest.sort();
         assert!(!reads.is_empty() && !rest.is_empty());
         (reads.into_iter().collect::<BTreeSet<_>>(), rest)

@@ -5,7 +5,7 @@ use super::super::Person;
 use super::super::event::{Body, Event, MediaItem, ReplyEvent};
 use super::super::signature::fingerprint;
 use super::quoted::{new_html, new_text};
-use crate::care::ids::AttemptId;
+use crate::care::ids::{AttemptId, MessageId};
 use crate::care::{Address, Phi, UtcMs};
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::{HeaderValue, Message, MimeHeaders, PartType};
@@ -84,14 +84,20 @@ fn is_own(from: &str, own: &[String]) -> bool {
     own.iter().any(|own| *own == from || *own == bare)
 }
 
-/// The Message-ID that a mail answers: the one it names, else the last of its thread.
+/// The Message-ID that a mail answers: the one it names, else the last of its thread; but one of ours before others,
+/// because who writes a second mail answers the own first one.
 fn answered(message: &Message<'_>) -> Option<String> {
-    let last = |value: &HeaderValue<'_>| match value {
-        HeaderValue::Text(id) => Some(id.to_string()),
-        HeaderValue::TextList(ids) => ids.last().map(ToString::to_string),
-        _ => None,
+    let newest_first = |value: &HeaderValue<'_>| match value {
+        HeaderValue::Text(id) => vec![id.to_string()],
+        HeaderValue::TextList(ids) => ids.iter().rev().map(ToString::to_string).collect(),
+        _ => Vec::new(),
     };
-    last(message.in_reply_to()).or_else(|| last(message.references()))
+    let mut named = newest_first(message.in_reply_to());
+    named.extend(newest_first(message.references()));
+    let is_ours =
+        |id: &&String| id.split('@').next().is_some_and(|left| left.parse::<MessageId>().is_ok());
+    let ours = named.iter().find(is_ours).cloned();
+    ours.or_else(|| named.into_iter().next())
 }
 
 fn body(message: &Message<'_>) -> Body {
@@ -213,6 +219,9 @@ mod tests {
         );
         assert_eq!(of("References: <a@b>\n <m@x.org>"), Some("m@x.org".to_owned()));
         assert_eq!(of("Subject: a"), None);
+        let ours = "msg_019b2f0c5d7e7a61b1d2c3e4f5061728@x.org";
+        let thread = format!("In-Reply-To: <own@e>\nReferences: <{ours}> <own@e>");
+        assert_eq!(of(&thread), Some(ours.to_owned()));
     }
 
     #[test]

@@ -89,20 +89,19 @@ pub(super) fn body(outbound: &Outbound, attached: &Attached) -> Result<Value, Ou
         kind: content,
         "biz_opaque_callback_data": outbound.correlation.to_string(),
     });
-    let (key, whom) = recipient(outbound)?;
-    request[key] = json!(whom);
-    Ok(request)
-}
-
-/// A number where there is one: of the two Meta heeds `to`. People who hide theirs are known by an id.
-fn recipient(outbound: &Outbound) -> Result<(&'static str, &str), Outcome> {
-    let number = outbound.to.expose();
-    if is_e164(number) {
-        return Ok(("to", number));
-    }
+    let number = Some(outbound.to.expose()).filter(|number| is_e164(number));
     let by_id = outbound.user_id.iter().chain([&outbound.to]).map(Address::expose);
     let id = by_id.into_iter().find(|id| is_user_id(id));
-    id.map(|id| ("recipient", id)).ok_or_else(|| Outcome::refused(Action::BadAddress, "not-e164"))
+    if number.is_none() && id.is_none() {
+        return Err(Outcome::refused(Action::BadAddress, "not-e164"));
+    }
+    // Of the two Meta heeds `to`. People who hide their number are known by the id alone.
+    for (key, whom) in [("to", number), ("recipient", id)] {
+        if let Some(whom) = whom {
+            request[key] = json!(whom);
+        }
+    }
+    Ok(request)
 }
 
 /// A business-scoped user id: country, dot, letters and digits.

@@ -1,7 +1,7 @@
 //! What the demo tells, one line an event: in 80 columns for people, as JSON for programs.
 
 use super::cast::Person;
-use crate::care::{Reason, ReminderState, UtcMs};
+use crate::care::{Press, Reason, ReminderState, UtcMs};
 use crate::cli::{Output, Tone, printable};
 use serde::Serialize;
 
@@ -40,6 +40,8 @@ pub(super) enum What {
     Refused { channel: String, code: String },
     /// The patient wrote.
     Reply { channel: &'static str, text: String },
+    /// The patient pressed a button under a reminder.
+    Press { channel: String, pressed: Press },
     /// A message waits for the end of the patient's quiet hours.
     Held { until_local_time: String },
     /// A reminder ended without being sent, or is open again.
@@ -74,6 +76,9 @@ impl Event {
             }
             What::Reply { channel, text } => {
                 (*channel, "", "← ", text.clone(), Some(Tone::Warning))
+            }
+            What::Press { channel, pressed } => {
+                (channel.as_str(), "", "← ", format!("[{}]", pressed.word()), Some(Tone::Good))
             }
             What::Held { until_local_time } => {
                 let text = format!("held: quiet hours until {until_local_time}");

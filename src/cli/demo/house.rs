@@ -11,7 +11,7 @@ use crate::config::{Environment, Loaded, User};
 use crate::http::{self, Limits, Parts};
 use crate::import::{Importer, Mode, Options, ResourceReport};
 use crate::message::{Catalogue, Programmes};
-use crate::sandbox::{Receipts, Sandbox};
+use crate::sandbox::{Presses, Receipts, Sandbox};
 use crate::security::SharedRng;
 use crate::store::Result as Stored;
 use crate::store::meta::{self, fact};
@@ -31,6 +31,8 @@ pub(super) const LEDGER_FILE: &str = "sandbox-ledger.ndjson";
 const SAMPLE_SYSTEM: &str = "https://sample.example.org/fhir";
 /// How many of the people open what they get over WhatsApp.
 const READ_PROBABILITY: f64 = 0.6;
+/// How many of them press a button of it.
+const PRESS_PROBABILITY: f64 = 0.3;
 /// How long a look at what is in flight waits for the next one.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
@@ -65,6 +67,7 @@ impl House {
             config.ledger = Some(folder.join(LEDGER_FILE));
             config.receipts =
                 Receipts { read_probability: READ_PROBABILITY, ..Receipts::default() };
+            config.presses = Presses { probability: PRESS_PROBABILITY, ..Presses::default() };
             config.seed = seed;
             let sandbox = Sandbox::start(config.clone(), Arc::clone(&clock) as Arc<dyn Clock>)
                 .await

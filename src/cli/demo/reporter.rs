@@ -5,13 +5,13 @@ use super::event::{Event, What};
 use super::house::House;
 use super::scenes::Scene;
 use super::tally::correlation;
-use crate::care::ids::{AttemptId, MessageId, PatientId, ReminderId};
+use crate::care::ids::{AttemptId, MessageId, PatientId, ReminderId, ReplyId};
 use crate::care::{AttemptState, MessageState, Reason, ReminderState, UtcMs};
 use crate::clock::Clock as _;
 use crate::sandbox::{Message, Query};
 use crate::store::attempts::AttemptRow;
-use crate::store::{Result, attempts, messages, reminders};
-use std::collections::BTreeMap;
+use crate::store::{Result, attempts, messages, reminders, replies};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was told already.
 pub(super) struct Reporter<'a> {
@@ -21,6 +21,7 @@ pub(super) struct Reporter<'a> {
     reminders: BTreeMap<ReminderId, (ReminderState, Reason)>,
     held: BTreeMap<MessageId, UtcMs>,
     attempts: BTreeMap<AttemptId, AttemptState>,
+    presses: BTreeSet<ReplyId>,
 }
 
 impl<'a> Reporter<'a> {
@@ -33,6 +34,7 @@ impl<'a> Reporter<'a> {
             reminders: BTreeMap::new(),
             held: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            presses: BTreeSet::new(),
         }
     }
 
@@ -48,6 +50,7 @@ impl<'a> Reporter<'a> {
         let said = messages::at_minutes(&mut tx, &everybody, UtcMs::MIN).await?;
         let ids: Vec<MessageId> = said.iter().map(|message| message.id).collect();
         let tried = attempts::of_messages(&mut tx, &ids).await?;
+        let answers = replies::of_messages(&mut tx, &ids).await?;
         drop(tx);
         let mut events = self.replies(now);
         let cast = self.cast;
@@ -73,6 +76,12 @@ impl<'a> Reporter<'a> {
                     row.patient,
                     until.map(|until_local_time| What::Held { until_local_time }),
                 );
+            }
+        }
+        for row in answers {
+            if let Some(pressed) = row.press.filter(|_| self.presses.insert(row.id)) {
+                let channel = channel_of(&row.channel);
+                tell(row.said_at, row.patient, Some(What::Press { channel, pressed }));
             }
         }
         for row in tried {
@@ -137,11 +146,16 @@ fn of_reminder(state: ReminderState, reason: Reason) -> Option<What> {
     }
 }
 
-fn of_attempt(attempt: &AttemptRow) -> Option<What> {
-    let channel = match attempt.channel.as_str() {
+/// A configured channel as the demo names it.
+fn channel_of(configured: &str) -> String {
+    match configured {
         "twilio" => "sms".to_owned(),
         other => other.to_owned(),
-    };
+    }
+}
+
+fn of_attempt(attempt: &AttemptRow) -> Option<What> {
+    let channel = channel_of(&attempt.channel);
     match attempt.state {
         AttemptState::Delivered | AttemptState::Read | AttemptState::Unknown => {
             Some(What::Receipt { channel, status: attempt.state.word() })

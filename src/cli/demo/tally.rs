@@ -362,6 +362,7 @@ mod tests {
             channel: Channel::Twilio,
             from: "+15005550006".to_owned(),
             to: "+12025550101".to_owned(),
+            user_id: None,
             correlation,
             body: Some(body.to_owned()),
             template: None,

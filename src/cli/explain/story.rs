@@ -2,21 +2,24 @@
 //! of time.
 
 use crate::care::ids::{
-    ActivityId, AttemptId, ContactPointId, MessageId, PatientId, ReminderId, TaskId,
+    ActivityId, AttemptId, ContactPointId, MessageId, PatientId, ReminderId, ReplyId, TaskId,
 };
-use crate::care::{MessageState, Reason, UtcMs, Zone, ZoneRules};
+use crate::care::time::{MINUTE_MS, SECOND_MS};
+use crate::care::{MessageState, Press, Reason, UtcMs, Zone, ZoneRules};
 use crate::cli::app::App;
 use crate::cli::installation::{When, masked, standing_of};
 use crate::cli::{Failure, printable, wrapped};
 use crate::policy::grouping::sender_of;
 use crate::policy::held_back::held_back;
+use crate::policy::whose::{KnownBy, Pressed, last_pressed};
 use crate::store::attempts::{AttemptRow, Repeat};
 use crate::store::messages::MessageRow;
 use crate::store::receipts::ReceiptRow;
 use crate::store::reminders::ReminderRow;
+use crate::store::replies::ReplyRow;
 use crate::store::standing::Standing;
 use crate::store::tasks::TaskRow;
-use crate::store::{Tx, attempts, holds, receipts, reminders, story, tasks};
+use crate::store::{Tx, attempts, holds, receipts, reminders, replies, story, tasks};
 use serde::Serialize;
 use std::fmt::Write as _;
 use uuid::Uuid;
@@ -28,6 +31,8 @@ pub(super) struct Story {
     pub(super) reminders: Vec<Reminder>,
     message: Option<Message>,
     attempts: Vec<Attempt>,
+    /// What the patient answered.
+    replies: Vec<Reply>,
     events: Vec<Event>,
 }
 
@@ -74,6 +79,8 @@ struct Message {
     reason: Reason,
     why: String,
     next: Option<When>,
+    /// What the patient pressed last.
+    pressed: Option<Press>,
     /// What holds it back now: a stop, a pause, a hold of the whole house.
     held_back: Option<String>,
 }
@@ -100,6 +107,17 @@ struct Receipt {
     status: &'static str,
     code: String,
     provider_at: Option<When>,
+    received_at: When,
+}
+
+#[derive(Debug, Serialize)]
+struct Reply {
+    id: ReplyId,
+    channel: String,
+    keyword: String,
+    pressed: Option<Press>,
+    known_by: Option<&'static str>,
+    said_at: When,
     received_at: When,
 }
 
@@ -169,6 +187,21 @@ impl Events<'_> {
         self.add(row.received_at, &attempt, text);
     }
 
+    fn reply(&mut self, row: &ReplyRow, sent: &[AttemptRow]) {
+        let mut text = match row.press {
+            Some(press) => format!("the patient pressed: {}", press.word()),
+            None => "the patient wrote".to_owned(),
+        };
+        let before = |attempt: &&AttemptRow| attempt.intent_at <= row.said_at;
+        if let Some(attempt) = sent.iter().filter(before).max_by_key(|attempt| attempt.intent_at) {
+            let _ = write!(text, ", {} after", lasted(row.said_at.since(attempt.intent_at)));
+        }
+        if let Some(known_by) = row.known_by {
+            let _ = write!(text, " ({})", known_by.told());
+        }
+        self.add(row.received_at, &row.id, text);
+    }
+
     fn task(&mut self, row: &TaskRow) {
         let why = reason(&row.reason).map(|reason| reason.to_string()).unwrap_or_default();
         let id = TaskId(row.id);
@@ -186,6 +219,16 @@ impl Events<'_> {
     fn in_order(mut self) -> Vec<Event> {
         self.all.sort_by_key(|event| event.order);
         self.all
+    }
+}
+
+/// A length as people say it.
+fn lasted(ms: i64) -> String {
+    match ms / MINUTE_MS {
+        0 => format!("{} s", ms / SECOND_MS),
+        minutes @ 1..120 => format!("{minutes} min"),
+        minutes @ 120..2_880 => format!("{} h", minutes / 60),
+        minutes => format!("{} days", minutes / 1_440),
     }
 }
 
@@ -228,7 +271,12 @@ async fn tell(
     names.extend(message.iter().map(|row| (row.id.0, row.id.to_string())));
     names.extend(ids.iter().map(|id| (id.0, id.to_string())));
     let subjects: Vec<Uuid> = names.iter().map(|(id, _)| *id).collect();
-    let shown: Vec<String> = names.iter().map(|(_, shown)| shown.clone()).collect();
+    let mut shown: Vec<String> = names.iter().map(|(_, shown)| shown.clone()).collect();
+    let answers = match &message {
+        Some(row) => replies::of_messages(tx, &[row.id]).await?,
+        None => Vec::new(),
+    };
+    shown.extend(answers.iter().map(|reply| reply.id.to_string()));
 
     let held_back = match &message {
         Some(row) => what_holds(app, tx, row).await?,
@@ -249,6 +297,9 @@ async fn tell(
             events.receipt(receipt, attempt);
         }
     }
+    for row in &answers {
+        events.reply(row, &sent);
+    }
     for row in &story::of(tx, &subjects).await? {
         events.turn(row, &names);
     }
@@ -267,13 +318,37 @@ async fn tell(
             state: row.state.word(),
             why: row.reason.to_string(),
             next: row.wake_at.map(|at| When::new(at, zone)),
+            pressed: pressed(&answers),
             held_back,
             name: row.name,
             reason: row.reason,
         }),
         attempts: sent.into_iter().map(|row| attempt(row, &came, zone)).collect(),
+        replies: answers.into_iter().map(|row| reply(row, zone)).collect(),
         events: events.in_order(),
     })
+}
+
+/// What counts of what was pressed under the message.
+fn pressed(answers: &[ReplyRow]) -> Option<Press> {
+    let of = |row: &ReplyRow| {
+        let (at, provider_id) = (row.said_at, row.provider_id.clone());
+        row.press.map(|press| Pressed { at, provider_id, press })
+    };
+    let presses: Vec<Pressed> = answers.iter().filter_map(of).collect();
+    last_pressed(&presses).map(|last| last.press)
+}
+
+fn reply(row: ReplyRow, zone: Option<&Zone>) -> Reply {
+    Reply {
+        id: row.id,
+        channel: row.channel,
+        keyword: row.keyword,
+        pressed: row.press,
+        known_by: row.known_by.map(KnownBy::word),
+        said_at: When::new(row.said_at, zone),
+        received_at: When::new(row.received_at, zone),
+    }
 }
 
 /// What keeps a queued message from leaving, whoever says so.

@@ -4,7 +4,7 @@ use super::Texts;
 use crate::care::ids::PatientId;
 use crate::care::programme::Permission;
 use crate::care::time::DAY_MS;
-use crate::care::{ChannelKind, Micros, Phi, Programme, TextStyle};
+use crate::care::{ChannelKind, Micros, Phi, Press, Programme, TextStyle};
 use crate::cli::app::App;
 use crate::cli::installation::{When, not_found, opened, rules, standing_of};
 use crate::cli::{Context, Exit, Failure, Form, printable, wrapped};
@@ -77,6 +77,8 @@ struct ShownTemplate {
     category: &'static str,
     ttl_seconds: u32,
     parameters: Vec<String>,
+    /// What its quick replies say.
+    buttons: Vec<Press>,
 }
 
 fn message(word: &str) -> Result<MessageName, String> {
@@ -199,6 +201,7 @@ fn said(rendered: Rendered, channel: ChannelKind, cost: Option<Micros>) -> What 
             category: template.category.word(),
             ttl_seconds: template.ttl_seconds,
             parameters: template.parameters.into_iter().map(Phi::into_inner).collect(),
+            buttons: template.buttons,
         }),
         size,
     }
@@ -239,7 +242,7 @@ fn facts(size: &Size, currency: &str) -> String {
 }
 
 fn about(template: &ShownTemplate, programme: &Programme) -> String {
-    let ShownTemplate { name, language, category, ttl_seconds, parameters } = template;
+    let ShownTemplate { name, language, category, ttl_seconds, parameters, buttons } = template;
     let mut told = wrapped(
         &format!(
             "template {name} ({language}, {category}), kept for {ttl_seconds} s; its text at Meta should say:"
@@ -250,6 +253,10 @@ fn about(template: &ShownTemplate, programme: &Programme) -> String {
     let names = named.map(|known| known.parameters.clone()).unwrap_or_default();
     for (n, (value, name)) in parameters.iter().zip(names).enumerate() {
         told += &lines(&format!("{{{{{}}}}} {name}: {value}", n + 1));
+    }
+    if !buttons.is_empty() {
+        let words: Vec<&str> = buttons.iter().map(|press| press.word()).collect();
+        told += &lines(&format!("buttons: {}", words.join(", ")));
     }
     told
 }

@@ -54,7 +54,7 @@ on_both!(p6_one_click_stops_what_is_queued, async |house: House| {
     // The mail program of the patient asks once more.
     assert_eq!(client().post(&url).send().await.unwrap().status(), 200);
     let mut tx = house.app.store.read().await.unwrap();
-    let replies = carebell::store::inbound::count_replies(&mut tx).await.unwrap();
+    let replies = carebell::store::replies::count(&mut tx).await.unwrap();
     drop(tx);
     assert_eq!(replies, [("stop".to_owned(), 1)]);
     house.play_until(at(20, 5)).await;

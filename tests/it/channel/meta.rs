@@ -292,18 +292,19 @@ async fn who_hides_the_number_is_written_to_by_id() {
         channel.send(&outbound).await
     };
     let accepted = Outcome::Accepted { ids: vec!["wamid.1".to_owned()] };
-    for (to, user_id, key, whom) in [
-        ("+15550100123", None, "to", "+15550100123"),
-        ("+15550100123", Some("US.13491208655302741918"), "to", "+15550100123"),
-        ("US.13491208655302741918", None, "recipient", "US.13491208655302741918"),
-        ("", Some("US.ENT.11815799212886844830"), "recipient", "US.ENT.11815799212886844830"),
+    let (number, id) = ("+15550100123", "US.13491208655302741918");
+    let parent = "US.ENT.11815799212886844830";
+    for (to, user_id, by_number, by_id) in [
+        (number, None, Some(number), None),
+        (number, Some(id), Some(number), Some(id)),
+        (number, Some("+15550100124"), Some(number), None),
+        (id, None, None, Some(id)),
+        ("", Some(parent), None, Some(parent)),
     ] {
         assert_eq!(send(to, user_id).await, accepted, "{to}");
         let body = body_of(stub.heard().last().unwrap());
         assert!(schema.is_valid(&body), "{body}");
-        assert_eq!(body[key], whom);
-        let other = if key == "to" { "recipient" } else { "to" };
-        assert!(body.get(other).is_none(), "{body}");
+        assert_eq!((body["to"].as_str(), body["recipient"].as_str()), (by_number, by_id));
     }
     let heard = stub.heard().len();
     for (to, user_id) in

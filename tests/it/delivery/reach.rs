@@ -8,7 +8,7 @@ use carebell::care::UtcMs;
 use carebell::clock::Clock as _;
 use carebell::jobs::Job;
 use carebell::sandbox::{AnswerFault, CallbackFault, Channel, Fault, Reply, Rule};
-use carebell::store::{messages, templates};
+use carebell::store::{messages, patients, reach, templates};
 use serde_json::{Value, json};
 
 const PHONE: &str = "+351912345001";
@@ -48,6 +48,12 @@ fn tells(house: &House, known_by: &Value) -> Value {
     }
     let metadata = json!({ "phone_number_id": "106540352242922" });
     json!({ "messaging_product": "whatsapp", "metadata": metadata, "statuses": [status] })
+}
+
+/// Numbers and ids that messages were sent to.
+fn sent_to(house: &House) -> Vec<(String, Option<String>)> {
+    let entries = house.sandbox.ledger().entries();
+    entries.into_iter().map(|entry| (entry.message.to, entry.message.user_id)).collect()
 }
 
 async fn how_answers_ended(house: &House, id: carebell::care::ids::PatientId) -> Vec<String> {
@@ -131,10 +137,35 @@ on_both!(a_number_in_another_form_and_an_id_beside_a_number_are_learnt, async |h
     house.sandbox.post_news("messages", &writes("thanks", at(8, 30), &both)).await;
     house.settle().await;
     assert_eq!(house.tasks().await, [("reply".to_owned(), 1)].into());
+    // From now on the id goes beside the number; the number in another form never does.
+    assert_eq!(sent_to(&house), [(brazil.to_owned(), None)]);
+    house.play_until(at(32, 30)).await;
+    assert_eq!(sent_to(&house)[1], (brazil.to_owned(), Some("BR.1".to_owned())));
     let by_id = json!({ "from_user_id": "BR.1" });
-    house.sandbox.post_news("messages", &writes("STOP", at(8, 31), &by_id)).await;
-    house.play_until(at(33, 0)).await;
-    assert_eq!(house.story_of(id).await[1], ("blocked", "opted-out".to_owned()));
+    house.sandbox.post_news("messages", &writes("STOP", at(32, 31), &by_id)).await;
+    house.play_until(at(57, 0)).await;
+    assert_eq!(house.story_of(id).await[2], ("blocked", "opted-out".to_owned()));
+});
+
+on_both!(p6_an_id_of_an_address_that_is_bad_is_never_written_to, async |house: House| {
+    let id = house.patient(person("p", "Europe/Lisbon", &[(Whatsapp, PHONE)])).await;
+    house.activity(id, medicine("a", &["08:00"])).await;
+    house.play_until(at(8, 30)).await;
+    let told = tells(&house, &json!({ "recipient_user_id": USER_ID }));
+    house.sandbox.post_news("messages", &told).await;
+    house.play_until(at(32, 30)).await;
+    assert_eq!(sent_to(&house)[1], (PHONE.to_owned(), Some(USER_ID.to_owned())));
+    let ids = async || {
+        let mut tx = house.app.store.read().await.unwrap();
+        let rows = patients::load(&mut tx, house.app.store.keys(), &[id]).await.unwrap();
+        reach::user_ids(&mut tx, &[&rows[0]]).await.unwrap().len()
+    };
+    assert_eq!(ids().await, 1);
+    house.damage("UPDATE contact_points SET health = 'bad'").await;
+    assert_eq!(ids().await, 0);
+    // Somebody else's number in the source: the address with the id is in use no more.
+    house.damage("UPDATE contact_points SET health = 'ok', in_use = 0").await;
+    assert_eq!(ids().await, 0);
 });
 
 on_both!(p6_a_number_that_changed_hands_is_left_alone_with_a_task, async |house: House| {

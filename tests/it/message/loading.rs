@@ -118,6 +118,14 @@ fn a_faulty_programme_is_found_at_load_with_its_place() {
             "a discreet template must not carry the items",
         ),
         (
+            template(&format!("{en}\nttl_seconds = 60\nbuttons = [\"done\", \"done\"]")),
+            "two of its buttons say the same",
+        ),
+        (
+            template(&format!("{en}\nttl_seconds = 60\nbuttons = [\"taken\"]")),
+            "unknown variant `taken`",
+        ),
+        (
             template(&format!("{en}\nttl_seconds = 60\nparameters = [\"drug\"]")),
             "a parameter is not a variable",
         ),

@@ -143,3 +143,30 @@ async fn the_webhook_is_registered_as_by_meta() {
     assert!(stage.daemon.received()[0].uri.starts_with("/webhooks/whatsapp?hub.mode=subscribe&"));
     assert!(stage.sandbox.subscribe("wrong").await.is_err());
 }
+
+#[tokio::test]
+async fn people_press_buttons_as_often_as_they_are_told() {
+    let mut config = config();
+    config.presses.probability = 1.0;
+    config.presses.after_ms = 60_000;
+    let stage = Stage::set(config).await;
+    let mut one_too_many = template("8:00");
+    let second = json!({ "type": "button", "sub_type": "quick_reply", "index": "1",
+        "parameters": [{ "type": "payload", "payload": "later" }] });
+    one_too_many["template"]["components"].as_array_mut().unwrap().push(second);
+    assert_eq!(stage.whatsapp(&one_too_many).await.1["error"]["code"], 132_018);
+    let (_, answer) = stage.whatsapp(&template("8:00")).await;
+    let id = &answer["messages"][0]["id"];
+    stage.advance(2_000).await;
+    let before = stage.daemon.received().len();
+    stage.advance(60_000).await;
+    let webhook = stage.daemon.received().last().unwrap().clone();
+    assert_eq!(stage.daemon.received().len(), before + 1);
+    assert_eq!(webhook.header("x-hub-signature-256"), hub_signature(SECRET, &webhook.body));
+    let json = webhook.json();
+    let message = json.pointer("/entry/0/changes/0/value/messages/0").unwrap();
+    assert_eq!(message["button"], json!({ "payload": "taken:1", "text": "Taken" }));
+    assert_eq!(&message["context"]["id"], id);
+    // It is a message of theirs: the window is open.
+    assert_eq!(stage.whatsapp(&free_text()).await.0, 200);
+}

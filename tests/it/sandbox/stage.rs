@@ -130,6 +130,7 @@ pub fn config() -> SandboxConfig {
         languages: ["en".to_owned()].into(),
         parameters: 1,
         ttl_seconds: Some(1_800),
+        buttons: vec!["Taken".to_owned()],
         ..Template::default()
     };
     config.whatsapp.templates.insert("dose".to_owned(), template);
