@@ -135,6 +135,7 @@ fn add_templates(config: &mut SandboxConfig, house: &Config) -> Result<(), Failu
         let template = config.whatsapp.templates.entry(used.name.clone()).or_insert(Template {
             parameters: used.parameters.len(),
             ttl_seconds: Some(used.ttl_seconds),
+            header: used.header.map(|kind| kind.word().to_uppercase()).unwrap_or_default(),
             ..Template::default()
         });
         template.languages.extend(used.languages.values().cloned());

@@ -27,6 +27,7 @@ pub fn sandbox_config(programmes: &Programmes) -> SandboxConfig {
             parameters: template.parameters.len(),
             ttl_seconds: Some(template.ttl_seconds),
             parameter_names: template.parameter_names.clone(),
+            header: template.header.map(|kind| kind.word().to_uppercase()).unwrap_or_default(),
             ..Template::default()
         };
         config.whatsapp.templates.insert(template.name.clone(), known);

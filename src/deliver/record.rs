@@ -246,7 +246,7 @@ pub(super) async fn follow_up(
         Some(Meaning::MarketingStopped) => {
             reach::stop_marketing(tx, failed.row.contact_point, now).await?;
         }
-        Some(Meaning::PairLimited) | None => {}
+        Some(Meaning::PairLimited | Meaning::MediaRefused) | None => {}
     }
     if failed.action == Action::TemplateProblem {
         templates::refused(deps, tx, failed.row, failed.code, now).await?;

@@ -5,7 +5,13 @@ use super::render::Variables;
 use super::saying::{NotRenderable, Repeat, Saying, Template};
 use super::{MessageName, files::normal_tag};
 use crate::care::programme::WhatsappTemplate;
-use crate::care::{Programme, TextStyle};
+use crate::care::{MediaKind, Programme, TextStyle};
+
+/// Ends the key of a second template, whose TTL is shorter.
+const SHORT: &str = "-short";
+/// Messages that material can go with.
+const WITH_MATERIAL: [MessageName; 3] =
+    [MessageName::Education, MessageName::Lifestyle, MessageName::Notice];
 
 /// A template that fits a saying.
 pub(super) struct Chosen<'a> {
@@ -29,7 +35,7 @@ pub(super) fn choose<'a>(
     let mut named = Vec::new();
     for style in [style, TextStyle::Discreet] {
         let key = key(saying.what, style, saying.repeat);
-        let both = [format!("{key}-short"), key];
+        let both = [format!("{key}{SHORT}"), key];
         named = both.iter().filter_map(|key| programme.whatsapp_templates.get(key)).collect();
         let speaks = |t: &&&WhatsappTemplate| code_in(t, &saying.language).is_some();
         let fits = |t: &&&WhatsappTemplate| i64::from(t.ttl_seconds) < valid_for_seconds;
@@ -114,10 +120,26 @@ pub(super) fn known_keys() -> Vec<(String, TextStyle)> {
         for style in what.styles() {
             for repeat in [Repeat::First, Repeat::Again] {
                 let key = key(what, *style, repeat);
-                keys.push((format!("{key}-short"), *style));
-                keys.push((key, *style));
+                let with = MediaKind::ALL.into_iter().filter(|_| WITH_MATERIAL.contains(&what));
+                for key in with.map(|kind| with_header(&key, kind)).chain([key.clone()]) {
+                    keys.push((format!("{key}{SHORT}"), *style));
+                    keys.push((key, *style));
+                }
             }
         }
     }
     keys
+}
+
+fn with_header(key: &str, kind: MediaKind) -> String {
+    format!("{key}-{}", kind.word())
+}
+
+/// The kind of file that a template's header takes, by the key that it is named by.
+pub(super) fn header_of(key: &str) -> Option<MediaKind> {
+    let key = key.strip_suffix(SHORT).unwrap_or(key);
+    MediaKind::ALL.into_iter().find(|kind| {
+        let suffix = with_header("", *kind);
+        key.strip_suffix(suffix.as_str()).is_some()
+    })
 }

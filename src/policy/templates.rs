@@ -34,11 +34,15 @@ pub enum Fault {
         /// What the programme has.
         filled: String,
     },
-    /// It needs a header that the programme does not have.
-    #[error("it has a header of kind {header}, the programme has none: approve one without it")]
+    /// It has another header than its name in the programme says.
+    #[error(
+        "it has {header}, by its name in the programme it has {wanted}: correct one of the two"
+    )]
     Header {
-        /// The provider's word.
+        /// What it has, by the provider's list.
         header: String,
+        /// What the programme says.
+        wanted: String,
     },
     /// The provider would try for its own default of days.
     #[error("its message_send_ttl_seconds is not set there: set it to {declared}")]
@@ -78,8 +82,13 @@ pub fn fault_of(
         .or_else(|| fault_of_category(&listed.category, categories))
         .or_else(|| fault_of_parameters(wanted, listed))
         .or_else(|| {
-            let header = listed.header.clone();
-            (!matches!(header.as_str(), "" | "TEXT")).then_some(Fault::Header { header })
+            let told = |kind: &str| match kind {
+                "" | "TEXT" => "no file as its header".to_owned(),
+                kind => format!("a header of kind {kind}"),
+            };
+            let meant = wanted.header.map(|kind| kind.word().to_uppercase()).unwrap_or_default();
+            let (header, wanted) = (told(&listed.header), told(&meant));
+            (header != wanted).then_some(Fault::Header { header, wanted })
         })
         .or_else(|| fault_of_ttl(wanted.ttl_seconds, listed.ttl_seconds))
 }
@@ -135,6 +144,7 @@ pub fn refused_for_ms(code: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::care::MediaKind;
     use crate::care::programme::TemplateCategory;
 
     fn wanted() -> WhatsappTemplate {
@@ -145,6 +155,7 @@ mod tests {
             parameter_names: Vec::new(),
             ttl_seconds: 3_600,
             category: TemplateCategory::default(),
+            header: None,
         }
     }
 
@@ -188,6 +199,12 @@ mod tests {
             let told = fault(change).unwrap().to_string();
             assert!(told.contains(word), "{told}");
         }
+        let film = WhatsappTemplate { header: Some(MediaKind::Video), ..wanted() };
+        let of_film = ListedTemplate { header: "VIDEO".to_owned(), ..listed() };
+        let utility = ["UTILITY".to_owned()];
+        assert_eq!(fault_of(&film, Some(&of_film), &utility), None);
+        let told = fault_of(&film, Some(&listed()), &utility).unwrap().to_string();
+        assert!(told.contains("no file") && told.contains("VIDEO"), "{told}");
         assert_eq!(fault_of(&wanted(), None, &[]), Some(Fault::Missing));
         let marketing = ListedTemplate { category: "MARKETING".to_owned(), ..listed() };
         let both = ["UTILITY".to_owned(), "MARKETING".to_owned()];

@@ -14,6 +14,7 @@ mod control;
 mod faults;
 mod http;
 mod ledger;
+mod media;
 mod meta;
 mod mime;
 mod people;
@@ -163,6 +164,11 @@ impl Sandbox {
         if let Some(template) = self.world.templates().get_mut(name) {
             change(template);
         }
+    }
+
+    /// Meta has none of the files any more that were uploaded; says nothing of it.
+    pub fn lose_uploads(&self) {
+        self.world.uploads().clear();
     }
 
     /// How many people Meta lets be written to in a day, in its word: `TIER_2K`.

@@ -1,6 +1,7 @@
 //! What is said, and what is heard: texts in every language and form, SMS parts, programmes.
 
 mod loading;
+mod material;
 mod sample;
 
 use carebell::care::programme::Permission;

@@ -12,9 +12,9 @@ use super::codes::CodeTable;
 use super::http::{Answer, Http};
 use super::verdict::{self, Said};
 use super::{
-    Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Found, LookUp, Outbound,
-    Outcome, Problem, ReceiptEvent, Reject, ReminderForm, ShownRequest, Unreadable, Verified,
-    signature,
+    Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Found, LookUp, Meaning,
+    Outbound, Outcome, Problem, ReceiptEvent, Reject, ReminderForm, ShownRequest, Unreadable,
+    Verified, signature,
 };
 use crate::care::time::SECOND_MS;
 use crate::care::{ChannelKind, ReceiptHabit};
@@ -276,6 +276,10 @@ impl Channel for Twilio {
 
     fn events(&self, callback: &Callback) -> Result<Vec<Event>, Unreadable> {
         events::of_callback(callback, &self.codes)
+    }
+
+    fn meaning(&self, code: &str) -> Option<Meaning> {
+        matches!(code, "63019" | "63034" | "63037").then_some(Meaning::MediaRefused)
     }
 
     fn look_up<'a>(&'a self, attempt: &'a LookUp) -> BoxFuture<'a, Option<Found>> {
