@@ -31,7 +31,7 @@ pub use delivery::{AttemptState, MessageState, ReceiptHabit, ReceiptStatus, Remi
 pub use dosage::Dosage;
 pub use hold::{Hold, Scope};
 pub use media::{Edition, Material, Media, MediaKind, MediaSource};
-pub use money::Micros;
+pub use money::{Micros, Spent};
 pub use patient::{Patient, PatientStatus, TextStyle};
 pub use phi::Phi;
 pub use plan::Plan;

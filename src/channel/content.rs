@@ -78,6 +78,15 @@ impl Content {
     pub fn text(body: Text) -> Self {
         Self::Text { body, buttons: Vec::new(), media: None }
     }
+
+    /// The file that goes with it.
+    pub const fn file(&self) -> Option<&Media> {
+        match self {
+            Self::Text { media, .. } => media.as_ref(),
+            Self::Template { header, .. } => header.as_ref(),
+            Self::Email { .. } => None,
+        }
+    }
 }
 
 /// An appointment for a calendar.

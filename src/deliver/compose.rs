@@ -1,5 +1,6 @@
 //! From a message's reminders to what is handed to a channel.
 
+use super::media::Shelf;
 use crate::care::HeldTemplate;
 use crate::care::contact::KnownContact;
 use crate::care::ids::AttemptId;
@@ -8,7 +9,10 @@ use crate::care::slot::Planned;
 use crate::care::{Class, Phi, Schedule, UtcMs, Zone};
 use crate::channel::{Channel, Content, Invite, Outbound, ReminderForm, Text};
 use crate::message::announced::{self, Announced};
-use crate::message::{Catalogue, Form, MessageName, NotRenderable, Rendered, Repeat, Saying};
+use crate::message::cost::Charge;
+use crate::message::{
+    Catalogue, Enclosed, Form, MessageName, NotRenderable, Rendered, Repeat, Saying,
+};
 use crate::store::activities::ActivityRow;
 use crate::store::messages::MessageRow;
 use crate::store::reminders::ReminderRow;
@@ -18,6 +22,7 @@ use crate::store::standing::Standing;
 const HOP_MS: i64 = crate::care::time::HOUR_MS;
 
 /// What composing needs.
+#[derive(Clone, Copy)]
 pub(super) struct Composition<'a> {
     pub(super) now: UtcMs,
     pub(super) catalogue: &'a Catalogue,
@@ -32,6 +37,8 @@ pub(super) struct Composition<'a> {
     pub(super) held: &'a [HeldTemplate],
     /// Whether free text is taken at the address, where it is taken only at times.
     pub(super) window: Window,
+    /// What providers have of material.
+    pub(super) shelf: &'a Shelf,
 }
 
 /// The time in which a provider takes free text.
@@ -43,6 +50,12 @@ pub(super) enum Window {
     Closed,
 }
 
+/// A message as it is handed to a channel, and what the provider charges for it.
+pub(super) struct Composed {
+    pub(super) outbound: Outbound,
+    pub(super) charge: Charge,
+}
+
 impl Composition<'_> {
     /// The message for one contact point.
     pub(super) fn outbound(
@@ -51,7 +64,7 @@ impl Composition<'_> {
         contact: &KnownContact,
         channel: &dyn Channel,
         hop: Hop,
-    ) -> Result<Outbound, NotRenderable> {
+    ) -> Result<Composed, NotRenderable> {
         let left_ms = self.message.valid_until.since(self.now).max(0);
         let hop_ms = match hop {
             Hop::Last => left_ms,
@@ -68,15 +81,22 @@ impl Composition<'_> {
         let times = announced::times(&announced, self.zone);
         let (local_time, also_at) =
             times.unwrap_or_else(|| (self.zone.local(self.now), Vec::new()));
+        let language = &self.standing.row.patient.language;
+        let editions = announced::material(&announced, self.programme, language);
+        let file = editions.first().and_then(|edition| self.shelf.file(channel, edition, self.now));
         let saying = Saying {
             what: self.what()?,
-            language: self.standing.row.patient.language.clone(),
+            language: language.clone(),
             style: self.standing.row.patient.text_style,
             form,
             local_time,
             also_at,
             items: announced::items(&announced),
             repeat: self.repeat,
+            material: Enclosed {
+                file: file.as_ref().map(|media| media.kind),
+                links: announced::links(&editions),
+            },
         };
         let is_template = matches!(form, Form::Template { .. });
         let rendered = self.render(channel.name(), &saying).map_err(|fault| match fault {
@@ -85,6 +105,7 @@ impl Composition<'_> {
             }
             fault => fault,
         })?;
+        let charge = Charge::of(&rendered, channel.kind());
         let ttl_seconds = rendered.template.as_ref().map(|template| template.ttl_seconds);
         let email = match &rendered.subject {
             Some(subject) => Some(self.email(channel, &saying.language, &rendered, subject)?),
@@ -96,20 +117,21 @@ impl Composition<'_> {
                 language: template.language,
                 names: template.names,
                 parameters: template.parameters.into_iter().map(Text).collect(),
-                header: None,
+                header: template.header.and(file),
                 buttons: Vec::new(),
             },
             (None, Some(email)) => email,
             (None, None) => Content::text(Text(rendered.text)),
         };
-        Ok(Outbound {
+        let outbound = Outbound {
             correlation,
             to: contact.address.clone(),
             user_id: None,
             content,
             validity_seconds: ttl_seconds
                 .unwrap_or_else(|| u32::try_from((hop_ms / 1_000).max(1)).unwrap_or(u32::MAX)),
-        })
+        };
+        Ok(Composed { outbound, charge })
     }
 
     /// The words, by no template that is held.

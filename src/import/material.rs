@@ -4,9 +4,7 @@
 use crate::care::{ActivityKind, Programme};
 use crate::import::fhir::json::Remarks;
 use crate::import::why::Why;
-
-/// Longest name that is kept, in bytes.
-const NAME_LIMIT: usize = 64;
+use crate::message::media::is_name;
 
 /// The material of a name. One that the programme has not is kept, so that it goes out once it is configured; until
 /// then words go alone.
@@ -24,8 +22,7 @@ pub(super) fn named(
     if !programme.media.contains_key(&name) {
         remarks.add(path, Why::UnknownMaterial);
     }
-    let is_of = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    (name.len() <= NAME_LIMIT && name.chars().all(is_of)).then_some(name)
+    is_name(&name).then_some(name)
 }
 
 /// The material that one of these words names: its name, or a URL of one of its editions. What names none is remarked.

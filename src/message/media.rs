@@ -128,7 +128,7 @@ pub(super) fn read(
 }
 
 /// Whether a plan can name a material so.
-fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let is_of = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (1..=NAME_CHARS).contains(&name.len()) && name.chars().all(is_of)
 }

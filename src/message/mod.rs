@@ -19,6 +19,7 @@ mod saying;
 pub mod segments;
 mod sniff;
 pub mod survey;
+mod tariff;
 mod template;
 
 pub use catalogue::Catalogue;
@@ -27,4 +28,5 @@ pub use letter::{LeavingPage, Letter};
 pub use name::MessageName;
 pub use prices::Prices;
 pub use programmes::Programmes;
-pub use saying::{Form, Item, NotRenderable, Rendered, Repeat, Saying, Template};
+pub use saying::{Enclosed, Form, Item, NotRenderable, Rendered, Repeat, Saying, Template};
+pub use tariff::Tariff;

@@ -301,8 +301,8 @@ fn tracks(movie: &[u8], film: &mut Film) {
     }
 }
 
-fn inner<'a>(bytes: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
-    boxes(bytes).find(|(kind, _)| kind == wanted).map(|(_, inside)| inside)
+fn inner<'a>(bytes: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
+    boxes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, inside)| inside)
 }
 
 #[cfg(test)]
@@ -310,19 +310,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn cell(kind: &[u8; 4], inside: &[u8]) -> Vec<u8> {
+    fn cell(kind: &[u8], inside: &[u8]) -> Vec<u8> {
         let size = u32::try_from(inside.len() + 8).unwrap();
         [&size.to_be_bytes()[..], kind, inside].concat()
     }
 
-    fn track(handler: &[u8; 4], codec: &[u8; 4], entry: &[u8]) -> Vec<u8> {
+    fn track(handler: &[u8], codec: &[u8], entry: &[u8]) -> Vec<u8> {
         let hdlr = cell(b"hdlr", &[&[0; 8][..], handler].concat());
         let stsd = cell(b"stsd", &[&[0, 0, 0, 0, 0, 0, 0, 1][..], &cell(codec, entry)].concat());
         let minf = cell(b"minf", &cell(b"stbl", &stsd));
         cell(b"trak", &cell(b"mdia", &[hdlr, minf].concat()))
     }
 
-    fn movie(profile: u8, sound: &[u8; 4]) -> Vec<u8> {
+    fn movie(profile: u8, sound: &[u8]) -> Vec<u8> {
         let picture = [&[0; 78][..], &cell(b"avcC", &[1, profile, 0, 30])].concat();
         let tracks = [track(b"vide", b"avc1", &picture), track(b"soun", sound, &[0; 28])];
         cell(b"moov", &[&tracks.concat()[..], &track(b"text", b"tx3g", &[])].concat())
@@ -362,6 +362,7 @@ mod tests {
 
     #[test]
     fn contents_are_told_by_what_is_in_them() {
+        use Colours::{Other, Rgb};
         let jpeg = |precision: u8, colours: u8| {
             let frame = [0xff, 0xc0, 0, 8, precision, 0, 1, 0, 1, colours];
             [&[0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2][..], &frame, &[0xff, 0xd9]].concat()
@@ -374,7 +375,6 @@ mod tests {
             Inside::Picture { bits, colours } => (bits, colours),
             other => unreachable!("{other:?}"),
         };
-        use Colours::{Other, Rgb};
         for (components, colours) in [(3, Rgb), (4, Other), (1, Other)] {
             assert_eq!(picture(&jpeg(8, components)), (8, colours));
         }

@@ -9,10 +9,6 @@ use crate::care::{MediaKind, Programme, TextStyle};
 
 /// Ends the key of a second template, whose TTL is shorter.
 const SHORT: &str = "-short";
-/// Messages that material can go with.
-const WITH_MATERIAL: [MessageName; 3] =
-    [MessageName::Education, MessageName::Lifestyle, MessageName::Notice];
-
 /// A template that fits a saying.
 pub(super) struct Chosen<'a> {
     template: &'a WhatsappTemplate,
@@ -24,7 +20,8 @@ pub(super) struct Chosen<'a> {
 /// provider tries, the likelier it arrives.
 ///
 /// A programme names templates by message: `dose`, `dose-overt`; `-repeat` after it for one that says that it
-/// may be a repeat; `-short` at the end for a second one with a shorter TTL. Where an overt template is absent,
+/// may be a repeat; `-video` (or another kind) for one with a file as its header; `-short` at the end for a second one
+/// with a shorter TTL. Where an overt template is absent,
 /// the discreet one serves: Meta must approve texts, and few drug names pass.
 pub(super) fn choose<'a>(
     programme: &'a Programme,
@@ -33,8 +30,15 @@ pub(super) fn choose<'a>(
     valid_for_seconds: i64,
 ) -> Result<Chosen<'a>, NotRenderable> {
     let mut named = Vec::new();
-    for style in [style, TextStyle::Discreet] {
-        let key = key(saying.what, style, saying.repeat);
+    // One that shows the material, in whatever style, says more than one that names it.
+    let with_file =
+        saying.material.file.map(|kind| [style, TextStyle::Discreet].map(|s| (s, Some(kind))));
+    let bare = [style, TextStyle::Discreet].map(|style| (style, None));
+    for (style, header) in with_file.into_iter().flatten().chain(bare) {
+        let mut key = key(saying.what, style, saying.repeat);
+        if let Some(kind) = header {
+            key = with_header(&key, kind);
+        }
         let both = [format!("{key}{SHORT}"), key];
         named = both.iter().filter_map(|key| programme.whatsapp_templates.get(key)).collect();
         let speaks = |t: &&&WhatsappTemplate| code_in(t, &saying.language).is_some();
@@ -86,6 +90,7 @@ impl Chosen<'_> {
             parameters: parameters(&values)?,
             ttl_seconds: self.template.ttl_seconds,
             category: self.template.category,
+            header: self.template.header,
         })
     }
 
@@ -98,7 +103,7 @@ impl Chosen<'_> {
 }
 
 /// Meta's code for a language, by the same shortening as for texts: Meta itself never falls back.
-fn code_in(template: &WhatsappTemplate, language: &str) -> Option<String> {
+pub(super) fn code_in(template: &WhatsappTemplate, language: &str) -> Option<String> {
     let tag = normal_tag(language);
     let mut tags = std::iter::successors(Some(tag.as_str()), |tag| Some(tag.rsplit_once('-')?.0));
     let approved = &template.languages;
@@ -120,7 +125,7 @@ pub(super) fn known_keys() -> Vec<(String, TextStyle)> {
         for style in what.styles() {
             for repeat in [Repeat::First, Repeat::Again] {
                 let key = key(what, *style, repeat);
-                let with = MediaKind::ALL.into_iter().filter(|_| WITH_MATERIAL.contains(&what));
+                let with = MediaKind::ALL.into_iter().filter(|_| what.takes_material());
                 for key in with.map(|kind| with_header(&key, kind)).chain([key.clone()]) {
                     keys.push((format!("{key}{SHORT}"), *style));
                     keys.push((key, *style));
@@ -131,7 +136,7 @@ pub(super) fn known_keys() -> Vec<(String, TextStyle)> {
     keys
 }
 
-fn with_header(key: &str, kind: MediaKind) -> String {
+pub(super) fn with_header(key: &str, kind: MediaKind) -> String {
     format!("{key}-{}", kind.word())
 }
 

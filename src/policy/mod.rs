@@ -14,6 +14,7 @@ pub mod fallback;
 pub mod grouping;
 pub mod held_back;
 pub mod keywords;
+pub mod media;
 pub mod outage;
 pub mod outcome;
 pub mod pair;

@@ -15,15 +15,34 @@ use std::sync::Arc;
 /// The largest upload that is read: Meta's largest file and the form around it, in bytes.
 const MOST_BODY_BYTES: usize = (100 << 20) + (1 << 16);
 
-/// What Meta takes: type, kind, most bytes, and where a content's mark is, in which any one must stand.
-const TAKEN: &[(&str, &str, usize, usize, &[&[u8]])] = &[
-    ("image/jpeg", "image", 5 << 20, 0, &[b"\xff\xd8\xff"]),
-    ("image/png", "image", 5 << 20, 0, &[b"\x89PNG"]),
-    ("video/mp4", "video", 16 << 20, 4, &[b"ftyp"]),
-    ("video/3gpp", "video", 16 << 20, 4, &[b"ftyp3g"]),
-    ("application/pdf", "document", 100 << 20, 0, &[b"%PDF-"]),
-    ("application/msword", "document", 100 << 20, 0, &[b"\xd0\xcf\x11\xe0"]),
-    ("text/plain", "document", 100 << 20, 0, &[b""]),
+/// A type that Meta takes.
+struct Taken {
+    mime_type: &'static str,
+    kind: &'static str,
+    most_bytes: usize,
+    /// What its contents begin with, and where.
+    mark: &'static [u8],
+    at: usize,
+}
+
+const fn taken(
+    mime_type: &'static str,
+    kind: &'static str,
+    most_mebibytes: usize,
+    mark: &'static [u8],
+    at: usize,
+) -> Taken {
+    Taken { mime_type, kind, most_bytes: most_mebibytes << 20, mark, at }
+}
+
+const TAKEN: &[Taken] = &[
+    taken("image/jpeg", "image", 5, b"\xff\xd8\xff", 0),
+    taken("image/png", "image", 5, b"\x89PNG", 0),
+    taken("video/mp4", "video", 16, b"ftyp", 4),
+    taken("video/3gpp", "video", 16, b"ftyp3g", 4),
+    taken("application/pdf", "document", 100, b"%PDF-", 0),
+    taken("application/msword", "document", 100, b"\xd0\xcf\x11\xe0", 0),
+    taken("text/plain", "document", 100, b"", 0),
 ];
 
 /// A file at Meta.
@@ -71,17 +90,17 @@ fn kept(content_type: &str, body: &[u8]) -> Result<Upload, Refusal> {
     }
     let told = String::from_utf8_lossy(part("type")?.1).into_owned();
     let (head, content) = part("file")?;
-    let row = TAKEN.iter().find(|(mime_type, ..)| *mime_type == told && head.contains(mime_type));
-    let Some((_, kind, most, at, marks)) = row else {
+    let is_it = |one: &&Taken| one.mime_type == told && head.contains(one.mime_type);
+    let Some(taken) = TAKEN.iter().find(is_it) else {
         let details =
             format!("Param file must be a file with one of the following types, not {told}.");
         return Err(Refusal::new(400, 100, "Invalid parameter", &details));
     };
-    if content.len() > *most {
+    if content.len() > taken.most_bytes {
         return Err(not_taken("The file is larger than is allowed for its type."));
     }
-    let has = |mark: &&[u8]| content.get(*at..).is_some_and(|rest| rest.starts_with(mark));
-    Ok(Upload { kind, is_sound: marks.iter().any(has) })
+    let is_sound = content.get(taken.at..).is_some_and(|rest| rest.starts_with(taken.mark));
+    Ok(Upload { kind: taken.kind, is_sound })
 }
 
 /// The parts of a form (RFC 7578): each head in small letters, and its content.

@@ -1,11 +1,12 @@
 //! The messages that a patient's coming days hold: what [`foresee`] sees, gathered as a wake gathers it.
 
+use super::channels::Channels;
 use super::foresee::{Fate, Foreseen, foresee};
 use crate::care::contact::KnownContact;
-use crate::care::{ChannelKind, Programme, UtcMs, Zone};
+use crate::care::{Programme, UtcMs, Zone};
 use crate::message::announced::{self, Announced};
 use crate::message::survey::form;
-use crate::message::{MessageName, Repeat, Saying};
+use crate::message::{Enclosed, MessageName, Repeat, Saying, media};
 use crate::policy::grouping::class_group;
 use crate::store::activities::ActivityRow;
 use crate::store::standing::Standing;
@@ -44,9 +45,9 @@ pub fn forecast<'a>(
     patient: &'a Standing,
     programme: &Programme,
     zone: &Zone,
-    configured: &[ChannelKind],
+    channels: Channels<'_>,
 ) -> Forecast<'a> {
-    let slots = foresee(window, patient, programme, zone, configured);
+    let slots = foresee(window, patient, programme, zone, channels);
     let mut forecast = Forecast::default();
     let mut groups: BTreeMap<(UtcMs, &str), Vec<(&Foreseen, &'a ActivityRow)>> = BTreeMap::new();
     for slot in &slots {
@@ -94,8 +95,10 @@ fn message<'a>(
 }
 
 impl ForeseenMessage<'_> {
-    /// What would be said to the patient.
-    pub fn saying(&self, patient: &Standing) -> Saying {
+    /// What would be said to the patient of a programme.
+    pub fn saying(&self, patient: &Standing, programme: &Programme) -> Saying {
+        let language = &patient.row.patient.language;
+        let editions = announced::material(&self.announced, programme, language);
         Saying {
             what: self.what,
             language: patient.row.patient.language.clone(),
@@ -105,6 +108,10 @@ impl ForeseenMessage<'_> {
             also_at: self.also_at.clone(),
             items: announced::items(&self.announced),
             repeat: Repeat::First,
+            material: Enclosed {
+                file: editions.first().and_then(|edition| media::kind(edition)),
+                links: announced::links(&editions),
+            },
         }
     }
 }

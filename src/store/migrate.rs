@@ -79,6 +79,18 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0013_own_parts.sql"),
         include_str!("../../migrations/postgres/0013_own_parts.sql"),
     ),
+    (
+        14,
+        "spending",
+        include_str!("../../migrations/sqlite/0014_spending.sql"),
+        include_str!("../../migrations/postgres/0014_spending.sql"),
+    ),
+    (
+        15,
+        "media",
+        include_str!("../../migrations/sqlite/0015_media.sql"),
+        include_str!("../../migrations/postgres/0015_media.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

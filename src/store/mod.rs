@@ -16,6 +16,7 @@ pub mod inbound;
 pub mod intake;
 pub mod jobs;
 pub mod listening;
+pub mod media;
 pub mod messages;
 pub mod meta;
 mod migrate;
@@ -31,6 +32,7 @@ pub mod reminders;
 pub mod retention;
 mod rows;
 pub mod sources;
+pub mod spending;
 pub mod standing;
 pub mod story;
 pub mod sweep;
@@ -257,9 +259,11 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         reminders::STATEMENTS,
         retention::STATEMENTS,
         sources::STATEMENTS,
+        spending::STATEMENTS,
         story::STATEMENTS,
         sweep::STATEMENTS,
         tasks::STATEMENTS,
+        media::STATEMENTS,
         templates::STATEMENTS,
         watch::STATEMENTS,
     ]

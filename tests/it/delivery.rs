@@ -8,6 +8,8 @@ mod failures;
 mod fallback;
 mod gateways;
 mod holds;
+mod media;
+mod money;
 mod outage;
 mod own_parts;
 mod parts;

@@ -98,13 +98,12 @@ fn film_fault(film: &Film) -> Option<String> {
 /// How the send ends for want of it: a template is approved with its file, words can do without.
 pub(super) fn attach(content: &Content, media: Option<&Media>) -> Result<Attached, Outcome> {
     match media.map(|media| &media.source) {
-        None => Ok(Attached::Nothing),
         Some(MediaSource::Link { url }) => Ok(Attached::Link(url.clone())),
         Some(MediaSource::Upload { id, .. }) => Ok(Attached::Id(id.clone())),
         Some(MediaSource::File { .. }) if matches!(content, Content::Template { .. }) => {
             Err(Outcome::refused(Action::TemplateProblem, "media"))
         }
-        Some(MediaSource::File { .. }) => Ok(Attached::Nothing),
+        Some(MediaSource::File { .. }) | None => Ok(Attached::Nothing),
     }
 }
 

@@ -95,7 +95,7 @@ impl Whatsapp {
         if !request::problems(&outbound.content).is_empty() {
             return (Outcome::refused(Action::Fix, "content"), None);
         }
-        let media = request::media_of(&outbound.content);
+        let media = outbound.content.file();
         let attached = match media::attach(&outbound.content, media) {
             Ok(attached) => attached,
             Err(outcome) => return (outcome, None),
@@ -234,7 +234,7 @@ impl Channel for Whatsapp {
 
     /// A file that is not uploaded yet is shown by its hash in place of an id.
     fn rendered(&self, outbound: &Outbound) -> Result<ShownRequest, Outcome> {
-        let attached = match request::media_of(&outbound.content).map(|media| &media.source) {
+        let attached = match outbound.content.file().map(|media| &media.source) {
             None => Attached::Nothing,
             Some(MediaSource::Link { url }) => Attached::Link(url.clone()),
             Some(MediaSource::Upload { id, .. }) => Attached::Id(id.clone()),

@@ -58,15 +58,6 @@ impl Attached {
     }
 }
 
-/// The file of a content.
-pub(super) const fn media_of(content: &Content) -> Option<&Media> {
-    match content {
-        Content::Text { media, .. } => media.as_ref(),
-        Content::Template { header, .. } => header.as_ref(),
-        Content::Email { .. } => None,
-    }
-}
-
 /// The body of a send.
 ///
 /// `to` keeps its plus sign: without it Meta takes the number for a national one of the sender's country. A

@@ -4,7 +4,6 @@ use super::*;
 use carebell::care::media::{Film, FilmIndex, Inside};
 use carebell::care::{MediaKind, MediaSource};
 use carebell::message::media;
-use std::path::PathBuf;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/media");
 
@@ -164,7 +163,7 @@ fn samples_of_others_are_told_apart() {
         match (channels.by_name("whatsapp").unwrap().takes(edition), fault) {
             (Ok(Some(media)), None) => {
                 let MediaSource::File { path, .. } = media.source else { unreachable!() };
-                assert_eq!(path, PathBuf::from(edition.file.clone().unwrap()));
+                assert_eq!(Some(path), edition.file);
             }
             (Err(problem), Some(fault)) => assert!(problem.what.contains(fault), "{problem}"),
             (got, fault) => unreachable!("{sample}: {got:?}, not {fault:?}"),
@@ -173,4 +172,73 @@ fn samples_of_others_are_told_apart() {
             assert_eq!(channels.by_name(other).unwrap().takes(edition), Ok(None));
         }
     }
+}
+
+#[test]
+fn words_hold_the_link_and_a_template_the_file() {
+    let link = "https://m.example.org/None";
+    let oak = "title = \"Oak\"\n[whatsapp_templates.education-video]\nname = \"film\"\nttl_seconds = 3600\n\
+               languages = { en = \"en\" }\nparameters = [\"sender\", \"time\"]\n";
+    let programmes = load(&schedules(&[("oak/programme.toml", oak)], &[])).unwrap();
+    let oak = programmes.get("oak").unwrap();
+    let catalogue = catalogue();
+    let enclosed = |kind: Option<MediaKind>| Enclosed { file: kind, links: vec![link.to_owned()] };
+    let render = |language: &str, form, kind| {
+        let saying =
+            Saying { material: enclosed(kind), ..saying(MessageName::Education, language, form) };
+        catalogue.render(oak, &saying).unwrap()
+    };
+    let text = render("en", FORMS[0], Some(MediaKind::Video));
+    assert!(text.text.expose().ends_with(&format!("\n{link}")) && text.links.is_empty());
+    let template = |language: &str, kind| render(language, FORMS[1], kind).template.unwrap();
+    let film = template("en", Some(MediaKind::Video));
+    assert_eq!((film.name.as_str(), film.header), ("film", Some(MediaKind::Video)));
+    for bare in [
+        template("en", Some(MediaKind::Image)),
+        template("en", None),
+        template("sw", Some(MediaKind::Video)),
+    ] {
+        assert_eq!((bare.name.as_str(), bare.header), ("carebell_education", None));
+    }
+    for language in LANGUAGES {
+        let mail = render(language, FORMS[2], None);
+        assert!(!mail.text.expose().contains(link));
+        let letter = catalogue.letter(oak, language, &mail, None).unwrap();
+        let (text, html) = (letter.text.expose(), letter.html.expose().replace("&#x2f;", "/"));
+        let words = text.lines().find_map(|line| line.strip_suffix(&format!(": {link}"))).unwrap();
+        assert!(
+            !words.is_empty() && html.contains(&format!("<a href=\"{link}\">{words}</a>")),
+            "{html}"
+        );
+    }
+}
+
+#[test]
+fn what_patients_do_not_get_to_see_is_hinted_at() {
+    use carebell::care::ChannelKind::{Sms, Whatsapp};
+    use carebell::message::Prices;
+    use carebell::message::survey::{Finding, survey};
+    let oak = "title = \"Oak\"\n[media.m1]\nen = { file = \"f.mp4\" }\nfr = { url = \"https://m.example.org/1\" }\n";
+    let dir = schedules(&[("oak/programme.toml", oak)], &[("film.mp4", "oak/media/f.mp4")]);
+    let programmes = load(&dir).unwrap();
+    let prices = Prices::load(None).unwrap();
+    let found = survey(&catalogue(), programmes.get("oak").unwrap(), &prices, 9);
+    let of = |language: &str, channel: carebell::care::ChannelKind| -> Vec<String> {
+        let rows = found.iter().filter(|row| row.language == language && row.channel == channel);
+        let findings = rows.filter(|row| row.message == "education").flat_map(|row| &row.findings);
+        let media =
+            |one: &&Finding| matches!(one, Finding::Unshown { .. } | Finding::Uncovered { .. });
+        findings.filter(media).map(ToString::to_string).collect()
+    };
+    let unshown =
+        "shows no video: words go alone until there is a template education-video in this language";
+    assert_eq!(of("en", Whatsapp), [unshown]);
+    assert_eq!(of("en", Sms), [""; 0]);
+    assert_eq!(of("fr", Whatsapp), [""; 0], "a page");
+    let uncovered = "words go alone: there is no edition of m1 in this language";
+    assert_eq!(of("sw", Sms), [uncovered]);
+    let elsewhere = found.iter().filter(|row| row.message != "education");
+    let is_of_media =
+        |one: &Finding| matches!(one, Finding::Unshown { .. } | Finding::Uncovered { .. });
+    assert!(!elsewhere.flat_map(|row| &row.findings).any(is_of_media));
 }
