@@ -47,7 +47,7 @@ fn a_row_names_its_material() {
     }
 }
 
-fn request(payload: Value) -> Vec<Item> {
+fn request(payload: &Value) -> Vec<Item> {
     let resource = json!({
         "resourceType": "CommunicationRequest", "id": "c", "status": "active",
         "subject": { "reference": "Patient/p" },
@@ -84,7 +84,7 @@ fn a_communication_request_names_material_and_is_sent_nothing_else() {
         ),
         (json!([words]), None, vec![]),
     ] {
-        let items = request(payload.clone());
+        let items = request(&payload);
         let change = activity(&items);
         assert_eq!(change.activity.material.as_deref(), material, "{payload}");
         let told: Vec<String> =
