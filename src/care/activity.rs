@@ -190,6 +190,9 @@ pub struct Activity {
     pub schedule: Schedule,
     /// Date or date-time that counting starts from when the timing has no start of its own.
     pub anchor: String,
+    /// The programme's material that goes with it, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub material: Option<String>,
     /// Why a person must look at it first, beyond what its expansion says: missing status, modifiers, ...
     #[serde(default)]
     pub review: Vec<String>,

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod dosage;
 pub mod hold;
 pub mod ids;
+pub mod media;
 pub mod milestone;
 pub mod money;
 pub mod patient;
@@ -30,6 +31,7 @@ pub use contact::{Address, ChannelKind, ConsentBasis, ContactHealth, ContactPoin
 pub use delivery::{AttemptState, MessageState, ReceiptHabit, ReceiptStatus, ReminderState};
 pub use dosage::Dosage;
 pub use hold::{Hold, Scope};
+pub use media::{Edition, Material, Media, MediaKind, MediaSource};
 pub use money::{Micros, Spent};
 pub use patient::{Patient, PatientStatus, TextStyle};
 pub use phi::Phi;

@@ -1,7 +1,7 @@
 //! A care programme: its defaults and policies, as `schedules/programmes/<name>/programme.toml` has them.
 
 use crate::care::milestone::Milestone;
-use crate::care::{Micros, Press, Routine, TextStyle};
+use crate::care::{Material, MediaKind, Micros, Press, Routine, TextStyle};
 use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -61,6 +61,9 @@ pub struct Programme {
     /// WhatsApp templates by message name (`dose`, `appointment`, ...).
     #[serde(default)]
     pub whatsapp_templates: BTreeMap<String, WhatsappTemplate>,
+    /// Teaching material by the name that plans give it.
+    #[serde(default)]
+    pub media: BTreeMap<String, Material>,
 }
 
 impl Programme {
@@ -178,6 +181,9 @@ pub struct WhatsappTemplate {
     /// The category it is approved in: its price depends on it.
     #[serde(default)]
     pub category: TemplateCategory,
+    /// The kind of file that its header takes: told by the message's name in the programme (`education-video`).
+    #[serde(skip)]
+    pub header: Option<MediaKind>,
 }
 
 /// Meta's categories of templates; each has its own price.

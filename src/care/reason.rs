@@ -127,6 +127,11 @@ pub enum Reason {
         /// The code that asked for it.
         code: String,
     },
+    /// Its material was not taken: the words go without it.
+    WithoutMaterial {
+        /// The code that said so.
+        code: String,
+    },
     /// It goes over the next channel.
     NextChannel {
         /// The code that asked for it.
@@ -296,6 +301,9 @@ impl std::fmt::Display for Reason {
             }
             Self::LostInstance => f.write_str("the daemon ended between intent and outcome"),
             Self::Retry { at, code } => write!(f, "again at {} (code {code})", at.rfc3339()),
+            Self::WithoutMaterial { code } => {
+                write!(f, "goes without its material (code {code})")
+            }
             Self::NextChannel { code } => write!(f, "goes over the next channel (code {code})"),
             Self::NoReceipt => f.write_str("no receipt came in time; goes over the next channel"),
             Self::Repeated => f.write_str("sent once more, marked as a repeat"),

@@ -1,7 +1,7 @@
 //! What is sent to one address: texts, templates, mails, with their buttons and files.
 
 use crate::care::ids::AttemptId;
-use crate::care::{Address, Phi, UtcMs};
+use crate::care::{Address, Media, Phi, UtcMs};
 use serde::{Deserialize, Serialize};
 
 /// One message to one address.
@@ -78,6 +78,15 @@ impl Content {
     pub fn text(body: Text) -> Self {
         Self::Text { body, buttons: Vec::new(), media: None }
     }
+
+    /// The file that goes with it.
+    pub const fn file(&self) -> Option<&Media> {
+        match self {
+            Self::Text { media, .. } => media.as_ref(),
+            Self::Template { header, .. } => header.as_ref(),
+            Self::Email { .. } => None,
+        }
+    }
 }
 
 /// An appointment for a calendar.
@@ -102,50 +111,6 @@ pub struct Button {
     pub title: Text,
     /// What comes back; opaque, never health data.
     pub payload: String,
-}
-
-/// A file that goes with a message. Not a patient's: the programme's teaching material.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Media {
-    /// What it is.
-    pub kind: MediaKind,
-    /// Where it lies on this machine, or an https URL that the provider fetches.
-    pub source: MediaSource,
-    /// Its type, as `image/jpeg`.
-    pub mime_type: String,
-    /// The name of a document.
-    #[serde(default)]
-    pub file_name: Option<String>,
-}
-
-/// Kinds of files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MediaKind {
-    /// A picture.
-    Image,
-    /// A film.
-    Video,
-    /// Anything to read.
-    Document,
-}
-
-/// Where a file is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MediaSource {
-    /// On this machine.
-    File {
-        /// Its path.
-        path: std::path::PathBuf,
-        /// Its SHA-256 in lower-case hex: the key under which an upload is remembered.
-        sha256: String,
-    },
-    /// Where the provider fetches it.
-    Link {
-        /// The URL.
-        url: String,
-    },
 }
 
 /// Text for one patient: serialisable because an attempt's content is sealed as one document.

@@ -21,12 +21,11 @@ mod twilio;
 mod verdict;
 mod whatsapp;
 
+pub use crate::care::{Media, MediaKind, MediaSource};
 pub use build::{ChannelConfigError, Channels};
 pub use callback::{Callback, KeptAnswer, PEER_HEADER, Reject, Unreadable, Verified};
 pub use codes::BadCodeTable;
-pub use content::{
-    Button, Content, Invite, Media, MediaKind, MediaSource, Outbound, ShownRequest, Text,
-};
+pub use content::{Button, Content, Invite, Outbound, ShownRequest, Text};
 pub use event::{
     Body, Bounce, BounceKind, Event, Handled, IdentityChange, IdentityEvent, MediaItem, Person,
     PreferenceEvent, Pricing, ReceiptEvent, ReplyEvent, TemplateEvent, TemplateNews,
@@ -34,7 +33,7 @@ pub use event::{
 pub use outcome::{Action, Outcome};
 
 use crate::care::ids::{AttemptId, PatientId};
-use crate::care::{Address, ChannelKind, ListedTemplate, ReceiptHabit, UtcMs};
+use crate::care::{Address, ChannelKind, Edition, ListedTemplate, ReceiptHabit, UtcMs};
 use futures::future::BoxFuture;
 
 /// A way to reach patients.
@@ -76,6 +75,24 @@ pub trait Channel: Send + Sync {
     /// How many messages to one address may go at once; each takes its [`Capabilities::pair_gap_ms`] from the future.
     fn pair_burst(&self) -> u32 {
         1
+    }
+
+    /// What of a material can go with a message: its file, or what the provider fetches from its URL. `None`: its link
+    /// in words, where words can hold one.
+    ///
+    /// # Errors
+    /// What the provider would refuse about it.
+    fn takes(&self, _edition: &Edition) -> Result<Option<Media>, Problem> {
+        Ok(None)
+    }
+
+    /// Hands a file over, so that messages can name it by an id ([`MediaSource::Upload`]); `None` where there is nothing
+    /// to hand over. Not part of a send: it may take minutes.
+    fn hand_over<'a>(
+        &'a self,
+        _media: &'a Media,
+    ) -> BoxFuture<'a, Option<Result<Upload, Outcome>>> {
+        Box::pin(async { None })
     }
 
     /// What a code means beyond what it asks for.
@@ -181,6 +198,17 @@ pub enum Meaning {
     OnceMore,
     /// The handset is off: worth one more try, and later.
     HandsetOff,
+    /// The file that went with it was not taken; the words may be.
+    MediaRefused,
+}
+
+/// A file that a provider has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// The provider's id.
+    pub id: String,
+    /// How long messages may name it, in milliseconds.
+    pub good_for_ms: i64,
 }
 
 /// The fact of [`Health`] that tells how many people may be written to in 24 hours: a number, or a word.

@@ -3,9 +3,9 @@
 
 use super::app::{MASTER_KEY_FILE, build_channels, catalogue_problems, connect, sqlite_file};
 use super::templates::{Held, together};
-use super::{Context, Exit, Failure, Form, Tone, jobs, printable, wrapped};
+use super::{Context, Exit, Failure, Form, Tone, jobs, media, printable, wrapped};
 use crate::care::hold::Scope;
-use crate::channel::ChannelConfigError;
+use crate::channel::{ChannelConfigError, Channels};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Effective, Engine, Loaded, Mode, Problem};
 use crate::message::{Catalogue, Prices, Programmes};
@@ -35,7 +35,11 @@ const CHECKS: &[Check] = &[
     Check { name: "secrets", look: |_, loaded| secrets(loaded).into() },
     Check { name: "programmes, texts and prices", look: |_, loaded| programmes(loaded).into() },
     Check { name: "jobs", look: |_, loaded| jobs::problems(&loaded.config.schedules.dir).into() },
-    Check { name: "channels", look: |_, loaded| channels(loaded).into() },
+    Check {
+        name: "channels",
+        look: |_, loaded| channels(loaded).err().into_iter().collect::<Vec<_>>().into(),
+    },
+    Check { name: "media", look: |_, loaded| media(loaded) },
     Check { name: "master key and database", look: database },
 ];
 
@@ -105,35 +109,45 @@ fn text(finding: &Finding, context: &Context) -> String {
 
 /// The schedules folder over the copy in the binary, read as the daemon reads it.
 fn programmes(loaded: &Loaded) -> Vec<Problem> {
+    let prices = Prices::load(loaded.config.schedules.overlay()).err().unwrap_or_default();
+    let mut problems = read_programmes(loaded).err().unwrap_or_default();
+    problems.extend(catalogue_problems(&prices));
+    problems
+}
+
+fn read_programmes(loaded: &Loaded) -> Result<(Catalogue, Programmes), Vec<Problem>> {
     let overlay = loaded.config.schedules.overlay();
-    let zones = match Zones::open(loaded.config.zones.folder()) {
-        Ok(zones) => zones,
-        Err(fault) => {
-            let place = format!("{}: zones.folder", loaded.origin("zones.folder"));
-            return vec![Problem::new(
-                place,
-                fault.to_string(),
-                "write the file, or leave the key out",
-            )];
-        }
-    };
-    let read = Catalogue::load(overlay)
-        .and_then(|catalogue| Programmes::load(overlay, &zones, &catalogue));
-    let prices = Prices::load(overlay).err().unwrap_or_default();
-    let problems: Vec<_> = read.err().unwrap_or_default().into_iter().chain(prices).collect();
-    catalogue_problems(&problems)
+    let zones = Zones::open(loaded.config.zones.folder()).map_err(|fault| {
+        let place = format!("{}: zones.folder", loaded.origin("zones.folder"));
+        vec![Problem::new(place, fault.to_string(), "write the file, or leave the key out")]
+    })?;
+    Catalogue::load(overlay)
+        .and_then(|catalogue| {
+            let programmes = Programmes::load(overlay, &zones, &catalogue)?;
+            Ok((catalogue, programmes))
+        })
+        .map_err(|problems| catalogue_problems(&problems))
 }
 
 /// What only building a channel shows: addresses that sandbox mode refuses, missing root certificates.
-fn channels(loaded: &Loaded) -> Vec<Problem> {
+fn channels(loaded: &Loaded) -> Result<Channels, Problem> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Nothing is sent: any key will do, and the master key is not touched.
     let keys = Keyring::new(&[0; 32]);
-    let fault = build_channels(&loaded.config, keys.tokens()).err();
-    let problem = |fault: ChannelConfigError| {
+    build_channels(&loaded.config, keys.tokens()).map_err(|fault: ChannelConfigError| {
         Problem::new("channels", fault.to_string(), "correct the key, or leave the channel out")
+    })
+}
+
+/// Material that a channel would refuse. What cannot be read of programmes or channels is told by their own checks.
+fn media(loaded: &Loaded) -> Found {
+    let (Ok((catalogue, programmes)), Ok(channels)) = (read_programmes(loaded), channels(loaded))
+    else {
+        return Found::default();
     };
-    fault.into_iter().map(problem).collect()
+    let bare = media::uncovered(&programmes, &catalogue);
+    let note = (!bare.is_empty()).then(|| format!("words alone go out for {}", bare.join("; ")));
+    Found { problems: media::problems(&programmes, &channels), note }
 }
 
 /// Opens what is there, and makes nothing: not the folder, not the key, not the database.

@@ -192,7 +192,8 @@ impl<'a> Tally<'a> {
         self.unsent += foreseen.unsent;
         for message in &foreseen.messages {
             let channel = message.contact.channel;
-            let charge = self.app.tariff.charge(programme, &message.saying(standing), channel);
+            let charge =
+                self.app.tariff.charge(programme, &message.saying(standing, programme), channel);
             let key = (programme.name.clone(), channel);
             let sums = self.sums.entry(key).or_default();
             let Some(charge) = charge else {

@@ -212,6 +212,7 @@ impl Daemon {
     /// # Errors
     /// When the database fails.
     pub async fn step(&self) -> Result<bool> {
+        self.step_media().await?;
         let sent = self.step_sends().await?;
         let heard = self.step_inbound().await?;
         let settled = self.step_settling(Turn::Beat).await?;
@@ -227,6 +228,14 @@ impl Daemon {
             self.recover().await?;
         }
         Ok(true)
+    }
+
+    /// Files on their way to providers; on a loop of its own, for it may take minutes.
+    async fn step_media(&self) -> Result<()> {
+        if self.app.hold.is_none() && self.clock_watch.look().await?.is_none() {
+            self.deliverer.hand_over_media().await?;
+        }
+        Ok(())
     }
 
     async fn step_sends(&self) -> Result<bool> {
@@ -271,6 +280,20 @@ impl Daemon {
         tracker.spawn(async move { daemon.inbound_loop(stop).await });
         let (daemon, stop) = (self.clone(), shutdown.clone());
         tracker.spawn(async move { daemon.settle_loop(stop).await });
+        let (daemon, stop) = (self.clone(), shutdown.clone());
+        let media = async move { daemon.media_loop().await };
+        // An upload is no message: nothing is lost when it is broken off.
+        tracker.spawn(async move { stop.run_until_cancelled(media).await });
+    }
+
+    async fn media_loop(&self) {
+        loop {
+            let wait = match self.step_media().await {
+                Ok(()) => BEAT,
+                Err(fault) => pause_after(&fault),
+            };
+            tokio::time::sleep(wait).await;
+        }
     }
 
     async fn send_loop(&self, shutdown: CancellationToken) {

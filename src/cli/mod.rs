@@ -24,6 +24,7 @@ mod leaving;
 mod lock;
 pub mod logging;
 mod man;
+mod media;
 mod messages;
 pub mod metrics;
 mod output;

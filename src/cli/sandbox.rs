@@ -136,6 +136,7 @@ fn add_templates(config: &mut SandboxConfig, house: &Config) -> Result<(), Failu
             parameters: used.parameters.len(),
             ttl_seconds: Some(used.ttl_seconds),
             buttons: used.buttons.iter().map(|press| press.word().to_owned()).collect(),
+            header: used.header.map(|kind| kind.word().to_uppercase()).unwrap_or_default(),
             ..Template::default()
         });
         template.languages.extend(used.languages.values().cloned());

@@ -28,6 +28,7 @@ pub fn sandbox_config(programmes: &Programmes) -> SandboxConfig {
             ttl_seconds: Some(template.ttl_seconds),
             parameter_names: template.parameter_names.clone(),
             buttons: template.buttons.iter().map(|press| press.word().to_owned()).collect(),
+            header: template.header.map(|kind| kind.word().to_uppercase()).unwrap_or_default(),
             ..Template::default()
         };
         config.whatsapp.templates.insert(template.name.clone(), known);

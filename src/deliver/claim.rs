@@ -2,6 +2,7 @@
 
 use super::backlog::{self, Pressure, Taken};
 use super::effects::Effects;
+use super::media::Shelf;
 use super::money::{self, Purse};
 use super::parts::{self, Begun};
 use super::send::{DelivererDeps, Intent, Take};
@@ -189,6 +190,8 @@ pub(super) struct Facts {
     pub(super) purses: BTreeMap<String, Purse>,
     /// Templates by which nothing may go.
     pub(super) held_templates: Vec<HeldTemplate>,
+    /// What providers have of material.
+    pub(super) shelf: Shelf,
 }
 
 impl Facts {
@@ -256,6 +259,7 @@ impl Facts {
             holds,
             purses: money::purses(deps, tx, standings.values(), now).await?,
             held_templates: templates::held(tx, now).await?,
+            shelf: Shelf::read(deps, tx).await?,
             gap_until,
             since_gap,
             standings,

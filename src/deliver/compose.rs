@@ -1,5 +1,6 @@
 //! From a message's reminders to what is handed to a channel.
 
+use super::media::Shelf;
 use crate::care::HeldTemplate;
 use crate::care::contact::KnownContact;
 use crate::care::ids::AttemptId;
@@ -10,7 +11,9 @@ use crate::care::{Class, Phi, Press, Schedule, UtcMs, Zone};
 use crate::channel::{Button, Channel, Content, Invite, Outbound, ReminderForm, Text};
 use crate::message::announced::{self, Announced};
 use crate::message::cost::Charge;
-use crate::message::{Catalogue, Form, MessageName, NotRenderable, Rendered, Repeat, Saying};
+use crate::message::{
+    Catalogue, Enclosed, Form, MessageName, NotRenderable, Rendered, Repeat, Saying,
+};
 use crate::store::activities::ActivityRow;
 use crate::store::messages::MessageRow;
 use crate::store::reminders::ReminderRow;
@@ -35,6 +38,8 @@ pub(super) struct Composition<'a> {
     pub(super) held: &'a [HeldTemplate],
     /// Whether free text is taken at the address, where it is taken only at times.
     pub(super) window: Window,
+    /// What providers have of material.
+    pub(super) shelf: &'a Shelf,
 }
 
 /// The time in which a provider takes free text.
@@ -77,15 +82,22 @@ impl Composition<'_> {
         let times = announced::times(&announced, self.zone);
         let (local_time, also_at) =
             times.unwrap_or_else(|| (self.zone.local(self.now), Vec::new()));
+        let language = &self.standing.row.patient.language;
+        let editions = announced::material(&announced, self.programme, language);
+        let file = editions.first().and_then(|edition| self.shelf.file(channel, edition, self.now));
         let saying = Saying {
             what: self.what()?,
-            language: self.standing.row.patient.language.clone(),
+            language: language.clone(),
             style: self.standing.row.patient.text_style,
             form,
             local_time,
             also_at,
             items: announced::items(&announced),
             repeat: self.repeat,
+            material: Enclosed {
+                file: file.as_ref().map(|media| media.kind),
+                links: announced::links(&editions),
+            },
         };
         let is_template = matches!(form, Form::Template { .. });
         let rendered = self.render(channel.name(), &saying).map_err(|fault| match fault {
@@ -106,7 +118,7 @@ impl Composition<'_> {
                 language: template.language,
                 names: template.names,
                 parameters: template.parameters.into_iter().map(Text).collect(),
-                header: None,
+                header: template.header.and(file),
                 buttons: buttons(&template.buttons, correlation),
             },
             (None, Some(email)) => email,

@@ -15,6 +15,7 @@ pub mod evidence;
 mod fallback;
 mod holds;
 mod lost;
+mod media;
 mod money;
 mod outage;
 mod outcomes;

@@ -2,6 +2,7 @@
 
 use super::effects::{Effects, lock_awaiting, settle_alarm};
 use super::evidence::{self, Evidence, Named};
+use super::media::{self, AfterRefusal};
 use super::parts;
 use super::said;
 use super::send::{DelivererDeps, Ended};
@@ -255,7 +256,10 @@ pub(super) async fn follow_up(
         Some(Meaning::Doubted) => {
             health = patients::doubt(tx, failed.row.contact_point, failed.code, now).await?;
         }
-        Some(Meaning::PairLimited | Meaning::OnceMore | Meaning::HandsetOff) | None => {}
+        Some(
+            Meaning::PairLimited | Meaning::OnceMore | Meaning::HandsetOff | Meaning::MediaRefused,
+        )
+        | None => {}
     }
     if failed.action == Action::TemplateProblem {
         templates::refused(deps, tx, failed.row, failed.code, now).await?;
@@ -287,6 +291,24 @@ pub(super) async fn follow_up(
     if was_free && now < message.valid_until {
         let reason = Reason::Retry { at: now, code: failed.code.to_owned() };
         effects.requeue(message, speaks_for, now, reason, now);
+        return Ok(());
+    }
+    // What was not taken with its file may be without it.
+    if meaning == Some(Meaning::MediaRefused)
+        && now < message.valid_until
+        && let Some(outbound) = said::open(tx, deps.store.keys(), failed.row).await?
+        && let Some(file) = outbound.content.file()
+    {
+        let code = failed.code.to_owned();
+        let (at, reason) =
+            match media::refused(deps, tx, failed.row, file, failed.code, now).await? {
+                AfterRefusal::Without => (now, Reason::WithoutMaterial { code }),
+                AfterRefusal::OnceMore => {
+                    let at = now.plus_ms(deps.waits_ms.first().copied().unwrap_or(0));
+                    (at, Reason::Retry { at, code })
+                }
+            };
+        effects.requeue(message, speaks_for, at, reason, now);
         return Ok(());
     }
     let failure = match failed.action {

@@ -2,6 +2,7 @@
 
 use super::claim::{Claimed, claim_lane};
 use super::holds::Holds;
+use super::media::Failures;
 use super::money::Paid;
 use super::outcomes::write_outcomes;
 use super::pace::Pace;
@@ -160,6 +161,8 @@ pub(super) struct Shared {
     /// The count of connections when the database was last compared with what this home remembers.
     compared: AtomicU64,
     stopped_at: Mutex<BTreeMap<PatientId, Instant>>,
+    /// Uploads that failed.
+    pub(super) failures: Mutex<Failures>,
     /// When messages were last claimed.
     claimed_at: Mutex<Option<Instant>>,
     pub(super) recorded: Notify,
@@ -185,6 +188,7 @@ impl Deliverer {
             stopped: AtomicBool::new(false),
             compared: AtomicU64::new(NEVER),
             stopped_at: Mutex::new(BTreeMap::new()),
+            failures: Mutex::default(),
             claimed_at: Mutex::default(),
             recorded: Notify::new(),
             holds: Holds::default(),

@@ -266,6 +266,7 @@ impl Step<'_> {
                 reminders: held,
                 repeat: if self.is_again(&message) { Saying::Again } else { Saying::First },
                 held: &self.facts.held_templates,
+                shelf: &self.facts.shelf,
                 window: self.window(contact, channel.name()),
             };
             let ready = match self.ready(composition, contact, &channel, hop) {

@@ -16,6 +16,7 @@ mod held;
 mod importer;
 pub mod intake;
 mod keys;
+mod material;
 mod person;
 pub mod phone;
 mod quarantine;

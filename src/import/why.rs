@@ -201,6 +201,20 @@ pub enum Why {
     /// Nothing says when.
     #[error("says nothing of when, so it is never due")]
     NoTiming,
+    /// Material that is not the programme's.
+    #[error(
+        "names no material of the programme: words go out alone until programme.toml has it under media"
+    )]
+    UnknownMaterial,
+    /// Material with what takes none.
+    #[error("goes with education, lifestyle and notices, not with {kind}: it is left out")]
+    MaterialHere {
+        /// The activity's kind.
+        kind: String,
+    },
+    /// More than one.
+    #[error("is one more material; the first one is sent")]
+    MoreMaterial,
     /// A reference that leads nowhere within the document.
     #[error("leads nowhere in this document")]
     Dangling,

@@ -1,8 +1,8 @@
 //! What a message announces decides which message it is, the time that it names, and its items.
 
-use super::{Item, MessageName, NotRenderable};
+use super::{Item, MessageName, NotRenderable, media};
 use crate::care::slot::Planned;
-use crate::care::{Activity, Schedule, UtcMs, Zone};
+use crate::care::{Activity, Edition, Programme, Schedule, UtcMs, Zone};
 use chrono::{NaiveDateTime, NaiveTime};
 
 /// A due moment of an activity.
@@ -61,6 +61,25 @@ pub fn times(announced: &[Announced<'_>], zone: &Zone) -> Option<(NaiveDateTime,
         }
     }
     Some((first, also))
+}
+
+/// The editions of its material in a patient's language, each once, in its order.
+pub fn material<'a>(
+    announced: &[Announced<'_>],
+    programme: &'a Programme,
+    language: &str,
+) -> Vec<&'a Edition> {
+    let mut editions: Vec<&Edition> = Vec::new();
+    for name in announced.iter().filter_map(|one| one.activity.material.as_deref()) {
+        let edition = media::edition(programme, name, language);
+        editions.extend(edition.filter(|edition| !editions.contains(edition)));
+    }
+    editions
+}
+
+/// The links of editions that have one.
+pub fn links(editions: &[&Edition]) -> Vec<String> {
+    editions.iter().filter_map(|edition| edition.url.clone()).collect()
 }
 
 /// What overt texts name, in its order.

@@ -48,6 +48,8 @@ pub(super) struct ProgrammeFile {
     pub kind: FileKind,
     /// Its content.
     pub text: Cow<'static, str>,
+    /// The programme's folder; none in the binary.
+    pub folder: Option<PathBuf>,
 }
 
 /// What a file of a programme is.
@@ -74,6 +76,7 @@ pub(super) fn read(overlay: Option<&Path>) -> Result<Vec<ProgrammeFile>, Vec<Cat
                 shown: format!("built-in {programme}/{name}"),
                 kind,
                 text: Cow::Borrowed(text),
+                folder: None,
             });
         }
     }
@@ -111,6 +114,7 @@ fn read_programme(
                 shown,
                 kind,
                 text: Cow::Owned(text),
+                folder: Some(folder.to_owned()),
             }),
             (Some(_), Err(fault)) => problems.push(unreadable(shown, &fault)),
             (None, _) if has_extension(&name, "toml") => problems.push(CatalogueProblem {

@@ -22,6 +22,7 @@ const FETCHES: [&str; 9] =
 const SAMPLE: &str = "Sample & more";
 const SAMPLE_LINE: &str = "Sample text & more";
 const SAMPLE_URL: &str = "https://sample.invalid/u/a";
+const SAMPLE_LINK: &str = "https://sample.invalid/m/a";
 
 /// The templates, compiled and tried.
 #[derive(Debug)]
@@ -96,12 +97,12 @@ fn fault_of(fault: &minijinja::Error) -> String {
 fn try_out(environment: &Environment<'_>, name: &str) -> Result<(), String> {
     let lines = vec![SAMPLE_LINE];
     let mail = context! { language => "ar", direction => "rtl", subject => SAMPLE, lines => lines,
-    unsubscribe_url => SAMPLE_URL, unsubscribe => SAMPLE };
+    links => vec![SAMPLE_LINK], material => SAMPLE, unsubscribe_url => SAMPLE_URL, unsubscribe => SAMPLE };
     let page =
         context! { language => "ar", direction => "rtl", text => SAMPLE_LINE, button => SAMPLE };
     let html = render(environment, name, if name == "mail.html" { mail } else { page })?;
     let must_say: &[&str] = match name {
-        "mail.html" => &["Sample text &amp; more", "/u/a", "rtl"],
+        "mail.html" => &["Sample text &amp; more", "/m/a", "/u/a", "rtl"],
         _ => &["Sample text &amp; more", "method=\"post\"", "rtl"],
     };
     let unescaped = |url: &str| url.replace("&#x2f;", "/");
@@ -117,7 +118,7 @@ fn try_out(environment: &Environment<'_>, name: &str) -> Result<(), String> {
 }
 
 impl Catalogue {
-    /// The mail of a rendered text: with the link to unsubscribe at its end, and the same as HTML.
+    /// The mail of a rendered text: with links to its material and to unsubscribe at its end, and the same as HTML.
     ///
     /// # Errors
     /// When the language has no texts, or one does not render.
@@ -130,6 +131,7 @@ impl Catalogue {
     ) -> Result<Letter, NotRenderable> {
         let texts = self.texts_for(programme, language)?;
         let unsubscribe = said(texts, "unsubscribe", programme)?;
+        let material = said(texts, "material", programme)?;
         let text = rendered.text.expose();
         let lines = text.lines().filter(|line| !line.trim().is_empty());
         let lines: Vec<String> = lines.map(str::to_owned).collect();
@@ -139,16 +141,17 @@ impl Catalogue {
             direction => direction(texts),
             subject => subject,
             lines => lines,
+            links => rendered.links.clone(),
+            material => material.as_str(),
             unsubscribe_url => unsubscribe_url,
             unsubscribe => unsubscribe.as_str(),
         };
         let html = self.letters.render("mail.html", values);
         let html = html.map_err(|what| broken(texts, "mail.html", what))?;
+        let links = rendered.links.iter().map(|url| format!("\n\n{material}: {url}"));
         let end = unsubscribe_url.map(|url| format!("\n\n{unsubscribe}: {url}"));
-        Ok(Letter {
-            text: Phi::new(format!("{text}{}\n", end.unwrap_or_default())),
-            html: Phi::new(html),
-        })
+        let ends: String = links.chain(end).collect();
+        Ok(Letter { text: Phi::new(format!("{text}{ends}\n")), html: Phi::new(html) })
     }
 
     /// What a calendar shows of an appointment: nothing but whose it is.

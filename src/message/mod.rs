@@ -1,6 +1,6 @@
 //! What is said: texts per programme and language, their rendering, SMS parts, WhatsApp template parameters.
 //!
-//! No I/O but reading the schedules folder once, at load; no channel, no store. A text either renders whole or is
+//! No I/O but reading the schedules folder, material included, once, at load; no channel, no store. A text either renders whole or is
 //! refused: a blank or a placeholder never leaves. Called by `deliver`, `followup`, `inbound` and `cli`.
 
 pub mod announced;
@@ -9,6 +9,7 @@ mod check;
 pub mod cost;
 mod files;
 mod letter;
+pub mod media;
 mod name;
 mod parameters;
 mod prices;
@@ -16,6 +17,7 @@ mod programmes;
 mod render;
 mod saying;
 pub mod segments;
+mod sniff;
 pub mod survey;
 mod tariff;
 mod template;
@@ -26,5 +28,5 @@ pub use letter::{LeavingPage, Letter};
 pub use name::MessageName;
 pub use prices::Prices;
 pub use programmes::Programmes;
-pub use saying::{Form, Item, NotRenderable, Rendered, Repeat, Saying, Template};
+pub use saying::{Enclosed, Form, Item, NotRenderable, Rendered, Repeat, Saying, Template};
 pub use tariff::Tariff;

@@ -82,6 +82,11 @@ impl MessageName {
         }
     }
 
+    /// Whether a file can go with it.
+    pub const fn takes_material(self) -> bool {
+        matches!(self, Self::Education | Self::Lifestyle | Self::Notice)
+    }
+
     /// Whether it announces activities; the others answer a reply.
     pub const fn is_reminder(self) -> bool {
         !matches!(self, Self::StopConfirmation | Self::StartConfirmation | Self::Help)
@@ -136,8 +141,14 @@ impl From<ActivityKind> for MessageName {
 }
 
 /// What mails say beside their text, and the page behind their link to unsubscribe.
-pub(super) const LETTERS: [&str; 5] =
-    ["subject", "appointment-title", "unsubscribe", "unsubscribe-ask", "unsubscribe-done"];
+pub(super) const LETTERS: [&str; 6] = [
+    "subject",
+    "material",
+    "appointment-title",
+    "unsubscribe",
+    "unsubscribe-ask",
+    "unsubscribe-done",
+];
 
 /// The ids that a catalogue may define: every message in every style, and the helpers.
 pub(super) fn known_ids() -> Vec<String> {

@@ -2,8 +2,9 @@
 
 use super::Catalogue;
 use super::files::{self, CatalogueProblem, FileKind, GENERAL, nearest, problem_at};
+use super::media::{self, Materials};
 use super::render::{Variables, allowed};
-use super::template::known_keys;
+use super::template::{header_of, known_keys};
 use crate::care::milestone::{MAX_ALERT_COUNT, Milestone, Window};
 use crate::care::programme::{AppointmentLead, WhatsappTemplate};
 use crate::care::{Programme, ZoneRules};
@@ -36,16 +37,25 @@ impl Programmes {
         catalogue: &Catalogue,
     ) -> Result<Self, Vec<CatalogueProblem>> {
         let mut problems = Vec::new();
-        let mut own: BTreeMap<String, (String, toml::Table)> = BTreeMap::new();
+        let mut own: BTreeMap<String, Own> = BTreeMap::new();
         for file in files::read(overlay)? {
             if file.kind != FileKind::Programme {
                 continue;
             }
             match parse(&file.text) {
-                Ok(table) => {
+                Ok((table, written)) => {
+                    let found = media::read(
+                        &file.shown,
+                        file.folder.as_deref(),
+                        &file.programme,
+                        written,
+                        catalogue,
+                    );
+                    problems.extend(found.1);
                     let entry = own.entry(file.programme).or_default();
-                    entry.0 = file.shown;
-                    lay_over(&mut entry.1, table);
+                    entry.file = file.shown;
+                    lay_over(&mut entry.table, table);
+                    media::lay_over(&mut entry.media, &found.0);
                 }
                 Err(fault) => {
                     let fix = "see the comments in general/programme.toml";
@@ -53,14 +63,19 @@ impl Programmes {
                 }
             }
         }
-        let general = own.get(GENERAL).map(|(_, table)| table.clone()).unwrap_or_default();
+        let general = own.get(GENERAL).cloned().unwrap_or_default();
         let mut programmes = BTreeMap::new();
-        for (name, (file, table)) in own {
-            let mut merged = general.clone();
+        for (name, Own { file, table, media: own_media }) in own {
+            let mut merged = general.table.clone();
             lay_over(&mut merged, table);
+            let mut media = general.media.clone();
+            media::lay_over(&mut media, &own_media);
             match merged.try_into::<Programme>() {
                 Ok(programme) => {
-                    let programme = Programme { name: name.clone(), ..programme };
+                    let mut programme = Programme { name: name.clone(), media, ..programme };
+                    for (key, template) in &mut programme.whatsapp_templates {
+                        template.header = header_of(key);
+                    }
                     problems.extend(check(&file, &programme, zones, catalogue));
                     programmes.insert(name, programme);
                 }
@@ -86,10 +101,22 @@ impl Programmes {
     }
 }
 
-/// A file on its own must be a whole programme; its table keeps only what it says itself.
-fn parse(text: &str) -> Result<toml::Table, toml::de::Error> {
-    toml::from_str::<Programme>(text)?;
-    toml::from_str(text)
+/// What a programme's own files say.
+#[derive(Clone, Default)]
+struct Own {
+    /// The last one.
+    file: String,
+    table: toml::Table,
+    media: Materials,
+}
+
+/// A file on its own must be a whole programme; its table keeps only what it says itself, and no material: that is
+/// laid over edition by edition, each whole.
+fn parse(text: &str) -> Result<(toml::Table, Materials), toml::de::Error> {
+    let programme = toml::from_str::<Programme>(text)?;
+    let mut table: toml::Table = toml::from_str(text)?;
+    table.remove("media");
+    Ok((table, programme.media))
 }
 
 /// Lays `upper` over `lower`, table by table; a list replaces a list.

@@ -58,8 +58,15 @@ impl Catalogue {
             Form::Text | Form::Template { .. } => None,
         };
         refuse_placeholders(&text)?;
+        let mut links = saying.material.links.clone();
+        if saying.form == Form::Text {
+            text = std::iter::once(text)
+                .chain(std::mem::take(&mut links))
+                .collect::<Vec<_>>()
+                .join("\n");
+        }
         refuse_length(&text, saying.form)?;
-        Ok(Rendered { text: Phi::from(text), subject, template })
+        Ok(Rendered { text: Phi::from(text), subject, template, links })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::MessageName;
 use crate::care::programme::TemplateCategory;
-use crate::care::{ActivityKind, Phi, Press, TextStyle};
+use crate::care::{ActivityKind, MediaKind, Phi, Press, TextStyle};
 use chrono::{NaiveDateTime, NaiveTime};
 
 /// What to say to one patient.
@@ -24,6 +24,17 @@ pub struct Saying {
     pub items: Vec<Item>,
     /// Whether it may have been said before.
     pub repeat: Repeat,
+    /// The material that goes with it.
+    pub material: Enclosed,
+}
+
+/// What of its material goes with a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Enclosed {
+    /// The kind of the file that a template can take as its header.
+    pub file: Option<MediaKind>,
+    /// Where it is on the web, for words that can hold a link.
+    pub links: Vec<String>,
 }
 
 /// How a message travels.
@@ -69,6 +80,8 @@ pub struct Rendered {
     pub subject: Option<Phi<String>>,
     /// For [`Form::Template`].
     pub template: Option<Template>,
+    /// What a mail links to beside its text; a free text holds its links itself.
+    pub links: Vec<String>,
 }
 
 /// A template with its parameters filled in.
@@ -88,6 +101,8 @@ pub struct Template {
     pub ttl_seconds: u32,
     /// The category it is approved in.
     pub category: TemplateCategory,
+    /// The kind of file that its header takes.
+    pub header: Option<MediaKind>,
 }
 
 /// Why there is no text. None of it holds health data.

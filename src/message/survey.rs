@@ -2,9 +2,13 @@
 
 use super::cost::Charge;
 use super::segments::{self, Encoding};
-use super::{Catalogue, Form, Item, MessageName, NotRenderable, Prices, Rendered, Repeat, Saying};
+use super::template::{code_in, with_header};
+use super::{
+    Catalogue, Enclosed, Form, Item, MessageName, NotRenderable, Prices, Rendered, Repeat, Saying,
+    media,
+};
 use crate::care::programme::Permission;
-use crate::care::{ActivityKind, ChannelKind, Micros, Phi, Programme, TextStyle};
+use crate::care::{ActivityKind, ChannelKind, MediaKind, Micros, Phi, Programme, TextStyle};
 use chrono::{NaiveDate, NaiveDateTime};
 use phonenumber::metadata::DATABASE;
 use serde::Serialize;
@@ -94,6 +98,20 @@ pub enum Finding {
         /// Parts with letters of the seven-bit alphabet in their place.
         without: usize,
     },
+    /// Material that no template shows.
+    #[error("shows no {}: words go alone until there is a template {template} in this language", kind.word())]
+    Unshown {
+        /// The kind of file.
+        kind: MediaKind,
+        /// The template that is looked for.
+        template: String,
+    },
+    /// Material without an edition in the language.
+    #[error("words go alone: there is no edition of {material} in this language")]
+    Uncovered {
+        /// Its name.
+        material: String,
+    },
     /// The English text under another language.
     #[error("says the same as in English: is it translated?")]
     Untranslated,
@@ -120,7 +138,11 @@ impl Finding {
     pub const fn weight(&self) -> Weight {
         match self {
             Self::Unsaid { .. } | Self::Long { .. } | Self::Wordless { .. } => Weight::Problem,
-            Self::Unrepeated { .. } | Self::Forced { .. } | Self::Untranslated => Weight::Hint,
+            Self::Unrepeated { .. }
+            | Self::Forced { .. }
+            | Self::Unshown { .. }
+            | Self::Uncovered { .. }
+            | Self::Untranslated => Weight::Hint,
         }
     }
 }
@@ -154,6 +176,9 @@ pub fn survey(
                         None
                     }
                 };
+                if repeat == Repeat::First && what == MessageName::Education {
+                    findings.extend(unseen(programme, what, language, channel));
+                }
                 let repeated = if repeat == Repeat::Again { "-repeat" } else { "" };
                 all.push(Surveyed {
                     programme: programme.name.clone(),
@@ -167,6 +192,28 @@ pub fn survey(
         }
     }
     all
+}
+
+/// Material that patients of a language do not get to see with a message.
+fn unseen(
+    programme: &Programme,
+    what: MessageName,
+    language: &str,
+    channel: ChannelKind,
+) -> Vec<Finding> {
+    let find = |material: &String| {
+        let Some(edition) = media::edition(programme, material, language) else {
+            return Some(Finding::Uncovered { material: material.clone() });
+        };
+        let kind = media::kind(edition).filter(|_| channel == ChannelKind::Whatsapp)?;
+        let template = with_header(what.word(), kind);
+        let known = programme.whatsapp_templates.get(&template);
+        let is_there = known.is_some_and(|known| code_in(known, language).is_some());
+        (!is_there).then_some(Finding::Unshown { kind, template })
+    };
+    let mut findings: Vec<Finding> = programme.media.keys().filter_map(find).collect();
+    findings.dedup();
+    findings
 }
 
 /// Every message that the programme can say, in the styles that it permits, and once more where it may be repeated.
@@ -213,6 +260,7 @@ pub fn sample(
         also_at: Vec::new(),
         items: kinds.iter().map(item).collect(),
         repeat,
+        material: Enclosed::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::cost::Charge;
 use super::survey::sample;
-use super::{Catalogue, MessageName, Prices, Rendered, Repeat, Saying};
+use super::{Catalogue, Enclosed, MessageName, Prices, Rendered, Repeat, Saying};
 use crate::care::{ChannelKind, Class, Micros, Programme, TextStyle};
 use chrono::NaiveDate;
 use std::collections::BTreeMap;
@@ -58,7 +58,8 @@ impl Tariff {
         channel: ChannelKind,
     ) -> Option<Charge> {
         let rendered = || self.catalogue.render(programme, saying).ok();
-        if programme.style(saying.style) == TextStyle::Overt {
+        let is_overt = programme.style(saying.style) == TextStyle::Overt;
+        if is_overt || saying.material != Enclosed::default() {
             return rendered().map(|rendered| Charge::of(&rendered, channel));
         }
         let dated = matches!(saying.what, MessageName::Appointment | MessageName::AppointmentAfter);

@@ -5,8 +5,10 @@ use super::render::Variables;
 use super::saying::{NotRenderable, Repeat, Saying, Template};
 use super::{MessageName, files::normal_tag};
 use crate::care::programme::WhatsappTemplate;
-use crate::care::{Programme, TextStyle};
+use crate::care::{MediaKind, Programme, TextStyle};
 
+/// Ends the key of a second template, whose TTL is shorter.
+const SHORT: &str = "-short";
 /// A template that fits a saying.
 pub(super) struct Chosen<'a> {
     template: &'a WhatsappTemplate,
@@ -18,7 +20,8 @@ pub(super) struct Chosen<'a> {
 /// provider tries, the likelier it arrives.
 ///
 /// A programme names templates by message: `dose`, `dose-overt`; `-repeat` after it for one that says that it
-/// may be a repeat; `-short` at the end for a second one with a shorter TTL. Where an overt template is absent,
+/// may be a repeat; `-video` (or another kind) for one with a file as its header; `-short` at the end for a second one
+/// with a shorter TTL. Where an overt template is absent,
 /// the discreet one serves: Meta must approve texts, and few drug names pass.
 pub(super) fn choose<'a>(
     programme: &'a Programme,
@@ -27,9 +30,16 @@ pub(super) fn choose<'a>(
     valid_for_seconds: i64,
 ) -> Result<Chosen<'a>, NotRenderable> {
     let mut named = Vec::new();
-    for style in [style, TextStyle::Discreet] {
-        let key = key(saying.what, style, saying.repeat);
-        let both = [format!("{key}-short"), key];
+    // One that shows the material, in whatever style, says more than one that names it.
+    let with_file =
+        saying.material.file.map(|kind| [style, TextStyle::Discreet].map(|s| (s, Some(kind))));
+    let bare = [style, TextStyle::Discreet].map(|style| (style, None));
+    for (style, header) in with_file.into_iter().flatten().chain(bare) {
+        let mut key = key(saying.what, style, saying.repeat);
+        if let Some(kind) = header {
+            key = with_header(&key, kind);
+        }
+        let both = [format!("{key}{SHORT}"), key];
         named = both.iter().filter_map(|key| programme.whatsapp_templates.get(key)).collect();
         let speaks = |t: &&&WhatsappTemplate| code_in(t, &saying.language).is_some();
         let fits = |t: &&&WhatsappTemplate| i64::from(t.ttl_seconds) < valid_for_seconds;
@@ -81,6 +91,7 @@ impl Chosen<'_> {
             buttons: self.template.buttons.clone(),
             ttl_seconds: self.template.ttl_seconds,
             category: self.template.category,
+            header: self.template.header,
         })
     }
 
@@ -93,7 +104,7 @@ impl Chosen<'_> {
 }
 
 /// Meta's code for a language, by the same shortening as for texts: Meta itself never falls back.
-fn code_in(template: &WhatsappTemplate, language: &str) -> Option<String> {
+pub(super) fn code_in(template: &WhatsappTemplate, language: &str) -> Option<String> {
     let tag = normal_tag(language);
     let mut tags = std::iter::successors(Some(tag.as_str()), |tag| Some(tag.rsplit_once('-')?.0));
     let approved = &template.languages;
@@ -115,10 +126,26 @@ pub(super) fn known_keys() -> Vec<(String, TextStyle)> {
         for style in what.styles() {
             for repeat in [Repeat::First, Repeat::Again] {
                 let key = key(what, *style, repeat);
-                keys.push((format!("{key}-short"), *style));
-                keys.push((key, *style));
+                let with = MediaKind::ALL.into_iter().filter(|_| what.takes_material());
+                for key in with.map(|kind| with_header(&key, kind)).chain([key.clone()]) {
+                    keys.push((format!("{key}{SHORT}"), *style));
+                    keys.push((key, *style));
+                }
             }
         }
     }
     keys
+}
+
+pub(super) fn with_header(key: &str, kind: MediaKind) -> String {
+    format!("{key}-{}", kind.word())
+}
+
+/// The kind of file that a template's header takes, by the key that it is named by.
+pub(super) fn header_of(key: &str) -> Option<MediaKind> {
+    let key = key.strip_suffix(SHORT).unwrap_or(key);
+    MediaKind::ALL.into_iter().find(|kind| {
+        let suffix = with_header("", *kind);
+        key.strip_suffix(suffix.as_str()).is_some()
+    })
 }

@@ -15,6 +15,7 @@ pub mod grouping;
 pub mod health;
 pub mod held_back;
 pub mod keywords;
+pub mod media;
 pub mod outage;
 pub mod outcome;
 pub mod pair;

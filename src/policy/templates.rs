@@ -44,11 +44,15 @@ pub enum Fault {
         /// How many the programme has.
         named: usize,
     },
-    /// It needs a header that the programme does not have.
-    #[error("it has a header of kind {header}, the programme has none: approve one without it")]
+    /// It has another header than its name in the programme says.
+    #[error(
+        "it has {header}, by its name in the programme it has {wanted}: correct one of the two"
+    )]
     Header {
-        /// The provider's word.
+        /// What it has, by the provider's list.
         header: String,
+        /// What the programme says.
+        wanted: String,
     },
     /// The provider would try for its own default of days.
     #[error("its message_send_ttl_seconds is not set there: set it to {declared}")]
@@ -92,8 +96,13 @@ pub fn fault_of(
             (listed != named).then_some(Fault::Buttons { listed, named })
         })
         .or_else(|| {
-            let header = listed.header.clone();
-            (!matches!(header.as_str(), "" | "TEXT")).then_some(Fault::Header { header })
+            let told = |kind: &str| match kind {
+                "" | "TEXT" => "no file as its header".to_owned(),
+                kind => format!("a header of kind {kind}"),
+            };
+            let meant = wanted.header.map(|kind| kind.word().to_uppercase()).unwrap_or_default();
+            let (header, wanted) = (told(&listed.header), told(&meant));
+            (header != wanted).then_some(Fault::Header { header, wanted })
         })
         .or_else(|| fault_of_ttl(wanted.ttl_seconds, listed.ttl_seconds))
 }
@@ -149,8 +158,8 @@ pub fn refused_for_ms(code: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::care::Press;
     use crate::care::programme::TemplateCategory;
+    use crate::care::{MediaKind, Press};
 
     fn wanted() -> WhatsappTemplate {
         WhatsappTemplate {
@@ -161,6 +170,7 @@ mod tests {
             buttons: Vec::new(),
             ttl_seconds: 3_600,
             category: TemplateCategory::default(),
+            header: None,
         }
     }
 
@@ -205,6 +215,12 @@ mod tests {
             let told = fault(change).unwrap().to_string();
             assert!(told.contains(word), "{told}");
         }
+        let film = WhatsappTemplate { header: Some(MediaKind::Video), ..wanted() };
+        let of_film = ListedTemplate { header: "VIDEO".to_owned(), ..listed() };
+        let utility = ["UTILITY".to_owned()];
+        assert_eq!(fault_of(&film, Some(&of_film), &utility), None);
+        let told = fault_of(&film, Some(&listed()), &utility).unwrap().to_string();
+        assert!(told.contains("no file") && told.contains("VIDEO"), "{told}");
         assert_eq!(fault_of(&wanted(), None, &[]), Some(Fault::Missing));
         let pressed = WhatsappTemplate { buttons: vec![Press::Done, Press::Help], ..wanted() };
         let pressable = ListedTemplate { buttons: 2, ..listed() };

@@ -1,13 +1,13 @@
-//! What Meta tells of an account, and takes for it: the list of its templates, how its number stands, files.
+//! What Meta tells of an account: the list of its templates, how its number stands.
 //!
-//! Sources: Meta's documentation of 2026-09 ("templates/overview", "messaging-limits", "business-phone-numbers/media").
+//! Sources: Meta's documentation of 2026-09 ("templates/overview", "messaging-limits").
 
 use super::Template;
-use super::http::{read_body, severed};
-use super::meta::{DIALECT, admit, required};
+use super::media::upload;
+use super::meta::{DIALECT, admit};
 use super::world::World;
 use axum::Router;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -99,27 +99,4 @@ async fn number(
         "whatsapp_business_manager_messaging_limit": *world.messaging_limit(),
     }))
     .into_response()
-}
-
-/// A file; its content is not looked at.
-async fn upload(
-    State(world): State<Arc<World>>,
-    Path((_version, named)): Path<(String, String)>,
-    request: Request,
-) -> Response {
-    let (head, body) = request.into_parts();
-    let account = &world.config().whatsapp;
-    if let Err(refusal) = admit(account, &head.headers, &named, &account.phone_number_id) {
-        return DIALECT.refuse(&refusal);
-    }
-    let Some(body) = read_body(body).await else { return severed() };
-    let form = String::from_utf8_lossy(&body);
-    for field in ["messaging_product", "type", "file"] {
-        if !form.contains(&format!("name=\"{field}\"")) {
-            return DIALECT.refuse(&required(field));
-        }
-    }
-    let id = world.ids().hex();
-    world.uploads().insert(id.clone());
-    axum::Json(json!({"id": id})).into_response()
 }

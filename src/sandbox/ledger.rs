@@ -72,6 +72,9 @@ pub struct TemplateUse {
     /// Payloads of its quick-reply buttons, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub buttons: Vec<String>,
+    /// The file of its header: `video` and an id or a URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
 }
 
 /// Which entries are wanted; an absent field matches all.

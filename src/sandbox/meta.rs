@@ -6,6 +6,7 @@
 use super::callbacks::{Callback, Payload};
 use super::config::DEFAULT_TEMPLATE_TTL_SECONDS;
 use super::http::{Dialect, Refusal, read_body, settle, severed};
+use super::media;
 use super::people::{Status, Step};
 use super::world::World;
 use super::{Channel, Condition, Entry, Message, Reply, Template, TemplateUse, WhatsappAccount};
@@ -175,8 +176,8 @@ fn read_message(request: &Value, world: &World) -> Result<Message, Refusal> {
         "interactive" => message.body = Some(interactive(request)?),
         kind @ ("image" | "video" | "document") => {
             let caption = text_at(request, &format!("/{kind}/caption")).unwrap_or_default();
-            uploaded(request.pointer(&format!("/{kind}")), world)?;
-            message.body = Some(format!("[{kind}] {caption}"));
+            let file = media::of_message(kind, request.get(kind), world)?;
+            message.body = Some(format!("[{file}] {caption}"));
         }
         _ => {
             let details =
@@ -205,7 +206,7 @@ fn read_template(request: &Value, world: &World) -> Result<(TemplateUse, u32), R
         let title = "Template name does not exist in the translation";
         return Err(Refusal::new(404, 132_001, title, details));
     };
-    let (mut parameters, mut buttons) = (Vec::new(), Vec::new());
+    let (mut parameters, mut buttons, mut header) = (Vec::new(), Vec::new(), None);
     for component in
         request.pointer("/template/components").and_then(Value::as_array).into_iter().flatten()
     {
@@ -214,7 +215,7 @@ fn read_template(request: &Value, world: &World) -> Result<(TemplateUse, u32), R
                 parameters.extend(body_parameters(component)?);
                 named_as(component, approved)?;
             }
-            Some("header") => header_file(component, approved, world)?,
+            Some("header") => header = Some(header_file(component, approved, world)?),
             Some("button") => buttons.push(button_payload(component)?),
             _ => return Err(invalid("The sandbox takes the components header, body and button.")),
         }
@@ -232,9 +233,12 @@ fn read_template(request: &Value, world: &World) -> Result<(TemplateUse, u32), R
         let details = "buttons: a quick reply that the template does not have";
         return Err(Refusal::new(400, 132_018, "Invalid parameter", details));
     }
+    if header.is_none() && !matches!(approved.header.as_str(), "" | "TEXT") {
+        return Err(other_header());
+    }
     let ttl_seconds = approved.ttl_seconds.unwrap_or(DEFAULT_TEMPLATE_TTL_SECONDS);
-    let template =
-        TemplateUse { name: name.to_owned(), language: language.to_owned(), parameters, buttons };
+    let (name, language) = (name.to_owned(), language.to_owned());
+    let template = TemplateUse { name, language, parameters, buttons, header };
     Ok((template, ttl_seconds))
 }
 
@@ -249,26 +253,18 @@ fn named_as(component: &Value, template: &Template) -> Result<(), Refusal> {
     Err(Refusal::new(400, 132_012, title, "The parameters' names are not the template's."))
 }
 
-fn header_file(component: &Value, template: &Template, world: &World) -> Result<(), Refusal> {
+fn header_file(component: &Value, template: &Template, world: &World) -> Result<String, Refusal> {
     let file = &component["parameters"][0];
     let kind = file["type"].as_str().unwrap_or_default();
     if !kind.eq_ignore_ascii_case(&template.header) {
-        let title = "Template Parameter Format Mismatch";
-        return Err(Refusal::new(400, 132_012, title, "header: Format mismatch"));
+        return Err(other_header());
     }
-    uploaded(file.get(kind), world)
+    media::of_message(kind, file.get(kind), world)
 }
 
-/// A file by the id of an upload, or by a link.
-fn uploaded(file: Option<&Value>, world: &World) -> Result<(), Refusal> {
-    let file = file.unwrap_or(&Value::Null);
-    let by_id = file["id"].as_str();
-    let is_known = by_id.is_some_and(|id| world.uploads().contains(id));
-    let by_link = file["link"].as_str().is_some_and(|url| url.starts_with("http"));
-    if is_known || (by_id.is_none() && by_link) {
-        return Ok(());
-    }
-    Err(Refusal::new(400, 131_053, "Media upload error", "Unable to fetch the media."))
+fn other_header() -> Refusal {
+    let title = "Template Parameter Format Mismatch";
+    Refusal::new(400, 132_012, title, "header: Format mismatch")
 }
 
 /// Reply buttons or a list, with Meta's limits; returns the text.

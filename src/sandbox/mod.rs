@@ -14,6 +14,7 @@ mod control;
 mod faults;
 mod http;
 mod ledger;
+mod media;
 mod meta;
 mod mime;
 mod people;
@@ -158,11 +159,14 @@ impl Sandbox {
         self.world.set_condition(address, condition);
     }
 
-    /// Changes what Meta has of a template; says nothing of it.
+    /// Changes what Meta has of a template, of an empty one where it has none; says nothing of it.
     pub fn change_template(&self, name: &str, change: impl FnOnce(&mut Template)) {
-        if let Some(template) = self.world.templates().get_mut(name) {
-            change(template);
-        }
+        change(self.world.templates().entry(name.to_owned()).or_default());
+    }
+
+    /// Meta has none of the files any more that were uploaded; says nothing of it.
+    pub fn lose_uploads(&self) {
+        self.world.uploads().clear();
     }
 
     /// How many people Meta lets be written to in a day, in its word: `TIER_2K`.

@@ -193,6 +193,7 @@ fn judge(world: &World, parameters: &Parameters) -> Result<Message, Refusal> {
             language: String::new(),
             parameters: variables.into_values().collect(),
             buttons: Vec::new(),
+            header: None,
         }),
         subject: None,
         valid_seconds: Some(valid_seconds),

@@ -5,6 +5,7 @@ use super::agenda::{Agenda, Event};
 use super::callbacks::{Callback, Poster};
 use super::config::check_callback_url;
 use super::faults::{CallbackFault, bend};
+use super::media::Upload;
 use super::people::{NoInbound, People, Sent, Status, Step, fate, pressed};
 use super::{
     Channel, Condition, Entry, Faults, Ledger, LedgerError, Message, Reply, SandboxConfig,
@@ -16,7 +17,7 @@ use futures::StreamExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub(super) struct World {
     faults: Faults,
     people: Mutex<People>,
     templates: Mutex<BTreeMap<String, Template>>,
-    uploads: Mutex<BTreeSet<String>>,
+    uploads: Mutex<BTreeMap<String, Upload>>,
     messaging_limit: Mutex<String>,
     fates: Mutex<HashMap<String, Vec<Step>>>,
     /// How often the same was accepted, by its hash.
@@ -135,8 +136,8 @@ impl World {
         locked(&self.messaging_limit)
     }
 
-    /// Ids of files that were uploaded.
-    pub(super) fn uploads(&self) -> MutexGuard<'_, BTreeSet<String>> {
+    /// Files that were uploaded, by their ids.
+    pub(super) fn uploads(&self) -> MutexGuard<'_, BTreeMap<String, Upload>> {
         locked(&self.uploads)
     }
 

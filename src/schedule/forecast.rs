@@ -6,7 +6,7 @@ use crate::care::contact::KnownContact;
 use crate::care::{Programme, UtcMs, Zone};
 use crate::message::announced::{self, Announced};
 use crate::message::survey::form;
-use crate::message::{MessageName, Repeat, Saying};
+use crate::message::{Enclosed, MessageName, Repeat, Saying, media};
 use crate::policy::grouping::class_group;
 use crate::store::activities::ActivityRow;
 use crate::store::standing::Standing;
@@ -95,8 +95,10 @@ fn message<'a>(
 }
 
 impl ForeseenMessage<'_> {
-    /// What would be said to the patient.
-    pub fn saying(&self, patient: &Standing) -> Saying {
+    /// What would be said to the patient of a programme.
+    pub fn saying(&self, patient: &Standing, programme: &Programme) -> Saying {
+        let language = &patient.row.patient.language;
+        let editions = announced::material(&self.announced, programme, language);
         Saying {
             what: self.what,
             language: patient.row.patient.language.clone(),
@@ -106,6 +108,10 @@ impl ForeseenMessage<'_> {
             also_at: self.also_at.clone(),
             items: announced::items(&self.announced),
             repeat: Repeat::First,
+            material: Enclosed {
+                file: editions.first().and_then(|edition| media::kind(edition)),
+                links: announced::links(&editions),
+            },
         }
     }
 }

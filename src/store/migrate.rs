@@ -86,6 +86,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0014_spending.sql"),
     ),
     (
+        15,
+        "media",
+        include_str!("../../migrations/sqlite/0015_media.sql"),
+        include_str!("../../migrations/postgres/0015_media.sql"),
+    ),
+    (
         16,
         "replies",
         include_str!("../../migrations/sqlite/0016_replies.sql"),

@@ -16,6 +16,7 @@ pub mod inbound;
 pub mod intake;
 pub mod jobs;
 pub mod listening;
+pub mod media;
 pub mod messages;
 pub mod meta;
 mod migrate;
@@ -264,6 +265,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         story::STATEMENTS,
         sweep::STATEMENTS,
         tasks::STATEMENTS,
+        media::STATEMENTS,
         templates::STATEMENTS,
         watch::STATEMENTS,
     ]

@@ -85,7 +85,7 @@ fn email(url: &str) -> EmailConfig {
 }
 
 /// All channels, each towards its own address, in sandbox mode.
-fn channels(http: &str, smtp: &str, timeout_ms: i64) -> Channels {
+pub fn channels(http: &str, smtp: &str, timeout_ms: i64) -> Channels {
     let config = ChannelsConfig::default()
         .with("whatsapp", KindConfig::Whatsapp(whatsapp(http)))
         .with("twilio", KindConfig::Twilio(twilio(http)))

@@ -291,6 +291,44 @@ fn check_looks_at_programmes_jobs_keys_and_database() {
 }
 
 #[test]
+fn check_holds_material_against_the_channels() {
+    let home = Home::new();
+    let fragment = home.run(&["sandbox", "config", "--http", "127.0.0.1:9001"]).answer;
+    let oak = home.folder().join("schedules/programmes/oak");
+    std::fs::create_dir_all(oak.join("media")).unwrap();
+    let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/media");
+    let programme = |sample: &str| {
+        std::fs::copy(samples.join(sample), oak.join("media/f.mp4")).unwrap();
+        let text = "title = \"Oak\"\n[media.m1]\nen = { file = \"f.mp4\" }\n";
+        std::fs::write(oak.join("programme.toml"), text).unwrap();
+    };
+    let file = home.folder().join("carebell.toml");
+    std::fs::write(&file, fragment).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+    let schedules = home.folder().join("schedules");
+    let run = |arguments: &[&str]| {
+        home.run_with(&[("CAREBELL_SCHEDULES__DIR", schedules.to_str().unwrap())], arguments)
+    };
+    programme("film.mp4");
+    let said = run(&["check"]);
+    assert_eq!(said.code, 0, "{}", said.answer);
+    let told = flat(&said.answer);
+    assert!(told.contains("words alone go out for m1 of oak: ar, es, fr, hi, pt, sw"), "{told}");
+    programme("high.mp4");
+    let said = run(&["check"]);
+    let told = flat(&said.answer);
+    assert_eq!(said.code, 1, "{told}");
+    assert!(
+        told.contains("key media.m1.en, over whatsapp") && told.contains("profile 100"),
+        "{told}"
+    );
+    // At start as well.
+    assert_eq!(home.run(&["db", "migrate"]).code, 0);
+    let said = run(&["status"]);
+    assert!(flat(&said.talk).contains("profile 100"), "{}", said.talk);
+}
+
+#[test]
 fn the_sandbox_says_where_it_listens_and_ends_at_a_signal() {
     let home = Home::new();
     let mut child = home

@@ -10,6 +10,7 @@ mod fallback;
 mod gateways;
 mod health;
 mod holds;
+mod media;
 mod money;
 mod outage;
 mod own_parts;

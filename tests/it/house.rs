@@ -502,6 +502,7 @@ pub fn medicine(key: &str, times: &[&str]) -> Activity {
         drug: Some(Phi::from(format!("drug|{key}"))),
         schedule: Schedule::from(Timing { repeat: Some(repeat), ..Timing::default() }),
         anchor: "2026-11-20".to_owned(),
+        material: None,
         review: Vec::new(),
     }
 }

@@ -21,6 +21,7 @@ mod apply;
 mod command;
 mod csv;
 mod fhir;
+mod material;
 mod people;
 mod protocol;
 mod sources;

@@ -1,13 +1,14 @@
 //! What is said, and what is heard: texts in every language and form, SMS parts, programmes.
 
 mod loading;
+mod material;
 mod sample;
 
 use carebell::care::programme::Permission;
 use carebell::care::{ActivityKind, Phi, Programme, TextStyle, Zone, ZoneRules};
 use carebell::message::{
-    Catalogue, Form, Item, MessageName, NotRenderable, Programmes, Rendered, Repeat, Saying,
-    segments,
+    Catalogue, Enclosed, Form, Item, MessageName, NotRenderable, Programmes, Rendered, Repeat,
+    Saying, segments,
 };
 use carebell::policy::keywords::{Heard, hear};
 use chrono::{NaiveDate, NaiveDateTime};
@@ -72,6 +73,7 @@ fn saying(what: MessageName, language: &str, form: Form) -> Saying {
         also_at: Vec::new(),
         items: if what.is_reminder() { vec![canary()] } else { Vec::new() },
         repeat: Repeat::First,
+        material: Enclosed::default(),
     }
 }
 

@@ -76,7 +76,8 @@ on_both!(the_forecast_is_what_the_provider_then_gets, async |house: House| {
         assert_eq!(forecast.unsent, 0);
         // The second night's lesson waits beyond the end.
         for message in forecast.messages.iter().filter(|message| message.at < until) {
-            let said = app.catalogue.render(programme, &message.saying(standing)).unwrap();
+            let said =
+                app.catalogue.render(programme, &message.saying(standing, programme)).unwrap();
             let parameters = said.template.map(|template| {
                 template.parameters.into_iter().map(carebell::care::Phi::into_inner).collect()
             });

@@ -92,6 +92,7 @@ start-confirmation = { $sender }: you will get our messages again. To stop them,
 help = { $sender } sends reminders from your plan. To talk to a person, call your care team. To stop these messages, reply STOP. This number is not for emergencies: call your local emergency number.
 
 subject = A reminder from { $sender }
+material = To read or watch
 appointment-title = Appointment: { $sender }
 unsubscribe = Stop these messages
 unsubscribe-ask = { $sender }: do you want to stop all our messages? This changes the messages only, not your care.

@@ -85,6 +85,7 @@ start-confirmation = { $sender }: volverá a recibir nuestros mensajes. Para dej
 help = { $sender } envía recordatorios de su plan. Para hablar con una persona, llame a su equipo de salud. Para dejar de recibir mensajes, responda PARAR. Este número no atiende emergencias: llame al número de emergencias de su zona.
 
 subject = Un recordatorio de { $sender }
+material = Para leer o ver
 appointment-title = Cita: { $sender }
 unsubscribe = Dejar de recibir estos mensajes
 unsubscribe-ask = { $sender }: ¿quiere dejar de recibir todos nuestros mensajes? Solo cambian los mensajes, no su atención.

@@ -85,6 +85,7 @@ start-confirmation = { $sender } : vous recevrez à nouveau nos messages. Pour n
 help = { $sender } envoie des rappels de votre plan. Pour parler à une personne, appelez votre équipe de soins. Pour ne plus recevoir de messages, répondez STOP. Ce numéro ne traite pas les urgences : appelez le numéro d'urgence local.
 
 subject = Un rappel de { $sender }
+material = À lire ou à regarder
 appointment-title = Rendez-vous : { $sender }
 unsubscribe = Ne plus recevoir ces messages
 unsubscribe-ask = { $sender } : voulez-vous ne plus recevoir nos messages ? Seuls les messages changent, pas vos soins.

@@ -88,6 +88,7 @@ start-confirmation = { $sender }: vai voltar a receber as nossas mensagens. Para
 help = { $sender } envia lembretes do seu plano. Para falar com uma pessoa, ligue para a sua clínica. Para não receber mais mensagens, responda PARAR. Este número não atende emergências: ligue para o número de emergência local.
 
 subject = Um lembrete de { $sender }
+material = Para ler ou ver
 appointment-title = Consulta: { $sender }
 unsubscribe = Parar de receber estas mensagens
 unsubscribe-ask = { $sender }: quer parar de receber todas as nossas mensagens? Só mudam as mensagens, não os seus cuidados.

@@ -88,6 +88,7 @@ start-confirmation = { $sender }: utapokea tena ujumbe wetu. Ili usitumiwe tena,
 help = { $sender } hutuma vikumbusho vya mpango wako. Ili kuzungumza na mtu, wapigie wahudumu wako. Ili usitumiwe ujumbe tena, jibu ACHA. Nambari hii si ya dharura: piga nambari ya dharura ya eneo lako.
 
 subject = Kumbusho kutoka { $sender }
+material = Kusoma au kutazama
 appointment-title = Miadi: { $sender }
 unsubscribe = Acha kupokea ujumbe huu
 unsubscribe-ask = { $sender }: je, unataka kuacha kupokea ujumbe wetu wote? Ni ujumbe tu unaobadilika, si huduma yako.

@@ -225,6 +225,7 @@ impl Channel for Twilio {
         match code {
             "63016" => Some(Meaning::WindowClosed),
             "30003" => Some(Meaning::HandsetOff),
+            "63019" | "63034" | "63037" => Some(Meaning::MediaRefused),
             "30008" | "63010" | "63009" | "63012" | "63023" | "30410" => Some(Meaning::OnceMore),
             _ => None,
         }

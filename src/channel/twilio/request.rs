@@ -110,7 +110,7 @@ impl Twilio {
 fn link(media: &Media) -> Option<&str> {
     match &media.source {
         MediaSource::Link { url } => Some(url),
-        MediaSource::File { .. } => None,
+        MediaSource::File { .. } | MediaSource::Upload { .. } => None,
     }
 }
 

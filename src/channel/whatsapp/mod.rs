@@ -14,11 +14,11 @@ use super::http::{Answer, Http};
 use super::verdict::{self, Said};
 use super::{
     Action, Callback, Capabilities, Channel, ChannelConfigError, Content, Event, Health, Meaning,
-    Outbound, Outcome, Person, Problem, Reject, ReminderForm, ShownRequest, Unreadable, Verified,
-    signature,
+    Media, MediaSource, Outbound, Outcome, Person, Problem, Reject, ReminderForm, ShownRequest,
+    Unreadable, Upload, Verified, signature,
 };
 use crate::care::time::SECOND_MS;
-use crate::care::{Address, ChannelKind, ListedTemplate, ReceiptHabit};
+use crate::care::{Address, ChannelKind, Edition, ListedTemplate, ReceiptHabit};
 use crate::config::{HmacAlgorithm, Mode, Secret, WhatsappConfig};
 use crate::security::bytes_of_hex;
 use futures::future::BoxFuture;
@@ -44,7 +44,6 @@ pub(super) struct Whatsapp {
     app_secrets: Vec<Secret>,
     verify_token: Secret,
     capabilities: Capabilities,
-    uploads: media::Uploads,
     business_account_id: Option<String>,
     template_categories: Vec<String>,
 }
@@ -87,7 +86,6 @@ impl Whatsapp {
                 pair_gap_ms: PAIR_GAP_MS,
                 request_timeout_ms,
             },
-            uploads: media::Uploads::default(),
             business_account_id: config.business_account_id.clone().filter(|id| !id.is_empty()),
             template_categories: config.template_categories.clone(),
         })
@@ -97,8 +95,8 @@ impl Whatsapp {
         if !request::problems(&outbound.content).is_empty() {
             return (Outcome::refused(Action::Fix, "content"), None);
         }
-        let media = request::media_of(&outbound.content);
-        let attached = match self.attach(&outbound.content, media).await {
+        let media = outbound.content.file();
+        let attached = match media::attach(&outbound.content, media) {
             Ok(attached) => attached,
             Err(outcome) => return (outcome, None),
         };
@@ -107,9 +105,6 @@ impl Whatsapp {
             Err(refused) => return (refused, None),
         };
         let (outcome, answer) = self.post(&body).await;
-        if let Some(media) = media.filter(|_| attached != Attached::Nothing) {
-            self.heed_media(media, &outcome);
-        }
         (outcome, answer.and_then(|answer| receiver(&answer, &outbound.to)))
     }
 
@@ -219,6 +214,7 @@ impl Channel for Whatsapp {
         match code {
             "131047" => Some(Meaning::WindowClosed),
             "131050" => Some(Meaning::MarketingStopped),
+            media::NOT_TAKEN => Some(Meaning::MediaRefused),
             "131056" => Some(Meaning::PairLimited),
             "131026" => Some(Meaning::Doubted),
             "135000" => Some(Meaning::OnceMore),
@@ -230,9 +226,23 @@ impl Channel for Whatsapp {
         Box::pin(async { Some(self.post(&request::read(provider_id)).await.0) })
     }
 
-    /// A file is shown by its name: nothing is uploaded.
+    fn takes(&self, edition: &Edition) -> Result<Option<Media>, Problem> {
+        media::takes(edition)
+    }
+
+    fn hand_over<'a>(&'a self, media: &'a Media) -> BoxFuture<'a, Option<Result<Upload, Outcome>>> {
+        Box::pin(self.upload(media))
+    }
+
+    /// A file that is not uploaded yet is shown by its hash in place of an id.
     fn rendered(&self, outbound: &Outbound) -> Result<ShownRequest, Outcome> {
-        let body = request::body(outbound, &Attached::Nothing)?;
+        let attached = match outbound.content.file().map(|media| &media.source) {
+            None => Attached::Nothing,
+            Some(MediaSource::Link { url }) => Attached::Link(url.clone()),
+            Some(MediaSource::Upload { id, .. }) => Attached::Id(id.clone()),
+            Some(MediaSource::File { sha256, .. }) => Attached::Id(format!("sha256:{sha256}")),
+        };
+        let body = request::body(outbound, &attached)?;
         Http::shown(self.posting(&body))
     }
 

@@ -5,7 +5,8 @@
 //! `reference/channels.md` section 1.1.
 
 use crate::care::Address;
-use crate::channel::{Action, Button, Content, Media, MediaKind, Outbound, Outcome, Problem, Text};
+use crate::care::MediaKind;
+use crate::channel::{Action, Button, Content, Media, Outbound, Outcome, Problem, Text};
 use crate::config::is_e164;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -54,15 +55,6 @@ impl Attached {
             object["filename"] = json!(name);
         }
         Some(object)
-    }
-}
-
-/// The file of a content.
-pub(super) const fn media_of(content: &Content) -> Option<&Media> {
-    match content {
-        Content::Text { media, .. } => media.as_ref(),
-        Content::Template { header, .. } => header.as_ref(),
-        Content::Email { .. } => None,
     }
 }
 
@@ -121,7 +113,7 @@ fn free_form(
     media: Option<(&Media, &Attached)>,
 ) -> (&'static str, Value) {
     let header = |(media, attached): (&Media, &Attached)| {
-        let kind = word(media.kind);
+        let kind = media.kind.word();
         Some(json!({ "type": kind, kind: attached.object(media, None)? }))
     };
     if !buttons.is_empty() {
@@ -145,7 +137,7 @@ fn free_form(
         return ("interactive", interactive);
     }
     let with_caption = media.and_then(|(media, attached)| {
-        Some((word(media.kind), attached.object(media, Some(body))?))
+        Some((media.kind.word(), attached.object(media, Some(body))?))
     });
     with_caption.unwrap_or_else(|| ("text", json!({ "preview_url": false, "body": body })))
 }
@@ -161,7 +153,7 @@ fn template(content: &Content, attached: &Attached) -> Value {
     };
     let mut components = Vec::new();
     let file = header.as_ref().and_then(|media| {
-        let kind = word(media.kind);
+        let kind = media.kind.word();
         Some(json!({ "type": kind, kind: attached.object(media, None)? }))
     });
     if let Some(file) = file {
@@ -190,14 +182,6 @@ fn template(content: &Content, attached: &Attached) -> Value {
 /// Tells Meta that a person has read what a patient wrote: the patient sees it.
 pub(super) fn read(provider_id: &str) -> Value {
     json!({ "messaging_product": "whatsapp", "status": "read", "message_id": provider_id })
-}
-
-const fn word(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Image => "image",
-        MediaKind::Video => "video",
-        MediaKind::Document => "document",
-    }
 }
 
 /// What Meta would refuse of a content.

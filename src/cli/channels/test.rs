@@ -5,11 +5,12 @@ use crate::care::hold::Scope;
 use crate::care::ids::AttemptId;
 use crate::care::{Address, ContactHealth, Phi, UtcMs};
 use crate::channel::{
-    Channel, Content, Health, Outbound, Outcome, ReminderForm, ShownRequest, Text,
+    Channel, Content, Health, Media, MediaSource, Outbound, Outcome, ReminderForm, ShownRequest,
+    Text, Upload,
 };
 use crate::cli::app::App;
 use crate::cli::ask::confirm;
-use crate::cli::installation::masked;
+use crate::cli::installation::{masked, not_found};
 use crate::cli::{Context, Exit, Failure, Form, wrapped};
 use crate::store::story::{Act, audit};
 use crate::store::{Result as Stored, holds, patients};
@@ -45,6 +46,9 @@ pub(in crate::cli) struct Args {
     /// A parameter of the template, in order; may be given again
     #[arg(long = "parameter", value_name = "TEXT", requires = "template")]
     parameters: Vec<String>,
+    /// With this file: programme, material and language, as oak/m1/en
+    #[arg(long, value_name = "MATERIAL")]
+    material: Option<String>,
     /// Do not ask
     #[arg(long, requires = "to")]
     yes: bool,
@@ -72,7 +76,8 @@ struct Answer {
 pub(super) async fn run(args: &Args, app: &App, context: &Context) -> Result<(), Failure> {
     must_be_configured(app, &args.name)?;
     let Some(channel) = app.channels.by_name(&args.name) else { return Ok(()) };
-    let outbound = outbound(args, app, channel.as_ref());
+    let media = material(args, app, channel.as_ref())?;
+    let mut outbound = outbound(args, app, channel.as_ref(), media);
     let mut answer = Answer {
         channel: args.name.clone(),
         problems: channel.problems(&outbound.content).iter().map(ToString::to_string).collect(),
@@ -94,7 +99,7 @@ pub(super) async fn run(args: &Args, app: &App, context: &Context) -> Result<(),
         if !args.form.json {
             show(&answer, context)?;
         }
-        let outcome = send(args, app, channel.as_ref(), &outbound, context).await?;
+        let outcome = send(args, app, channel.as_ref(), &mut outbound, context).await?;
         went = matches!(outcome, Outcome::Accepted { .. });
         answer.sent = Some(words(&outcome));
         if !args.form.json {
@@ -110,7 +115,33 @@ pub(super) async fn run(args: &Args, app: &App, context: &Context) -> Result<(),
     if fine { Ok(()) } else { Err(Failure::Answered(Exit::Failed)) }
 }
 
-fn outbound(args: &Args, app: &App, channel: &dyn Channel) -> Outbound {
+/// The file of a material, as the channel takes it.
+fn material(args: &Args, app: &App, channel: &dyn Channel) -> Result<Option<Media>, Failure> {
+    let Some(written) = &args.material else { return Ok(None) };
+    let mut parts = written.splitn(3, '/');
+    let named = (parts.next(), parts.next(), parts.next());
+    let edition = match named {
+        (Some(programme), Some(name), Some(tag)) => app
+            .programmes
+            .get(programme)
+            .and_then(|programme| crate::message::media::edition(programme, name, tag)),
+        _ => None,
+    };
+    let fix = "write programme/material/language; programme.toml has it under media";
+    let edition = edition.ok_or_else(|| not_found("material", written, fix))?;
+    let taken = channel.takes(edition);
+    let taken = taken.map_err(|fault| Failure::new(Exit::Failed, fault.what, fault.fix))?;
+    let none = || {
+        Failure::new(
+            Exit::Failed,
+            format!("no file goes over {}", args.name),
+            "its texts hold the link",
+        )
+    };
+    Ok(Some(taken.ok_or_else(none)?))
+}
+
+fn outbound(args: &Args, app: &App, channel: &dyn Channel, media: Option<Media>) -> Outbound {
     let text = |text: &str| Text(Phi::from(text));
     let correlation = AttemptId::new(app.clock.now(), &mut app.rng.fork());
     let form = channel.capabilities().reminders;
@@ -120,7 +151,7 @@ fn outbound(args: &Args, app: &App, channel: &dyn Channel) -> Outbound {
             language: args.language.clone().unwrap_or_default(),
             names: Vec::new(),
             parameters: args.parameters.iter().map(|one| text(one)).collect(),
-            header: None,
+            header: media,
             buttons: Vec::new(),
         },
         (None, ReminderForm::Email) => Content::Email {
@@ -131,7 +162,9 @@ fn outbound(args: &Args, app: &App, channel: &dyn Channel) -> Outbound {
             unsubscribe_url: None,
             invite: None,
         },
-        (None, ReminderForm::Text | ReminderForm::Template) => Content::text(text(&args.text)),
+        (None, ReminderForm::Text | ReminderForm::Template) => {
+            Content::Text { body: text(&args.text), buttons: Vec::new(), media }
+        }
     };
     // RFC 2606, and a number that no plan assigns.
     let nobody = if form == ReminderForm::Email { "nobody@example.org" } else { "+12025550100" };
@@ -165,7 +198,7 @@ async fn send(
     args: &Args,
     app: &App,
     channel: &dyn Channel,
-    outbound: &Outbound,
+    outbound: &mut Outbound,
     context: &Context,
 ) -> Result<Outcome, Failure> {
     let now = app.clock.now();
@@ -177,7 +210,10 @@ async fn send(
         let warning = format!("One message goes over {} for real.", args.name);
         confirm(context, &warning, "send", "the test")?;
     }
-    let outcome = channel.send(outbound).await;
+    let outcome = match hand_over(channel, &mut outbound.content).await {
+        Ok(()) => channel.send(outbound).await,
+        Err(outcome) => outcome,
+    };
     let detail = serde_json::json!({ "to": masked(&outbound.to), "outcome": words(&outcome) });
     let detail = detail.to_string();
     let act = Act { actor: &args.by, action: "channel.test", subject: &args.name, detail: &detail };
@@ -185,6 +221,20 @@ async fn send(
     audit(&mut tx, &mut app.rng.fork(), &act, now).await?;
     tx.commit().await?;
     Ok(outcome)
+}
+
+/// A file on this machine goes to the provider first, and the message names it by its id.
+async fn hand_over(channel: &dyn Channel, content: &mut Content) -> Result<(), Outcome> {
+    let (Content::Text { media: Some(media), .. } | Content::Template { header: Some(media), .. }) =
+        content
+    else {
+        return Ok(());
+    };
+    let taken = channel.hand_over(media).await.transpose()?;
+    if let (Some(Upload { id, .. }), MediaSource::File { sha256, .. }) = (taken, &media.source) {
+        media.source = MediaSource::Upload { id, sha256: sha256.clone() };
+    }
+    Ok(())
 }
 
 async fn hindrance(app: &App, to: &Address, now: UtcMs) -> Stored<Option<&'static str>> {

@@ -4,14 +4,14 @@ use super::Texts;
 use crate::care::ids::PatientId;
 use crate::care::programme::Permission;
 use crate::care::time::DAY_MS;
-use crate::care::{ChannelKind, Micros, Phi, Press, Programme, TextStyle};
+use crate::care::{ChannelKind, MediaKind, Micros, Phi, Press, Programme, TextStyle};
 use crate::cli::app::App;
 use crate::cli::installation::{When, not_found, opened, rules, standing_of};
 use crate::cli::{Context, Exit, Failure, Form, printable, wrapped};
 use crate::message::cost::Charge;
 use crate::message::segments::Encoding;
 use crate::message::survey::{Size, form, number_beginning, sample, size};
-use crate::message::{Catalogue, MessageName, Prices, Rendered, Repeat, Saying};
+use crate::message::{Catalogue, Enclosed, MessageName, Prices, Rendered, Repeat, Saying, media};
 use crate::schedule::forecast;
 use serde::Serialize;
 
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// As it is sent when it may be a repeat
     #[arg(long)]
     repeat: bool,
+    /// With this material of the programme
+    #[arg(long, value_name = "NAME", conflicts_with = "patient")]
+    material: Option<String>,
     #[command(flatten)]
     form: Form,
 }
@@ -62,6 +65,9 @@ enum What {
         text: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         template: Option<ShownTemplate>,
+        /// What a mail links to beside its text.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        links: Vec<String>,
         #[serde(flatten)]
         size: Size,
     },
@@ -79,6 +85,9 @@ struct ShownTemplate {
     parameters: Vec<String>,
     /// What its quick replies say.
     buttons: Vec<Press>,
+    /// The kind of file that its header shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<MediaKind>,
 }
 
 fn message(word: &str) -> Result<MessageName, String> {
@@ -111,11 +120,20 @@ fn any(args: &Args, message: MessageName, context: &Context) -> Result<(), Failu
     let language = args.language.as_deref().unwrap_or(&programme.language);
     let style = if args.overt { TextStyle::Overt } else { TextStyle::Discreet };
     let repeat = if args.repeat { Repeat::Again } else { Repeat::First };
+    let mut saying = sample(message, language, style, repeat, ChannelKind::Sms);
+    if let Some(name) = &args.material {
+        let edition = media::edition(programme, name, language).ok_or_else(|| {
+            let fix = "its programme.toml lists material under media, by language";
+            not_found("material", name, fix)
+        })?;
+        let links = edition.url.iter().cloned().collect();
+        saying.material = Enclosed { file: media::kind(edition), links };
+    }
     let page = Page {
         catalogue: &texts.catalogue,
         prices: &texts.prices,
         programme,
-        saying: sample(message, language, style, repeat, ChannelKind::Sms),
+        saying,
         number: number_beginning(programme),
     };
     page.print(args.form, "", context)
@@ -141,7 +159,7 @@ async fn next(
         let fix = format!("carebell preview --patient {patient} --days {DAYS} tells why");
         return Err(Failure::new(Exit::NotFound, what, fix));
     };
-    let mut saying = message.saying(&standing);
+    let mut saying = message.saying(&standing, programme);
     if !args.names {
         let what = sample(saying.what, "en", saying.style, Repeat::First, ChannelKind::Sms);
         let one = what.items.first().cloned();
@@ -202,7 +220,9 @@ fn said(rendered: Rendered, channel: ChannelKind, cost: Option<Micros>) -> What 
             ttl_seconds: template.ttl_seconds,
             parameters: template.parameters.into_iter().map(Phi::into_inner).collect(),
             buttons: template.buttons,
+            header: template.header,
         }),
+        links: if channel == ChannelKind::Email { rendered.links } else { Vec::new() },
         size,
     }
 }
@@ -213,7 +233,7 @@ fn text(shown: &[Shown], programme: &Programme, currency: &str) -> String {
         let channel = one.channel.word();
         match &one.what {
             What::Unsaid { why } => page += &wrapped(&format!("{channel}: not sent: {why}"), 0),
-            What::Said { subject, text, template, size } => {
+            What::Said { subject, text, template, links, size } => {
                 page += &wrapped(&format!("{channel}: {}", facts(size, currency)), 0);
                 if let Some(template) = template {
                     page += &about(template, programme);
@@ -222,6 +242,7 @@ fn text(shown: &[Shown], programme: &Programme, currency: &str) -> String {
                     page += &lines(&format!("Subject: {subject}\n"));
                 }
                 page += &lines(text);
+                page += &links.iter().map(|link| lines(link)).collect::<String>();
             }
         }
         page.push('\n');
@@ -242,10 +263,13 @@ fn facts(size: &Size, currency: &str) -> String {
 }
 
 fn about(template: &ShownTemplate, programme: &Programme) -> String {
-    let ShownTemplate { name, language, category, ttl_seconds, parameters, buttons } = template;
+    let ShownTemplate { name, language, category, ttl_seconds, parameters, buttons, header } =
+        template;
+    let header = header.map(|kind| format!(", its header a file of kind {}", kind.word()));
     let mut told = wrapped(
         &format!(
-            "template {name} ({language}, {category}), kept for {ttl_seconds} s; its text at Meta should say:"
+            "template {name} ({language}, {category}){}, kept for {ttl_seconds} s; its text at Meta should say:",
+            header.unwrap_or_default()
         ),
         2,
     );

@@ -47,6 +47,7 @@ pub(super) enum Column {
     TimeCritical,
     Status,
     Replaces,
+    Material,
 }
 
 use Column as C;
@@ -95,6 +96,7 @@ const NAMES: &[(Column, &[&str])] = &[
     (C::TimeCritical, &["time_critical"]),
     (C::Status, &["status", "order_status"]),
     (C::Replaces, &["replaces"]),
+    (C::Material, &["material"]),
 ];
 
 impl Column {

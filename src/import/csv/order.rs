@@ -10,7 +10,7 @@ use crate::import::date::Date;
 use crate::import::fhir::json::Remarks;
 use crate::import::report::Remark;
 use crate::import::why::Why;
-use crate::import::{Settings, text};
+use crate::import::{Settings, material, text};
 use chrono::NaiveDateTime;
 
 /// Reads the order.
@@ -38,6 +38,10 @@ pub(super) fn read(
         Class::Dose if flag(row, Column::TimeCritical)? => Class::TimeCriticalDose,
         class => class,
     };
+    let path = Column::Material.name();
+    let material = row
+        .get(Column::Material)
+        .and_then(|name| material::named(name, when.kind, path, settings.programme, remarks));
     let subject = patient_identity(row, patient_id, settings);
     // Programmes number orders per patient, so an order's id alone would name many.
     let named = |order: &str| Key::new(format!("{}|{patient_id}|{order}", settings.source_system));
@@ -64,6 +68,7 @@ pub(super) fn read(
         instruction: told.map(Phi::new),
         schedule: when.schedule,
         anchor,
+        material,
         review: Vec::new(),
     };
     Ok(ActivityChange {

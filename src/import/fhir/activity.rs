@@ -128,6 +128,7 @@ impl<'r> Draft<'r> {
                 drug: made.drug.map(Phi::new),
                 schedule: made.schedule,
                 anchor: made.anchor.0,
+                material: made.material,
                 review,
             },
             anchor_from: made.anchor.1,
@@ -153,6 +154,7 @@ pub(super) struct Made {
     pub(super) local_start: Option<NaiveDateTime>,
     pub(super) anchor: (String, AnchorFrom),
     pub(super) replaces: Vec<Reference>,
+    pub(super) material: Option<String>,
 }
 
 /// The status that stands when two hold.

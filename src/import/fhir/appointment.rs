@@ -103,6 +103,7 @@ pub(super) fn read(
         local_start,
         anchor,
         replaces,
+        material: None,
     })))])
 }
 

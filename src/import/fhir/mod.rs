@@ -12,6 +12,7 @@ mod dosage;
 pub(crate) mod json;
 mod order;
 mod patient;
+mod payload;
 mod plan;
 mod scope;
 mod versions;

@@ -5,13 +5,14 @@ use super::bundle::Stop;
 use super::datatypes::{Concept, ConceptOrReference, Reference as Written};
 use super::dosage::{Dosage, Timing};
 use super::json::{Flag, List, Remarks, Text, parse};
+use super::payload::{self, Payload};
 use super::scope::{Known, Scope};
 use crate::care::timing::{Period, Repeat, Timing as CareTiming};
 use crate::care::{ActivityKind, Dosage as CareDosage, Schedule};
 use crate::import::change::{ActivityChange, AnchorFrom, Change, Reference};
 use crate::import::date::Date;
-use crate::import::text;
 use crate::import::why::Why;
+use crate::import::{material, text};
 use chrono::NaiveDateTime;
 use serde::Deserialize;
 
@@ -122,6 +123,7 @@ pub(super) fn medication_activity(
         local_start: None,
         anchor,
         replaces: Vec::new(),
+        material: None,
     }))
 }
 
@@ -174,6 +176,7 @@ struct ServiceRequest {
     occurrence_timing: Option<Timing>,
     as_needed_boolean: Option<Flag>,
     as_needed_codeable_concept: Option<Concept>,
+    instantiates_uri: List<Text>,
     authored_on: Option<String>,
     replaces: List<Written>,
 }
@@ -247,6 +250,8 @@ pub(super) fn service_activity(
         ],
     );
     let replaces = scope.all(known, &order.replaces, "replaces", draft.remarks);
+    let urls = order.instantiates_uri.iter().map(|url| url.value.as_str());
+    let material = material::instantiated(urls, when.kind, scope.settings.programme);
     let name = title(code.as_ref(), "check-up");
     let token = code.as_ref().and_then(Concept::token).unwrap_or_else(|| name.clone());
     let identity = scope
@@ -264,6 +269,7 @@ pub(super) fn service_activity(
         local_start: when.local_start,
         anchor,
         replaces,
+        material,
     }))
 }
 
@@ -343,12 +349,6 @@ struct CommunicationRequest {
     replaces: List<Written>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Payload {
-    content_string: Option<Text>,
-}
-
 /// Reads a `CommunicationRequest` (<https://hl7.org/fhir/R4/communicationrequest.html>).
 pub(super) fn communication_request(
     scope: &Scope<'_>,
@@ -394,6 +394,7 @@ pub(super) fn communication_request(
         ],
     );
     let replaces = scope.all(known, &order.replaces, "replaces", draft.remarks);
+    let material = payload::material(&order.payload, when.kind, scope, draft.remarks);
     let said: Vec<String> = order
         .payload
         .0
@@ -416,5 +417,6 @@ pub(super) fn communication_request(
         local_start: when.local_start,
         anchor,
         replaces,
+        material,
     })))])
 }

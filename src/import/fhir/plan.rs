@@ -13,8 +13,8 @@ use crate::care::{ActivityKind, ActivityStatus, Dosage, Phi, Plan, Schedule};
 use crate::import::change::{
     ActivityChange, AnchorFrom, Change, Identity, Key, PlanChange, Reference, fingerprint,
 };
-use crate::import::text;
 use crate::import::why::Why;
+use crate::import::{material, text};
 use serde::Deserialize;
 use std::collections::HashSet;
 
@@ -55,6 +55,7 @@ struct Detail {
     scheduled_string: Option<Text>,
     product_codeable_concept: Option<Concept>,
     description: Option<Text>,
+    instantiates_uri: List<Text>,
     modifier_extension: Present,
 }
 
@@ -199,6 +200,9 @@ impl Within<'_, '_> {
         let content = serde_json::to_vec(&schedule).unwrap_or_default();
         let content = fingerprint(&[title.as_bytes(), &content]);
         let identity = self.name(name.as_deref().unwrap_or(&title), &content);
+        let urls = detail.instantiates_uri.iter().map(|url| url.value.as_str());
+        let programme = self.scope.settings.programme;
+        let material = material::instantiated(urls, kind, programme);
         let drug = (kind == ActivityKind::Medication)
             .then(|| code.unwrap_or_else(|| title.to_lowercase()));
         let change = draft.finish(Made {
@@ -213,6 +217,7 @@ impl Within<'_, '_> {
             local_start: None,
             anchor,
             replaces: Vec::new(),
+            material,
         });
         self.belongs(change)
     }

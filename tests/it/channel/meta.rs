@@ -381,20 +381,6 @@ async fn a_reply_is_marked_read_by_its_id() {
     assert_eq!(channels.by_name("twilio").unwrap().mark_read("SM1").await, None);
 }
 
-/// A number that answers uploads and messages by what is asked, each in turn.
-async fn answering(uploads: &'static str, messages: &'static [&'static str]) -> Stub {
-    let count = std::sync::atomic::AtomicUsize::new(0);
-    stub::answering(move |request| {
-        if request.starts_with("POST /106540352242922/media ") {
-            return ("200 OK", uploads);
-        }
-        let at = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        let body = messages[at.min(messages.len() - 1)];
-        (if body.contains("error") { "400 Bad Request" } else { "200 OK" }, body)
-    })
-    .await
-}
-
 fn filed(folder: &Path) -> Media {
     let path = folder.join("inhaler.jpg");
     std::fs::write(&path, b"jpeg").unwrap();
@@ -408,17 +394,24 @@ fn filed(folder: &Path) -> Media {
 }
 
 const MEDIA: &str = r#"{"id":"1013859600285441"}"#;
-const NOT_TAKEN: &str = r#"{"error":{"code":131053}}"#;
 
 #[tokio::test]
-async fn a_file_is_uploaded_once_and_goes_by_its_id() {
+async fn a_file_is_handed_over_and_goes_by_its_id() {
     let folder = tempfile::tempdir().unwrap();
-    let stub = answering(MEDIA, &[TAKEN]).await;
-    let channel = of(whatsapp(&stub.url()));
     let media = filed(folder.path());
+    let stub = stub::answering(|request| {
+        let is_upload = request.starts_with("POST /106540352242922/media ");
+        ("200 OK", if is_upload { MEDIA } else { TAKEN })
+    })
+    .await;
+    let channel = of(whatsapp(&stub.url()));
+    let upload = channel.hand_over(&media).await.unwrap().unwrap();
+    assert_eq!((upload.id.as_str(), upload.good_for_ms), ("1013859600285441", 25 * 86_400_000));
+    let sha256 = "41e5".to_owned();
+    let known = Media { source: MediaSource::Upload { id: upload.id, sha256 }, ..media.clone() };
     for content in [
-        said("Shake it", &[], Some(media.clone())),
-        named(|_, header, _| *header = Some(media.clone())),
+        said("Shake it", &[], Some(known.clone())),
+        named(|_, header, _| *header = Some(known.clone())),
     ] {
         let outcome = channel.send(&outbound("+15550100123", content)).await;
         assert_eq!(outcome, Outcome::Accepted { ids: vec!["wamid.1".to_owned()] });
@@ -438,60 +431,57 @@ async fn a_file_is_uploaded_once_and_goes_by_its_id() {
     assert_eq!(first["image"], json!({ "id": "1013859600285441", "caption": "Shake it" }));
     let header = second.pointer("/template/components/0/parameters/0/image").unwrap();
     assert_eq!(*header, json!({ "id": "1013859600285441" }));
+    // A link is nothing to hand over; nor has a channel without files anything to do with one.
+    assert_eq!(channel.hand_over(&linked(MediaKind::Image, "image/png")).await, None);
+    let channels = channels(&stub.url(), NO_MAIL, TIMEOUT_MS);
+    assert_eq!(channels.by_name("twilio").unwrap().hand_over(&media).await, None);
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_taken_is_uploaded_anew_once_and_then_left_out() {
+async fn what_is_only_on_this_machine_is_no_part_of_a_message() {
     let folder = tempfile::tempdir().unwrap();
-    let stub = answering(MEDIA, &[NOT_TAKEN, NOT_TAKEN, TAKEN]).await;
-    let channel = of(whatsapp(&stub.url()));
     let media = filed(folder.path());
+    let (stub, channel) = taking().await;
     let words = outbound("+15550100123", said("Shake it", &[], Some(media.clone())));
-    let retry =
-        Outcome::Refused { action: Action::Retry, code: "131053".to_owned(), retry_after_ms: None };
-    assert_eq!(channel.send(&words).await, retry);
-    assert_eq!(channel.send(&words).await, retry);
-    assert_eq!(channel.send(&words).await, Outcome::Accepted { ids: vec!["wamid.1".to_owned()] });
-    let heard = stub.heard();
-    let uploads = heard.iter().filter(|request| request.contains("/media HTTP")).count();
-    assert_eq!((uploads, heard.len()), (2, 5));
-    assert_eq!(body_of(heard.last().unwrap())["text"]["body"], "Shake it");
+    assert!(matches!(channel.send(&words).await, Outcome::Accepted { .. }));
+    assert_eq!(body_of(&stub.heard()[0])["text"]["body"], "Shake it");
     // A template is nothing without its file.
     let header = named(|_, header, _| *header = Some(media));
     let outcome = channel.send(&outbound("+15550100123", header)).await;
     let Outcome::Refused { action: Action::TemplateProblem, .. } = outcome else {
         unreachable!("{outcome:?}")
     };
-    assert_eq!(stub.heard().len(), 5);
+    assert_eq!(stub.heard().len(), 1);
 }
 
 #[tokio::test]
 async fn p4_what_becomes_of_an_upload_is_never_an_unknown_send() {
     let folder = tempfile::tempdir().unwrap();
-    let words = outbound("+15550100123", said("Shake it", &[], Some(filed(folder.path()))));
+    let media = filed(folder.path());
+    let refused = |action, code: &str| Outcome::Refused {
+        action,
+        code: code.to_owned(),
+        retry_after_ms: None,
+    };
     for (play, expected) in [
         (stub::Play::CloseAfterRequest, Outcome::NotSent { stage: "media" }),
         (answer("500 Oops", "", ""), Outcome::NotSent { stage: "media" }),
         (answer("200 OK", "", "<html>"), Outcome::NotSent { stage: "media" }),
-        (stub::Play::Hang, Outcome::NotSent { stage: "media" }),
         (
             answer("400 Bad Request", "", r#"{"error":{"code":190}}"#),
-            Outcome::Refused {
-                action: Action::PauseChannel,
-                code: "190".to_owned(),
-                retry_after_ms: None,
-            },
+            refused(Action::PauseChannel, "190"),
         ),
     ] {
         let stub = stub::http(play).await;
         let channels = channels(&stub.url(), NO_MAIL, 1_000);
-        let outcome = channels.by_name("whatsapp").unwrap().send(&words).await;
-        assert_eq!(outcome, expected);
-        assert_eq!(stub.heard().len(), 1, "no message without its file");
+        let outcome = channels.by_name("whatsapp").unwrap().hand_over(&media).await;
+        assert_eq!(outcome, Some(Err(expected)));
+        assert_eq!(stub.heard().len(), 1);
     }
-    // The file is another one by now: the words go without it.
+    // The file is another one by now.
     std::fs::write(folder.path().join("inhaler.jpg"), b"other").unwrap();
     let (stub, channel) = taking().await;
-    assert!(matches!(channel.send(&words).await, Outcome::Accepted { .. }));
-    assert_eq!(body_of(&stub.heard()[0])["type"], "text");
+    let outcome = channel.hand_over(&media).await;
+    assert_eq!(outcome, Some(Err(refused(Action::Fix, "media-changed"))));
+    assert!(stub.heard().is_empty());
 }

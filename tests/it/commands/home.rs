@@ -263,6 +263,7 @@ fn medication(now: UtcMs) -> Activity {
         drug: Some(Phi::from("metformin")),
         schedule: Schedule::Dosages(vec![Dosage::of(serde_json::from_value(timing).unwrap())]),
         anchor: now.to_utc().format("%Y-%m-%d").to_string(),
+        material: None,
         review: Vec::new(),
     }
 }

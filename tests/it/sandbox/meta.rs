@@ -4,7 +4,7 @@ use super::stage::{
     HOUR_MS, PATIENT, Received, SECRET, START, Stage, config, free_text, hub_signature, template,
     with,
 };
-use carebell::sandbox::{Channel, Condition, PairLimit, Reply};
+use carebell::sandbox::{Channel, Condition, PairLimit, Reply, Template};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -44,6 +44,66 @@ async fn meta_refuses_what_meta_refuses() {
     assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], 190);
     assert!(stage.accepted().is_empty() && stage.sandbox.pending() == 0);
     assert_eq!(stage.whatsapp(&template("8    00")).await.0, 200, "four spaces are fine");
+}
+
+#[tokio::test]
+async fn meta_takes_files_that_are_what_they_say_and_knows_them_by_id() {
+    let mut config = config();
+    let film = Template {
+        languages: ["en".to_owned()].into(),
+        parameters: 1,
+        header: "VIDEO".to_owned(),
+        ..Template::default()
+    };
+    config.whatsapp.templates.insert("film".to_owned(), film);
+    let stage = Stage::set(config).await;
+    let upload = async |kind: &str, content: &[u8]| {
+        let head = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"messaging_product\"\r\n\r\nwhatsapp\r\n\
+             --b\r\nContent-Disposition: form-data; name=\"type\"\r\n\r\n{kind}\r\n\
+             --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\
+             Content-Type: {kind}\r\n\r\n"
+        );
+        let body = [head.as_bytes(), content, b"\r\n--b--\r\n"].concat();
+        let url = stage.whatsapp_url().replace("/messages", "/media");
+        let request = stage.client.post(url).bearer_auth("sandbox-access-token");
+        let request = request.header("content-type", "multipart/form-data; boundary=b").body(body);
+        request.send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    for (kind, content, code) in [
+        ("image/gif", &b"GIF89a"[..], 100),
+        ("video/webm", b"\x1a\x45\xdf\xa3", 100),
+        ("image/jpeg", &vec![0xff; (5 << 20) + 1], 131_053),
+    ] {
+        let answer = upload(kind, content).await;
+        assert_eq!(answer["error"]["code"], code, "{kind}: {answer}");
+    }
+    let film = include_bytes!("../../data/media/film.mp4");
+    let good = upload("video/mp4", film).await["id"].as_str().unwrap().to_owned();
+    let other = upload("video/mp4", b"no film").await["id"].as_str().unwrap().to_owned();
+    let picture = upload("image/png", b"\x89PNG\r\n").await["id"].as_str().unwrap().to_owned();
+    let headed = |kind: &str, id: &str| {
+        let parameters = json!([{ "type": kind, kind: { "id": id } }]);
+        let body = template("8:00").pointer("/template/components/0").cloned().unwrap();
+        let components = json!([{ "type": "header", "parameters": parameters }, body]);
+        let named = with(template("8:00"), "/template/name", json!("film"));
+        with(named, "/template/components", components)
+    };
+    for (body, code) in [
+        (headed("video", &other), 131_053),
+        (headed("video", &picture), 131_053),
+        (headed("video", "unknown"), 131_053),
+        (headed("image", &picture), 132_012),
+        (with(template("8:00"), "/template/name", json!("film")), 132_012),
+    ] {
+        let (_, answer) = stage.whatsapp(&body).await;
+        assert_eq!(answer["error"]["code"], code, "{body}: {answer}");
+    }
+    assert_eq!(stage.whatsapp(&headed("video", &good)).await.0, 200);
+    let used = stage.accepted()[0].message.template.clone().unwrap();
+    assert_eq!(used.header, Some(format!("video {good}")));
+    stage.sandbox.lose_uploads();
+    assert_eq!(stage.whatsapp(&headed("video", &good)).await.1["error"]["code"], 131_053);
 }
 
 #[tokio::test]
