@@ -2,13 +2,16 @@
 
 use super::Inbound;
 use super::apply::owners;
+use super::leaving::LEAVES;
 use crate::care::contact::{ConsentDecision, KnownConsent};
 use crate::care::ids::{ContactPointId, MessageId, ReplyId, TaskId, distinct};
 use crate::care::time::HOUR_MS;
-use crate::care::{Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs};
+use crate::care::{
+    ChannelKind, Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs,
+};
 use crate::channel::{Handled, ReminderForm, ReplyEvent, WINDOW_MS};
 use crate::policy::grouping::lane;
-use crate::policy::keywords::{Heard, hear};
+use crate::policy::keywords::{Heard, hear, leaves_mail};
 use crate::policy::validity::{STOP_CONFIRMATION_MS, valid_until};
 use crate::security::Place;
 use crate::store::alarms::{Alarm, AlarmKind};
@@ -71,12 +74,15 @@ impl Inbound {
             let Some(contact) = from.map(|c| c.id) else { continue };
             let heeded =
                 Heeded { owner, contact, reply: ReplyId::new(now, &mut deps.rng.fork()), channel };
-            if !self.keep_reply(tx, &heeded, (&reply.provider_id, &words), heard, now).await? {
+            let leaves = kind == Some(ChannelKind::Email) && leaves_mail(words.expose());
+            let keyword = if leaves { LEAVES } else { word(heard) };
+            if !self.keep_reply(tx, &heeded, (&reply.provider_id, &words), keyword, now).await? {
                 continue;
             }
             let all: Vec<ContactPointId> = same.iter().map(|c| c.id).collect();
             self.heard_from(tx, &heeded, reply, now).await?;
             match heard {
+                Heard::Stop if leaves => self.leave_mail(tx, &heeded, &all, now).await?,
                 Heard::Stop => {
                     self.stop(tx, &heeded, &all, now).await?;
                     self.answer(tx, &heeded, "stop-confirmation", confirmation, now).await?;
@@ -123,7 +129,7 @@ impl Inbound {
         tx: &mut Tx,
         heeded: &Heeded<'_>,
         (provider_id, words): (&str, &Phi<String>),
-        heard: Heard,
+        keyword: &'static str,
         now: UtcMs,
     ) -> Result<bool> {
         let mut rng = self.deliverer.deps().rng.fork();
@@ -134,7 +140,7 @@ impl Inbound {
             contact_point: heeded.contact,
             channel: heeded.channel.to_owned(),
             provider_id: provider_id.to_owned(),
-            keyword: word(heard),
+            keyword,
             sealed_text: patients::seal_text(heeded.owner, place, words, &mut rng),
             received_at: now,
         };
@@ -257,7 +263,11 @@ impl Inbound {
     }
 }
 
-fn health(contacts: &[ContactPointId], health: ContactHealth, code: &str) -> Vec<HealthMove> {
+pub(super) fn health(
+    contacts: &[ContactPointId],
+    health: ContactHealth,
+    code: &str,
+) -> Vec<HealthMove> {
     contacts.iter().map(|id| HealthMove { id: *id, health, code: code.to_owned() }).collect()
 }
 

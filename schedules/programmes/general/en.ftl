@@ -94,5 +94,5 @@ help = { $sender } sends reminders from your plan. To talk to a person, call you
 subject = A reminder from { $sender }
 appointment-title = Appointment: { $sender }
 unsubscribe = Stop these messages
-unsubscribe-ask = { $sender }: do you want to stop all our messages? This changes the messages only, not your care.
-unsubscribe-done = { $sender }: you will get no more messages from us. This changes the messages only, not your care. To get them again, please tell your care team.
+unsubscribe-ask = { $sender }: do you want to stop our mails? This changes the mails only, not your care and not our messages to your phone.
+unsubscribe-done = { $sender }: you will get no more mails from us. This changes the mails only, not your care. If we write to your phone as well, reply STOP there to stop everything. To get mails again, please tell your care team.

@@ -87,5 +87,5 @@ help = { $sender } envía recordatorios de su plan. Para hablar con una persona,
 subject = Un recordatorio de { $sender }
 appointment-title = Cita: { $sender }
 unsubscribe = Dejar de recibir estos mensajes
-unsubscribe-ask = { $sender }: ¿quiere dejar de recibir todos nuestros mensajes? Solo cambian los mensajes, no su atención.
-unsubscribe-done = { $sender }: no recibirá más mensajes nuestros. Solo cambian los mensajes, no su atención. Para volver a recibirlos, hable con su equipo de atención.
+unsubscribe-ask = { $sender }: ¿quiere dejar de recibir nuestros correos? Solo cambian los correos, no su atención ni los mensajes a su teléfono.
+unsubscribe-done = { $sender }: no recibirá más correos nuestros. Solo cambian los correos, no su atención. Si también le escribimos al teléfono, responda PARAR allí para no recibir nada más. Para volver a recibir correos, hable con su equipo de atención.

@@ -87,5 +87,5 @@ help = { $sender } envoie des rappels de votre plan. Pour parler à une personne
 subject = Un rappel de { $sender }
 appointment-title = Rendez-vous : { $sender }
 unsubscribe = Ne plus recevoir ces messages
-unsubscribe-ask = { $sender } : voulez-vous ne plus recevoir nos messages ? Seuls les messages changent, pas vos soins.
-unsubscribe-done = { $sender } : vous ne recevrez plus nos messages. Seuls les messages changent, pas vos soins. Pour les recevoir à nouveau, parlez-en à votre équipe de soins.
+unsubscribe-ask = { $sender } : voulez-vous ne plus recevoir nos e-mails ? Seuls les e-mails changent, pas vos soins ni nos messages sur votre téléphone.
+unsubscribe-done = { $sender } : vous ne recevrez plus nos e-mails. Seuls les e-mails changent, pas vos soins. Si nous vous écrivons aussi sur votre téléphone, répondez-y STOP pour ne plus rien recevoir. Pour recevoir à nouveau nos e-mails, parlez-en à votre équipe de soins.

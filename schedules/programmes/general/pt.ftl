@@ -90,5 +90,5 @@ help = { $sender } envia lembretes do seu plano. Para falar com uma pessoa, ligu
 subject = Um lembrete de { $sender }
 appointment-title = Consulta: { $sender }
 unsubscribe = Parar de receber estas mensagens
-unsubscribe-ask = { $sender }: quer parar de receber todas as nossas mensagens? Só mudam as mensagens, não os seus cuidados.
-unsubscribe-done = { $sender }: não vai receber mais mensagens nossas. Só mudam as mensagens, não os seus cuidados. Para voltar a receber, fale com a sua clínica.
+unsubscribe-ask = { $sender }: quer parar de receber os nossos e-mails? Só mudam os e-mails, não os seus cuidados nem as mensagens para o seu telefone.
+unsubscribe-done = { $sender }: não vai receber mais e-mails nossos. Só mudam os e-mails, não os seus cuidados. Se também escrevemos para o seu telefone, responda PARAR lá para não receber mais nada. Para voltar a receber e-mails, fale com a sua clínica.

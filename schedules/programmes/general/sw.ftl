@@ -90,5 +90,5 @@ help = { $sender } hutuma vikumbusho vya mpango wako. Ili kuzungumza na mtu, wap
 subject = Kumbusho kutoka { $sender }
 appointment-title = Miadi: { $sender }
 unsubscribe = Acha kupokea ujumbe huu
-unsubscribe-ask = { $sender }: je, unataka kuacha kupokea ujumbe wetu wote? Ni ujumbe tu unaobadilika, si huduma yako.
-unsubscribe-done = { $sender }: hutapokea tena ujumbe kutoka kwetu. Ni ujumbe tu unaobadilika, si huduma yako. Ili kuupokea tena, tafadhali waambie wahudumu wako.
+unsubscribe-ask = { $sender }: je, unataka kuacha kupokea barua pepe zetu? Ni barua pepe tu zinazobadilika, si huduma yako wala ujumbe wetu kwenye simu yako.
+unsubscribe-done = { $sender }: hutapokea tena barua pepe kutoka kwetu. Ni barua pepe tu zinazobadilika, si huduma yako. Ikiwa tunakuandikia kwenye simu pia, jibu ACHA huko ili kuacha kupokea ujumbe wote. Ili kupokea barua pepe tena, tafadhali waambie wahudumu wako.

@@ -159,7 +159,7 @@ async fn a_mail_says_where_it_bounces_where_answers_go_and_how_to_leave() {
         let ways = mail.header_raw("List-Unsubscribe").unwrap();
         let ways: Vec<&str> = ways.split(',').map(str::trim).collect();
         let (url, mailto) =
-            (format!("<{PUBLIC_URL}/u/token>"), format!("<mailto:{reply}?subject=STOP>"));
+            (format!("<{PUBLIC_URL}/u/token>"), format!("<mailto:{reply}?subject=unsubscribe>"));
         assert_eq!(ways, [url, mailto]);
         assert_eq!(mail.body_text(0).unwrap().lines().next(), Some("It is time."));
         assert_eq!(mail.body_html(0).unwrap(), "<p>It is time.</p>");

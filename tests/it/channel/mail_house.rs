@@ -1,6 +1,7 @@
 //! Mail in a whole house: what goes out, who leaves, what comes back.
 
 use crate::house::{House, On, at, doing, medicine, on_both, person, planned};
+use carebell::care::contact::ConsentDecision;
 use carebell::care::ids::PatientId;
 use carebell::care::{Activity, ActivityKind, ChannelKind, ContactHealth, Patient, Schedule};
 use carebell::channel::{Content, Invite, Outbound};
@@ -27,7 +28,8 @@ async fn told(house: &House, patient: Patient) -> PatientId {
 /// The link at the end of the last mail.
 fn link(house: &House) -> String {
     let entries = house.sandbox.ledger().entries();
-    let body = entries.last().unwrap().message.body.clone().unwrap();
+    let mut mails = entries.iter().filter(|entry| entry.message.to == ADDRESS);
+    let body = mails.next_back().unwrap().message.body.clone().unwrap();
     let (_, url) = body.rsplit_once(": ").unwrap();
     url.trim().to_owned()
 }
@@ -56,12 +58,53 @@ on_both!(p6_one_click_stops_what_is_queued, async |house: House| {
     let mut tx = house.app.store.read().await.unwrap();
     let replies = carebell::store::inbound::count_replies(&mut tx).await.unwrap();
     drop(tx);
-    assert_eq!(replies, [("stop".to_owned(), 1)]);
+    assert_eq!(replies, [("unsubscribe".to_owned(), 1)]);
     house.play_until(at(20, 5)).await;
     assert_eq!(house.accepted(ADDRESS), [480], "and no confirmation by mail");
     let story = house.story_of(patient).await;
     assert_eq!(story.last().unwrap().0, "blocked", "{story:?}");
 });
+
+// By the link, or by the mail that a reader's program sends: the phone goes on, until a STOP ends everything.
+on_both!(p6_who_leaves_the_mails_is_still_written_to_by_phone, async |house: House| {
+    const PHONE: &str = "+351912345001";
+    let both = |key| {
+        let contacts = [(ChannelKind::Email, ADDRESS), (ChannelKind::Sms, PHONE)];
+        person(key, "UTC", &contacts)
+    };
+    let patient = told(&house, both("a")).await;
+    assert_eq!(client().post(link(&house)).send().await.unwrap().status(), 200);
+    house.play_until(at(20, 5)).await;
+    assert_eq!((house.accepted(ADDRESS), house.accepted(PHONE)), (vec![480], vec![1_200]));
+    assert_eq!(health(&house, patient).await, ContactHealth::OptedOut);
+    assert_eq!(refusals(&house, patient).await, [Some(ChannelKind::Email)]);
+    let stop = format!("From: <{ADDRESS}>\r\nMessage-ID: <1@a>\r\nSubject: STOP\r\n\r\n\r\n");
+    assert_eq!(post(&house, &stop, stage::INLET_SECRET).await, 200);
+    house.play_until(at(44, 5)).await;
+    assert_eq!(house.accepted(PHONE), [1_200]);
+    assert_eq!(refusals(&house, patient).await, [Some(ChannelKind::Email), None]);
+});
+
+on_both!(p6_the_mail_of_the_header_leaves_the_mails, async |house: House| {
+    let patient = told(&house, reader("a")).await;
+    let mail =
+        format!("From: <{ADDRESS}>\r\nMessage-ID: <1@a>\r\nSubject: unsubscribe\r\n\r\n\r\n");
+    for _ in 0..2 {
+        assert_eq!(post(&house, &mail, stage::INLET_SECRET).await, 200);
+    }
+    house.play_until(at(20, 5)).await;
+    assert_eq!(house.accepted(ADDRESS), [480], "nor is it confirmed by one more mail");
+    assert_eq!(health(&house, patient).await, ContactHealth::OptedOut);
+    assert_eq!(refusals(&house, patient).await, [Some(ChannelKind::Email)]);
+});
+
+/// The channels of a patient's refusals, in their order.
+async fn refusals(house: &House, patient: PatientId) -> Vec<Option<ChannelKind>> {
+    let mut tx = house.app.store.read().await.unwrap();
+    let all = patients::consents(&mut tx, &[patient]).await.unwrap();
+    let refused = all.into_iter().filter(|c| c.decision == ConsentDecision::Refused);
+    refused.map(|c| c.channel).collect()
+}
 
 on_both!(p6_a_token_ends_its_own_programme_only, async |house: House| {
     let patient = told(&house, reader("a")).await;
