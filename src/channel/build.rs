@@ -194,9 +194,3 @@ impl Section<'_> {
         Err(ChannelConfigError::WrongForm { key: self.key(key), fix: "give a number above 0" })
     }
 }
-
-/// E.164 with its plus sign (ITU-T E.164: at most 15 digits, none of the country codes begins with 0).
-pub(super) fn is_e164(text: &str) -> bool {
-    let digits = text.strip_prefix('+').unwrap_or_default().as_bytes();
-    (7..=15).contains(&digits.len()) && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit)
-}

@@ -23,7 +23,7 @@ pub use channels::{
     AddressRetention, AnswerConfig, AuthConfig, BasicConfig, CallbacksConfig, ChannelsConfig,
     CodeConfig, ContentRetention, EmailConfig, GatewayConfig, HabitConfig, HmacAlgorithm,
     HmacEncoding, KindConfig, MappingConfig, NamedSecretConfig, PartsConfig, RequestConfig,
-    SignatureConfig, Speaks, TestConfig, TwilioConfig, WHATSAPP, WhatsappConfig,
+    SignatureConfig, Speaks, TestConfig, TwilioConfig, WHATSAPP, WhatsappConfig, is_e164,
 };
 pub use database::{DatabaseConfig, Engine, RefusedTls, UnverifiedTls, connect_options_policy};
 pub use deliver::DeliverConfig;

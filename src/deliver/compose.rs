@@ -7,12 +7,12 @@ use crate::care::programme::Programme;
 use crate::care::slot::Planned;
 use crate::care::{Class, Phi, Schedule, UtcMs, Zone};
 use crate::channel::{Channel, Content, Invite, Outbound, ReminderForm, Text};
-use crate::message::{Catalogue, Form, Item, MessageName, NotRenderable, Rendered, Repeat, Saying};
+use crate::message::announced::{self, Announced};
+use crate::message::{Catalogue, Form, MessageName, NotRenderable, Rendered, Repeat, Saying};
 use crate::store::activities::ActivityRow;
 use crate::store::messages::MessageRow;
 use crate::store::reminders::ReminderRow;
 use crate::store::standing::Standing;
-use chrono::{NaiveDateTime, NaiveTime};
 
 /// A fallback hop gets at most this much of the validity, in milliseconds (design.md section 6).
 const HOP_MS: i64 = crate::care::time::HOUR_MS;
@@ -64,14 +64,18 @@ impl Composition<'_> {
             ReminderForm::Template => Form::Template { valid_for_seconds: left_ms / 1_000 },
             ReminderForm::Email => Form::Email,
         };
+        let announced = self.announced();
+        let times = announced::times(&announced, self.zone);
+        let (local_time, also_at) =
+            times.unwrap_or_else(|| (self.zone.local(self.now), Vec::new()));
         let saying = Saying {
             what: self.what()?,
             language: self.standing.row.patient.language.clone(),
             style: self.standing.row.patient.text_style,
             form,
-            local_time: self.local_time(),
-            also_at: self.also_at(),
-            items: self.items(),
+            local_time,
+            also_at,
+            items: announced::items(&announced),
             repeat: self.repeat,
         };
         let is_template = matches!(form, Form::Template { .. });
@@ -188,57 +192,17 @@ impl Composition<'_> {
                 .find(|name| name.word() == self.message.name)
                 .ok_or(NotRenderable::Empty { what: "the answer's name" });
         }
-        let is_over = |(reminder, row): &(&ReminderRow, &ActivityRow)| match row.activity.schedule {
-            Schedule::Appointment { start } => start <= reminder.due_at,
-            _ => false,
-        };
-        if !self.reminders.is_empty() && self.reminders.iter().all(is_over) {
-            return Ok(MessageName::AppointmentAfter);
-        }
-        let kinds: Vec<_> = self.reminders.iter().map(|(_, row)| row.activity.kind).collect();
-        MessageName::announcing(&kinds).ok_or(NotRenderable::NotTogether)
+        announced::what(&self.announced())
     }
 
-    /// The time the text names: when the appointment starts, else the planned time of the first reminder.
-    fn local_time(&self) -> NaiveDateTime {
-        let Some((reminder, row)) = self.reminders.first() else {
-            return self.zone.local(self.now);
-        };
-        match row.activity.schedule {
-            Schedule::Appointment { start } => self.zone.local(start),
-            Schedule::Dosages(_) | Schedule::Protocol { .. } | Schedule::Unscheduled => {
-                match Planned::parse(&reminder.local_time) {
-                    Some(Planned::Local(local)) => local,
-                    Some(Planned::Elapsed(_)) | None => self.zone.local(reminder.due_at),
-                }
-            }
-        }
-    }
-
-    /// The times of reminders that were joined with the first.
-    fn also_at(&self) -> Vec<NaiveTime> {
-        let first = self.local_time().time();
-        let mut times: Vec<NaiveTime> = Vec::new();
-        for (reminder, row) in self.reminders {
-            let time = match (&row.activity.schedule, Planned::parse(&reminder.local_time)) {
-                (Schedule::Appointment { .. }, _) => continue,
-                (_, Some(Planned::Local(local))) => local.time(),
-                _ => self.zone.local(reminder.due_at).time(),
-            };
-            if time != first && !times.contains(&time) {
-                times.push(time);
-            }
-        }
-        times
-    }
-
-    fn items(&self) -> Vec<Item> {
+    fn announced(&self) -> Vec<Announced<'_>> {
         self.reminders
             .iter()
-            .map(|(_, row)| Item {
-                kind: row.activity.kind,
-                title: row.activity.title.clone(),
-                instruction: row.activity.instruction.clone(),
+            .map(|(reminder, row)| {
+                let due_at = reminder.due_at;
+                let planned = Planned::parse(&reminder.local_time);
+                let planned = planned.unwrap_or(Planned::Elapsed(due_at));
+                Announced { activity: &row.activity, due_at, planned }
             })
             .collect()
     }
@@ -251,9 +215,4 @@ pub(super) enum Hop {
     MoreToCome,
     /// This is the last one.
     Last,
-}
-
-/// The record of what was sent where, to be sealed.
-pub(super) fn record(outbound: &Outbound) -> Phi<Vec<u8>> {
-    Phi::new(serde_json::json!(outbound).to_string().into_bytes())
 }

@@ -1,8 +1,8 @@
 //! Parts of a message: what is said of one becomes what is known of the whole.
 
 use super::evidence::Evidence;
+use super::said;
 use super::send::{DelivererDeps, Intent, Shared, Window};
-use super::templates;
 use crate::care::ids::{AttemptId, ContactPointId, MessageId, distinct};
 use crate::care::{Reason, ReceiptStatus};
 use crate::channel::{Action, Channel, Content, Outbound, Outcome, Person};
@@ -57,10 +57,12 @@ pub(super) async fn weigh<'e>(
     evidence: &'e [Evidence],
 ) -> Result<Cow<'e, [Evidence]>> {
     let mut ids = distinct(evidence.iter().map(|fact| fact.attempt));
-    let cutting = attempts::cutting(tx, &ids).await?;
-    if cutting.is_empty() && parts::of_attempts(tx, &ids).await?.is_empty() {
+    let in_parts = attempts::in_parts(tx, &ids).await?;
+    if in_parts.is_empty() {
         return Ok(Cow::Borrowed(evidence));
     }
+    let cutting = in_parts.into_iter().filter(|(_, own)| *own > 0).map(|(channel, _)| channel);
+    let cutting: Vec<String> = cutting.collect();
     let names: Vec<&str> = evidence.iter().filter_map(|fact| fact.provider_id.as_deref()).collect();
     ids.extend(parts::named(tx, &cutting, &names).await?.iter().map(|part| part.attempt));
     let ids = distinct(ids);
@@ -190,8 +192,8 @@ pub(super) async fn begun(
         if parts.is_empty() {
             continue;
         }
-        let Some(content) = templates::content(deps, tx, attempt).await? else { continue };
-        let half = Begun { attempt: attempt.clone(), content, parts };
+        let Some(outbound) = said::open(tx, deps.store.keys(), attempt).await? else { continue };
+        let half = Begun { attempt: attempt.clone(), content: outbound.content, parts };
         begun.entry(attempt.message).or_default().push(half);
     }
     Ok(begun)

@@ -3,6 +3,7 @@
 use super::effects::{Effects, lock_awaiting, settle_alarm};
 use super::evidence::{self, Evidence, Named};
 use super::parts;
+use super::said;
 use super::send::{DelivererDeps, Ended};
 use super::templates;
 use crate::care::contact::KnownContact;
@@ -268,7 +269,9 @@ pub(super) async fn follow_up(
     let next = next_contact(deps, tx, message, &tried, now).await?;
     // What free text may not say now, a template may: the claim reads the window anew.
     let was_free = meaning == Some(Meaning::WindowClosed)
-        && matches!(templates::content(deps, tx, failed.row).await?, Some(Content::Text { .. }));
+        && said::open(tx, deps.store.keys(), failed.row)
+            .await?
+            .is_some_and(|outbound| matches!(outbound.content, Content::Text { .. }));
     if was_free && now < message.valid_until {
         let reason = Reason::Retry { at: now, code: failed.code.to_owned() };
         effects.requeue(message, speaks_for, now, reason, now);

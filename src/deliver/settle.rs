@@ -8,23 +8,22 @@ use super::lost::give_up;
 use super::outage;
 use super::poison::TRIES;
 use super::record::{FailedAttempt, follow_up, given_up, reminders_by_message};
+use super::said;
 use super::send::{Deliverer, DelivererDeps};
 use crate::care::ids::{AttemptId, TaskId};
 use crate::care::time::{HOUR_MS, MINUTE_MS};
 use crate::care::{AttemptState, MessageState, Reason, ReceiptHabit, ReminderState, UtcMs};
-use crate::channel::{Action, Channels, Found, LookUp, Outbound};
+use crate::channel::{Action, Channels, Found, LookUp};
 use crate::crash;
 use crate::home::{Step, Suspect};
 use crate::policy::grouping::{lane, sender_of};
 use crate::policy::outcome::{Next, Settlement, after_silence, look_at, settle, settle_at};
 use crate::policy::silence::{Line, Silence, silence};
-use crate::security::Place;
 use crate::store::alarms::AlarmKind;
 use crate::store::attempts::{AttemptMove, AttemptRow};
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{
     Result, Store, StoreError, Tx, alarms, attempts, database_clock_ms, homes, listening, messages,
-    patients,
 };
 
 /// A provider lists what it took by then at the latest, in milliseconds: it is not missed earlier.
@@ -121,16 +120,7 @@ pub(super) async fn question(
     let row = attempts::read(tx, &[id]).await?.pop();
     let Some(row) = row.filter(|row| row.state == AttemptState::Unknown) else { return Ok(None) };
     let Some(channel) = channels.by_name(&row.channel).cloned() else { return Ok(None) };
-    let owner = patients::load(tx, store.keys(), &[row.patient]).await?.pop();
-    let Some(owner) = owner else { return Ok(None) };
-    let place = Place { table: "attempts", column: "content", row: row.id.0.as_bytes() };
-    let clear = owner.key.open(place, &row.content)?;
-    let outbound: Outbound =
-        serde_json::from_slice(&clear).map_err(|_| StoreError::Inconsistent {
-            table: "attempts",
-            column: "content",
-            what: "not an outbound of this version",
-        })?;
+    let Some(outbound) = said::open(tx, store.keys(), &row).await? else { return Ok(None) };
     let look_up = LookUp {
         correlation: row.id,
         to: outbound.to,

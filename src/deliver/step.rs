@@ -1,43 +1,36 @@
 //! One message at the moment of its claim: what becomes of it, decided from what was read anew (P6).
 
 use super::claim::{Facts, pair_pace};
-use super::compose::{Composition, Hop, Window, record};
+use super::compose::{Composition, Hop, Window};
 use super::effects::Effects;
+use super::ends::WAKE_MISSING_MS;
 use super::parts::OwnParts;
 use super::restored::take_for_gone;
+use super::said;
 use super::send::{DelivererDeps, Intent};
 use crate::care::contact::KnownContact;
-use crate::care::ids::{ActivityId, AttemptId, TaskId};
+use crate::care::ids::{ActivityId, AttemptId};
 use crate::care::programme::Programme;
-use crate::care::time::{DAY_MS, SECOND_MS};
+use crate::care::time::SECOND_MS;
 use crate::care::{AttemptState, Class, MessageState, Reason, ReminderState, UtcMs, Zone};
 use crate::channel::Channel;
 use crate::message::{NotRenderable, Repeat as Saying};
 use crate::policy::contact_choice::{Choice, choose};
 use crate::policy::fallback::{self, would_fall_back};
-use crate::policy::grouping::{lane, sender_of};
-use crate::policy::held_back::{Earlier, Held, goes_round, held_back};
+use crate::policy::grouping::sender_of;
+use crate::policy::held_back::{Earlier, goes_round, held_back};
 use crate::policy::outcome::{Others, still_unknown};
 use crate::policy::send::{Due, Review, SlotStanding, Verdict, may_send, stop};
 use crate::policy::went_back::may_have_gone;
-use crate::security::Place;
 use crate::store::activities::ActivityRow;
 use crate::store::attempts::{AttemptRow, Repeat};
 use crate::store::messages::MessageRow;
 use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::standing::Standing;
-use crate::store::story::Turn;
-use crate::store::tasks::{NewTask, TaskKind};
 use crate::timing::{ActivityContext, activity_slot};
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use uuid::Uuid;
-
-/// A message whose slot moved waits for its patient's wake at the new instant, at least so long, in milliseconds.
-const WAKE_FIRST_MS: i64 = 2_000;
-/// A message whose patient's wake brings nothing is looked at again after this, in milliseconds.
-const WAKE_MISSING_MS: i64 = 60_000;
 
 /// The step of one message.
 pub(super) struct Step<'a> {
@@ -320,8 +313,7 @@ impl Step<'_> {
             }
         }
         let own = OwnParts::of(channel.parts(&outbound.content), &taken);
-        let place = Place { table: "attempts", column: "content", row: id.0.as_bytes() };
-        let content = standing.row.key.seal(place, record(&outbound).expose(), self.rng);
+        let content = said::seal(&outbound, id, &standing.row.key, self.rng);
         let token = crate::care::ids::new_uuid(self.now, self.rng);
         self.effects.intents.push(AttemptRow {
             id,
@@ -356,140 +348,6 @@ impl Step<'_> {
             outbound,
             own,
         })
-    }
-
-    fn leave(&mut self, mut message: MessageRow, held: &[(&ReminderRow, &ActivityRow)]) {
-        message.state = MessageState::Sending;
-        message.reason = Reason::Due;
-        message.tries += 1;
-        message.wake_at = None;
-        message.updated_at = self.now;
-        self.effects.messages.push(message);
-        self.effects.reminders.extend(held.iter().map(|(reminder, _)| ReminderMove {
-            id: reminder.id,
-            state: ReminderState::Sending,
-            reason: Reason::Due,
-        }));
-    }
-
-    /// The patient's wake plans what moved anew, and this message speaks for it no longer. What moved while an outcome
-    /// was open has had its wake, which let it be: it gets another one.
-    fn wait_for_wake(&mut self, message: MessageRow, standing: &Standing, to: UtcMs) {
-        let because = Reason::Moved { to };
-        let comes = standing.row.wake_at.is_some_and(|at| at <= self.now);
-        let mut wait_ms = WAKE_FIRST_MS;
-        if !comes && message.reason == because {
-            // Asked for, and in vain: the patient is parked, with a task.
-            wait_ms = WAKE_MISSING_MS;
-        } else if !comes {
-            self.effects.disturbed.push(message.patient);
-        }
-        let until = self.now.plus_ms(wait_ms).max(to);
-        self.wait(message, until, because);
-    }
-
-    fn wait(&mut self, mut message: MessageRow, until: UtcMs, because: Reason) {
-        if message.reason != because {
-            self.tell(message.id.0, MessageState::Queued.word(), &because);
-        }
-        message.reason = because;
-        message.wake_at = Some(until);
-        message.updated_at = self.now;
-        self.effects.messages.push(message);
-    }
-
-    /// A hold keeps it: it stays due, in its place. What might go over another channel is looked at again later.
-    fn hold_back(&mut self, mut message: MessageRow, held: Held) {
-        let because = held.reason();
-        if message.reason != because {
-            self.tell(message.id.0, MessageState::Queued.word(), &because);
-        }
-        message.reason = because;
-        message.updated_at = self.now;
-        self.effects.messages.push(message);
-    }
-
-    fn change_lane(&mut self, mut message: MessageRow, sender: &str) {
-        message.lane = lane(message.class, message.answering(), Some(sender));
-        message.wake_at = Some(self.now);
-        message.updated_at = self.now;
-        self.effects.messages.push(message);
-    }
-
-    /// No contact point can carry it; a text that is missing is named rather than a contact.
-    fn no_way(
-        &mut self,
-        message: MessageRow,
-        standing: &Standing,
-        because: Reason,
-        fault: Option<NotRenderable>,
-        held: &[(&ReminderRow, &ActivityRow)],
-    ) {
-        let Some(fault) = fault else {
-            let failed_before = message.tries > 0 && because == Reason::NoContact;
-            let state = if failed_before { MessageState::Failed } else { MessageState::Blocked };
-            self.end(message, state, because, held);
-            return;
-        };
-        if fault == NotRenderable::WindowClosed {
-            self.end(message, MessageState::Blocked, Reason::WindowClosed, held);
-            return;
-        }
-        if let NotRenderable::TemplateHeld { template, language, why } = fault {
-            let because = Reason::TemplateHeld { template, language, why };
-            self.end(message, MessageState::Blocked, because, held);
-            return;
-        }
-        tracing::error!(message_id = %message.id, %fault, "a message has no text: see the open task");
-        self.effects.tasks.push(NewTask {
-            id: TaskId::new(self.now, self.rng),
-            patient: Some(standing.row.id),
-            kind: TaskKind::NoText,
-            subject: message.id.to_string(),
-            reason: Reason::NoText,
-            due_at: self.now.plus_ms(DAY_MS),
-        });
-        self.end(message, MessageState::Blocked, Reason::NoText, held);
-    }
-
-    fn end(
-        &mut self,
-        mut message: MessageRow,
-        state: MessageState,
-        because: Reason,
-        held: &[(&ReminderRow, &ActivityRow)],
-    ) {
-        let may_have_left = self.facts.unknown.contains_key(&message.id);
-        let (state, because) = match self.facts.left.get(&message.id) {
-            Some(reason) => (MessageState::Sent, reason.clone()),
-            None if may_have_left && state != MessageState::Cancelled => {
-                (MessageState::Unknown, still_unknown(message.class))
-            }
-            None => (state, because),
-        };
-        let reminder_state = match state {
-            MessageState::Unknown => ReminderState::Unknown,
-            MessageState::Sent => ReminderState::Sent,
-            MessageState::Expired => ReminderState::Expired,
-            MessageState::Blocked => ReminderState::Blocked,
-            MessageState::Failed => ReminderState::Failed,
-            _ => ReminderState::Cancelled,
-        };
-        self.effects.reminders.extend(held.iter().map(|(reminder, _)| ReminderMove {
-            id: reminder.id,
-            state: reminder_state,
-            reason: because.clone(),
-        }));
-        self.tell(message.id.0, state.word(), &because);
-        message.state = state;
-        message.reason = because;
-        message.wake_at = None;
-        message.updated_at = self.now;
-        self.effects.messages.push(message);
-    }
-
-    fn tell(&mut self, subject: Uuid, state: &'static str, reason: &Reason) {
-        self.effects.turns.push(Turn { subject, state, reason: reason.clone() });
     }
 
     /// Until when the pair of sender and patient must rest.

@@ -1,15 +1,15 @@
 //! Templates held against what their providers list: what does not agree is held before a patient waits for it.
 
+use super::said;
 use super::send::DelivererDeps;
 use crate::care::ids::TaskId;
 use crate::care::programme::WhatsappTemplate;
 use crate::care::time::DAY_MS;
 use crate::care::{HeldTemplate, ListedTemplate, Reason, UtcMs};
-use crate::channel::{Channel, Content, DAILY_LIMIT, Outbound, TemplateEvent, TemplateNews};
+use crate::channel::{Channel, Content, DAILY_LIMIT, TemplateEvent, TemplateNews};
 use crate::policy::templates::{
     Fault, fault_of, fault_of_category, fault_of_status, refused_for_ms,
 };
-use crate::security::Place;
 use crate::store::attempts::AttemptRow;
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::templates::ChannelStanding;
@@ -284,9 +284,8 @@ pub(super) async fn refused(
     now: UtcMs,
 ) -> Result<()> {
     let Some(for_ms) = refused_for_ms(code) else { return Ok(()) };
-    let Some(Content::Template { name, language, .. }) = content(deps, tx, attempt).await? else {
-        return Ok(());
-    };
+    let Some(outbound) = said::open(tx, deps.store.keys(), attempt).await? else { return Ok(()) };
+    let Content::Template { name, language, .. } = outbound.content else { return Ok(()) };
     let fault = Fault::Refused { code: code.to_owned() };
     let before = of_template(tx, &attempt.channel, &name, &language, now).await?;
     // What the list says of it is never shortened by a refusal.
@@ -296,20 +295,6 @@ pub(super) async fn refused(
     let faults = uses(deps, &attempt.channel, &name, &language, &fault);
     templates::hold(tx, &faults, Some(now.plus_ms(for_ms)), now).await?;
     tell(deps, tx, &[], &faults, now).await
-}
-
-/// What an attempt said, unsealed.
-pub(super) async fn content(
-    deps: &DelivererDeps,
-    tx: &mut Tx,
-    attempt: &AttemptRow,
-) -> Result<Option<Content>> {
-    let owners = patients::load(tx, deps.store.keys(), &[attempt.patient]).await?;
-    let Some(owner) = owners.first() else { return Ok(None) };
-    let place = Place { table: "attempts", column: "content", row: attempt.id.0.as_bytes() };
-    let clear = owner.key.open(place, &attempt.content)?;
-    let outbound: Option<Outbound> = serde_json::from_slice(&clear).ok();
-    Ok(outbound.map(|outbound| outbound.content))
 }
 
 /// Wakes patients whose reminders a held template blocked and that are still of use: where it is held no longer, they

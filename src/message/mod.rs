@@ -3,6 +3,7 @@
 //! No I/O but reading the schedules folder once, at load; no channel, no store. A text either renders whole or is
 //! refused: a blank or a placeholder never leaves. Called by `deliver`, `followup`, `inbound` and `cli`.
 
+pub mod announced;
 mod catalogue;
 mod check;
 pub mod cost;

@@ -2,10 +2,10 @@
 
 use super::foresee::{Fate, Foreseen, foresee};
 use crate::care::contact::KnownContact;
-use crate::care::slot::Planned;
-use crate::care::{ChannelKind, Programme, Schedule, UtcMs, Zone};
+use crate::care::{ChannelKind, Programme, UtcMs, Zone};
+use crate::message::announced::{self, Announced};
 use crate::message::survey::form;
-use crate::message::{Item, MessageName, Repeat, Saying};
+use crate::message::{MessageName, Repeat, Saying};
 use crate::policy::grouping::class_group;
 use crate::store::activities::ActivityRow;
 use crate::store::standing::Standing;
@@ -32,8 +32,10 @@ pub struct ForeseenMessage<'a> {
     pub what: MessageName,
     /// The time that it names.
     pub local_time: NaiveDateTime,
+    /// Further times that it names.
+    pub also_at: Vec<NaiveTime>,
     /// What it announces.
-    pub activities: Vec<&'a ActivityRow>,
+    pub announced: Vec<Announced<'a>>,
 }
 
 /// The messages of slots with `now <= instant < until`: slots of one minute and group of classes are one message.
@@ -72,47 +74,36 @@ fn message<'a>(
     slots: &[(&Foreseen, &'a ActivityRow)],
     zone: &Zone,
 ) -> Option<ForeseenMessage<'a>> {
-    let (slot, first) = slots.first()?;
+    let (slot, _) = slots.first()?;
     let contact = patient.contacts.iter().find(|contact| Some(contact.id) == slot.contact)?;
-    let is_over = |(slot, row): &(&Foreseen, &ActivityRow)| match row.activity.schedule {
-        Schedule::Appointment { start } => start <= slot.occurrence.at,
-        _ => false,
-    };
-    let kinds: Vec<_> = slots.iter().map(|(_, row)| row.activity.kind).collect();
-    let what = if slots.iter().all(is_over) {
-        MessageName::AppointmentAfter
-    } else {
-        MessageName::announcing(&kinds)?
-    };
-    let local_time = match (&first.activity.schedule, &slot.occurrence.slot.planned) {
-        (Schedule::Appointment { start }, _) => zone.local(*start),
-        (_, Planned::Local(local)) => *local,
-        (_, Planned::Elapsed(_)) => zone.local(slot.occurrence.at),
-    };
+    let announced: Vec<Announced<'a>> = slots
+        .iter()
+        .map(|(slot, row)| Announced {
+            activity: &row.activity,
+            due_at: slot.occurrence.at,
+            planned: slot.occurrence.slot.planned,
+        })
+        .collect();
+    let what = announced::what(&announced).ok()?;
+    let (local_time, also_at) = announced::times(&announced, zone)?;
     let at = match slot.fate {
         Fate::Waits { until, .. } => until,
         Fate::Leaves | Fate::Ends { .. } => slot.occurrence.at,
     };
-    let activities = slots.iter().map(|(_, row)| *row).collect();
-    Some(ForeseenMessage { at, contact, what, local_time, activities })
+    Some(ForeseenMessage { at, contact, what, local_time, also_at, announced })
 }
 
 impl ForeseenMessage<'_> {
     /// What would be said to the patient.
     pub fn saying(&self, patient: &Standing) -> Saying {
-        let item = |row: &&ActivityRow| Item {
-            kind: row.activity.kind,
-            title: row.activity.title.clone(),
-            instruction: row.activity.instruction.clone(),
-        };
         Saying {
             what: self.what,
             language: patient.row.patient.language.clone(),
             style: patient.row.patient.text_style,
             form: form(self.what, self.contact.channel),
             local_time: self.local_time,
-            also_at: Vec::<NaiveTime>::new(),
-            items: self.activities.iter().map(item).collect(),
+            also_at: self.also_at.clone(),
+            items: announced::items(&self.announced),
             repeat: Repeat::First,
         }
     }

@@ -145,8 +145,8 @@ statements! {
         (ids "$2"), (") ORDER BY lease_until_ms, id LIMIT $3"));
     PARK = sql!(("-- attempts::park\nUPDATE attempts SET state = CASE state WHEN 'intent' THEN 'unknown' ELSE state END, reason = $2, \
         wake_at_ms = NULL WHERE id IN "), (ids "$1"), (" RETURNING message_id"));
-    CUTTING = sql!(("-- attempts::cutting\nSELECT DISTINCT channel FROM attempts WHERE own_parts IS NOT NULL AND id IN "), (ids "$1"),
-        (" ORDER BY channel"));
+    IN_PARTS = sql!(("-- attempts::in_parts\nSELECT channel, count(own_parts) AS own FROM attempts WHERE id IN "), (ids "$1"),
+        (" AND (own_parts IS NOT NULL OR EXISTS (SELECT 1 FROM attempt_parts WHERE attempt_id = attempts.id)) GROUP BY channel ORDER BY channel"));
     OPEN_INSTANCES = Sql::both("-- attempts::open_instances\nSELECT DISTINCT instance_id FROM attempts WHERE state = 'intent'");
     INSERT = insert_rows!("-- attempts::insert" "attempts" (id id, message_id id, patient_id id, contact_point_id id, channel text,
         number int, repeat int, state text, reason text, instance_id id, token id, lease_until_ms int, intent_at_ms int, content bytes, hop_until_ms int,
@@ -193,10 +193,10 @@ pub async fn read(tx: &mut Tx, ids: &[AttemptId]) -> Result<Vec<AttemptRow>> {
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// The channels over which some of these attempts go as several messages of their own.
-pub async fn cutting(tx: &mut Tx, ids: &[AttemptId]) -> Result<Vec<String>> {
+/// The channels over which some of these attempts go in parts; each with how many go as several messages of their own.
+pub async fn in_parts(tx: &mut Tx, ids: &[AttemptId]) -> Result<Vec<(String, i64)>> {
     let list = id_list(ids.iter().map(|id| id.0));
-    Ok(on!(tx, CUTTING, |c, sql| sqlx::query_scalar(sql).bind(list).fetch_all(c).await?))
+    Ok(on!(tx, IN_PARTS, |c, sql| sqlx::query_as(sql).bind(list).fetch_all(c).await?))
 }
 
 /// The attempt that a provider knows by this id.

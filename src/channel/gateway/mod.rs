@@ -16,7 +16,7 @@ mod template;
 mod time;
 mod xml;
 
-use super::build::{Section, is_e164};
+use super::build::Section;
 use super::codes::CodeTable;
 use super::http::Http;
 use super::{
@@ -25,6 +25,7 @@ use super::{
     signature,
 };
 use crate::care::{Address, ChannelKind, Phi, ReceiptHabit};
+use crate::config::is_e164;
 use crate::config::{GatewayConfig, HabitConfig, Mode, PartsConfig};
 use crate::message::segments;
 use answer::Answers;

@@ -1,7 +1,7 @@
 //! Numbers as gateways write them, in E.164.
 
-use super::super::build::is_e164;
 use crate::care::Address;
+use crate::config::is_e164;
 
 /// How numbers are read.
 #[derive(Clone, Debug, Default)]

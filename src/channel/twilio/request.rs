@@ -1,8 +1,8 @@
 //! The form of one message (page messaging/api/message-resource).
 
 use super::{CALLBACK_RETRIES, CORRELATION, Sender, Twilio, VALIDITY_SECONDS};
-use crate::channel::build::is_e164;
 use crate::channel::{Action, Content, Media, MediaSource, Outbound, Outcome, Problem, Text};
+use crate::config::is_e164;
 use crate::config::{AddressRetention, ContentRetention, Speaks, WHATSAPP};
 use serde_json::{Map, Value};
 

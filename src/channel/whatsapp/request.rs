@@ -5,8 +5,8 @@
 //! `reference/channels.md` section 1.1.
 
 use crate::care::Address;
-use crate::channel::build::is_e164;
 use crate::channel::{Action, Button, Content, Media, MediaKind, Outbound, Outcome, Problem, Text};
+use crate::config::is_e164;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

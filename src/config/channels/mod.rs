@@ -237,8 +237,9 @@ impl Keys<'_, '_> {
     }
 }
 
-/// ITU-T E.164: a plus sign, at most 15 digits, the first not zero.
-fn is_e164(text: &str) -> bool {
+/// Whether a text is a phone number in E.164 with its plus sign: at most 15 digits, and no country code begins with 0
+/// (ITU-T E.164 section 6); fewer than 7 are nobody's.
+pub fn is_e164(text: &str) -> bool {
     text.strip_prefix('+').is_some_and(|digits| {
         (7..=15).contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit())

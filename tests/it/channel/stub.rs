@@ -45,7 +45,27 @@ pub fn answer(status: &str, headers: &str, body: &str) -> Play {
     Play::Say(format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n{body}"))
 }
 
+/// A stub that plays the same to every connection.
 pub async fn http(play: Play) -> Stub {
+    let reads = if matches!(play, Play::CloseAtOnce) { Reads::Nothing } else { Reads::Requests };
+    serve(reads, move |_| play.clone()).await
+}
+
+/// A stub that answers each request by what it says: a status and a body.
+pub async fn answering(by: impl Fn(&str) -> (&'static str, &'static str) + Send + 'static) -> Stub {
+    serve(Reads::Requests, move |request| {
+        let (status, body) = by(request);
+        answer(status, "connection: close\r\n", body)
+    })
+    .await
+}
+
+enum Reads {
+    Nothing,
+    Requests,
+}
+
+async fn serve(reads: Reads, by: impl Fn(&str) -> Play + Send + 'static) -> Stub {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
@@ -55,12 +75,13 @@ pub async fn http(play: Play) -> Stub {
         let mut open = Vec::new();
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            if matches!(play, Play::CloseAtOnce) {
+            if matches!(reads, Reads::Nothing) {
                 continue;
             }
             let request = read_request(&mut stream).await;
+            let play = by(&request);
             log.lock().unwrap().push(request);
-            match &play {
+            match play {
                 Play::CloseAtOnce | Play::CloseAfterRequest => {}
                 Play::Hang => open.push(stream),
                 Play::SayAndHang(words) => {
@@ -70,29 +91,6 @@ pub async fn http(play: Play) -> Stub {
                 // A client that has read enough may hang up first.
                 Play::Say(words) => drop(stream.write_all(words.as_bytes()).await),
             }
-        }
-    });
-    Stub { address, heard, _tasks: tasks }
-}
-
-/// A stub that answers each request by what it says: a status and a body.
-pub async fn answering(by: impl Fn(&str) -> (&'static str, &'static str) + Send + 'static) -> Stub {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let mut tasks = JoinSet::new();
-    let log = Arc::clone(&heard);
-    tasks.spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let request = read_request(&mut stream).await;
-            let (status, body) = by(&request);
-            log.lock().unwrap().push(request);
-            let length = body.len();
-            let words = format!(
-                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-            );
-            drop(stream.write_all(words.as_bytes()).await);
         }
     });
     Stub { address, heard, _tasks: tasks }
