@@ -222,7 +222,7 @@ impl<'a> Tally<'a> {
         if saying.style == TextStyle::Overt && programme.overt_texts == Permission::Allowed {
             return render();
         }
-        let dated = matches!(saying.what, MessageName::Appointment | MessageName::AppointmentAfter);
+        let dated = saying.what.is_dated();
         let key = Discreet {
             programme: programme.name.clone(),
             language: saying.language.clone(),

@@ -13,8 +13,8 @@ use crate::store::meta::{self, fact};
 use crate::store::patients::Forgotten;
 use crate::store::story::{Act, audit};
 use crate::store::{
-    MigrationStatus, Result as Stored, Tx, activities, attempts, inbound, messages, patients,
-    reach, receipts, reminders, tasks, templates,
+    MigrationStatus, Result as Stored, Tx, activities, attempts, inbound, invites, messages,
+    patients, reach, receipts, reminders, tasks, templates,
 };
 use clap::Subcommand;
 use serde::Serialize;
@@ -219,6 +219,7 @@ async fn move_to_live(
         patients_woken: {
             reach::forget(tx, heard_since, WINDOW_MS).await?;
             templates::forget(tx).await?;
+            invites::forget(tx).await?;
             patients::disturb_all(tx, now).await?
         },
         inbound_waived: waived.cloned(),

@@ -79,6 +79,18 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0013_own_parts.sql"),
         include_str!("../../migrations/postgres/0013_own_parts.sql"),
     ),
+    (
+        17,
+        "invites",
+        include_str!("../../migrations/sqlite/0017_invites.sql"),
+        include_str!("../../migrations/postgres/0017_invites.sql"),
+    ),
+    (
+        18,
+        "counted_parts",
+        include_str!("../../migrations/sqlite/0018_counted_parts.sql"),
+        include_str!("../../migrations/postgres/0018_counted_parts.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

@@ -4,6 +4,7 @@
 mod beside_import;
 mod breaker;
 mod broken_rows;
+mod day;
 mod failures;
 mod fallback;
 mod gateways;

@@ -65,6 +65,8 @@ appointment-after-overt =
     { $items }
     If you could not come, or have a question, please tell us.
 
+appointment-called-off = { $sender }: your appointment on { $date } at { $time } no longer stands and is taken out of your calendar. If you did not expect this, please ask us.
+
 education = { $sender }, { $time }: your care team has something for you to read or watch. Please ask them if you cannot find it.
 education-overt =
     { $sender }, { $time }: your care team has something for you to read or watch:

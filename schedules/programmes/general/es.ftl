@@ -58,6 +58,8 @@ appointment-after-overt =
     { $items }
     Si no pudo venir o tiene una pregunta, avísenos.
 
+appointment-called-off = { $sender }: su cita del { $date } a las { $time } ya no está en pie y se quita de su calendario. Si no lo esperaba, pregúntenos.
+
 education = { $sender }, { $time }: su equipo de salud tiene algo para que usted lea o vea. Pregunte si no lo encuentra.
 education-overt =
     { $sender }, { $time }: su equipo de salud tiene algo para que usted lea o vea:

@@ -58,6 +58,8 @@ appointment-after-overt =
     { $items }
     Si vous n'avez pas pu venir ou si vous avez une question, dites-le-nous.
 
+appointment-called-off = { $sender } : votre rendez-vous du { $date } à { $time } n'a plus lieu et est retiré de votre agenda. Si vous ne vous y attendiez pas, demandez-nous.
+
 education = { $sender }, { $time } : votre équipe de soins a quelque chose à vous faire lire ou regarder. Demandez-lui si vous ne le trouvez pas.
 education-overt =
     { $sender }, { $time } : votre équipe de soins a quelque chose à vous faire lire ou regarder :

@@ -61,6 +61,8 @@ appointment-after-overt =
     { $items }
     Se não pôde vir ou tem uma pergunta, avise a clínica.
 
+appointment-called-off = { $sender }: a sua consulta já não se mantém: { $date }, às { $time }. Foi retirada do seu calendário. Se não esperava por isto, pergunte à clínica.
+
 education = { $sender }, { $time }: a sua clínica tem algo para ler ou ver. Pergunte se não encontrar.
 education-overt =
     { $sender }, { $time }: a sua clínica tem algo para ler ou ver:

@@ -61,6 +61,8 @@ appointment-after-overt =
     { $items }
     Ikiwa hukuweza kuja, au una swali, tafadhali tujulishe.
 
+appointment-called-off = { $sender }: miadi yako ya { $date }, { $time } (saa ya simu) haipo tena na imeondolewa kwenye kalenda yako. Ikiwa hukutarajia hili, tafadhali tuulize.
+
 education = { $sender }, { $time } (saa ya simu): wahudumu wako wana kitu cha kusoma au kutazama kwa ajili yako. Waulize usipokipata.
 education-overt =
     { $sender }, { $time } (saa ya simu): wahudumu wako wana kitu cha kusoma au kutazama kwa ajili yako:

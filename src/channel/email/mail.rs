@@ -66,8 +66,9 @@ pub(super) fn mail(addresses: &Addresses, outbound: &Outbound) -> Result<Mail, O
         (None, None) => builder.singlepart(plain),
         (html, None) => builder.multipart(alternative(plain, html)),
         (html, Some(entry)) => {
-            let method = "text/calendar; charset=utf-8; method=REQUEST";
-            let calendar = SinglePart::builder().header(kind(method)?).body(entry.clone());
+            let act = invite.as_ref().map(|invite| invite.act).unwrap_or_default();
+            let method = format!("text/calendar; charset=utf-8; method={}", act.method());
+            let calendar = SinglePart::builder().header(kind(&method)?).body(entry.clone());
             let file = Attachment::new("invite.ics".to_owned());
             let file = file.body(entry, kind("application/ics")?);
             let inner = alternative(plain, html).singlepart(calendar);

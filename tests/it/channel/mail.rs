@@ -193,6 +193,7 @@ async fn an_appointment_comes_with_its_entry_for_the_calendar() {
     let mut outbound = mail("Erinnerung");
     let Content::Email { invite, .. } = &mut outbound.content else { unreachable!() };
     *invite = Some(Invite {
+        act: carebell::channel::InviteAct::Request,
         uid: "act_1".to_owned(),
         sequence: 2,
         start: UtcMs(1_795_518_000_000),
