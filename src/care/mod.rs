@@ -29,7 +29,7 @@ pub use contact::{Address, ChannelKind, ConsentBasis, ContactHealth, ContactPoin
 pub use delivery::{AttemptState, MessageState, ReceiptHabit, ReceiptStatus, ReminderState};
 pub use dosage::Dosage;
 pub use hold::{Hold, Scope};
-pub use money::Micros;
+pub use money::{Micros, Spent};
 pub use patient::{Patient, PatientStatus, TextStyle};
 pub use phi::Phi;
 pub use plan::Plan;

@@ -58,6 +58,26 @@ impl Micros {
     }
 }
 
+/// What was spent on messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// What they cost at most, as far as prices are known.
+    pub cost: Micros,
+    /// How many they were.
+    pub messages: u64,
+}
+
+impl Spent {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            cost: self.cost.plus(other.cost),
+            messages: self.messages.saturating_add(other.messages),
+        }
+    }
+}
+
 impl std::iter::Sum for Micros {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
         amounts.fold(Self::default(), Self::plus)

@@ -1,7 +1,7 @@
 //! A care programme: its defaults and policies, as `schedules/programmes/<name>/programme.toml` has them.
 
 use crate::care::milestone::Milestone;
-use crate::care::{Micros, Routine};
+use crate::care::{Micros, Routine, TextStyle};
 use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +36,9 @@ pub struct Programme {
     /// Channels in order of preference.
     #[serde(default = "default_channels")]
     pub channels: Vec<crate::care::ChannelKind>,
+    /// Which of several channels that serve equally comes first.
+    #[serde(default)]
+    pub prefer: Prefer,
     /// When to remind of an appointment, and when to ask after it.
     #[serde(default = "default_leads")]
     pub appointment_leads: Vec<AppointmentLead>,
@@ -58,6 +61,29 @@ pub struct Programme {
     /// WhatsApp templates by message name (`dose`, `appointment`, ...).
     #[serde(default)]
     pub whatsapp_templates: BTreeMap<String, WhatsappTemplate>,
+}
+
+impl Programme {
+    /// The style of texts for a patient who chose this one: overt only where the programme permits it.
+    pub const fn style(&self, chosen: TextStyle) -> TextStyle {
+        match (chosen, self.overt_texts) {
+            (TextStyle::Overt, Permission::Allowed) => TextStyle::Overt,
+            (TextStyle::Overt, Permission::Denied) | (TextStyle::Discreet, _) => {
+                TextStyle::Discreet
+            }
+        }
+    }
+}
+
+/// Which channel comes first, of those that a patient ranks alike: a phone number has WhatsApp and SMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prefer {
+    /// The cheapest that meets the message's needs; the programme's order among equals.
+    #[default]
+    Cheapest,
+    /// The programme's order.
+    Order,
 }
 
 /// Allowed or not.
@@ -106,12 +132,16 @@ pub struct QuietHours {
     pub to: NaiveTime,
 }
 
-/// What the messages of a programme may cost in a calendar month of its zone, in the currency of `prices.toml`.
+/// What the messages of a programme may be in a calendar month of its zone: an amount, a number, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// The amount.
-    pub monthly: Micros,
+    /// What they may cost, in the currency of `prices.toml`.
+    #[serde(default)]
+    pub monthly: Option<Micros>,
+    /// How many they may be; tries count, not parts.
+    #[serde(default)]
+    pub messages: Option<u64>,
     /// From this share on, in percent, it is said that the budget runs out.
     #[serde(default = "default_warn_percent")]
     pub warn_percent: u8,

@@ -51,10 +51,18 @@ pub enum Reason {
     NoText,
     /// The programme's budget of the month is spent, and the message is not essential.
     BudgetSpent {
-        /// What was spent in the month.
-        spent: Micros,
-        /// What may be spent.
+        /// What may be spent in a month.
         monthly: Micros,
+    },
+    /// A share of what the programme may spend in a month is spent.
+    BudgetRunsOut {
+        /// In percent.
+        percent: u8,
+    },
+    /// The programme's messages of the month are sent, and this one is not essential.
+    CapReached {
+        /// How many may be sent in a month.
+        messages: u64,
     },
     /// The provider takes no free text for the patient now, and there is no template for it.
     WindowClosed,
@@ -248,10 +256,19 @@ impl std::fmt::Display for Reason {
             Self::NoContact => f.write_str("no contact point is usable"),
             Self::NoChannel => f.write_str("no configured channel reaches the patient"),
             Self::NoText => f.write_str("no text in the patient's language"),
-            Self::BudgetSpent { spent, monthly } => {
+            Self::BudgetSpent { monthly } => {
                 write!(
                     f,
-                    "{spent} of the month's budget of {monthly} are spent; only what is essential is sent"
+                    "the month's budget of {monthly} is spent; only what is essential is sent"
+                )
+            }
+            Self::BudgetRunsOut { percent } => {
+                write!(f, "{percent} percent of the month's budget are used")
+            }
+            Self::CapReached { messages } => {
+                write!(
+                    f,
+                    "the month's {messages} messages are sent; only what is essential is sent"
                 )
             }
             Self::WindowClosed => {

@@ -1,6 +1,7 @@
 //! Opening what most commands need: state folder, master key, database, zones, programmes, texts, channels.
 
 use super::{Context, Exit, Failure};
+use crate::care::ChannelKind;
 use crate::care::ids::{InstanceId, new_uuid};
 use crate::channel::{ChannelConfigError, Channels};
 use crate::clock::{Clock, GuardedClock, SystemClock};
@@ -8,7 +9,7 @@ use crate::config::{Config, Engine, Loaded, Mode, Problem};
 use crate::deliver::DelivererDeps;
 use crate::home::Home;
 use crate::jobs::{Declared, Jobs, JobsDeps};
-use crate::message::{Catalogue, CatalogueProblem, Programmes};
+use crate::message::{Catalogue, CatalogueProblem, Prices, Programmes, Tariff};
 use crate::policy::clock::FOLLOWED_MS;
 use crate::security::{Keyring, SharedRng, Tokens, WhenMissing, load_or_create_master_key};
 use crate::store::meta::{self, fact};
@@ -42,6 +43,8 @@ pub struct App {
     pub programmes: Arc<Programmes>,
     /// Texts.
     pub catalogue: Arc<Catalogue>,
+    /// What they cost.
+    pub tariff: Arc<Tariff>,
     /// Channels.
     pub channels: Arc<Channels>,
     /// Why nothing may be sent, if so: a mode or host that is not the database's.
@@ -106,6 +109,8 @@ impl App {
         let catalogue = Catalogue::load(overlay).map_err(|p| catalogue_failure(&p))?;
         let programmes =
             Programmes::load(overlay, &zones, &catalogue).map_err(|p| catalogue_failure(&p))?;
+        let prices = Prices::load(overlay).map_err(|p| catalogue_failure(&p))?;
+        let catalogue = Arc::new(catalogue);
         let channels = build_channels(&config, store.keys().tokens()).map_err(|fault| {
             Failure::new(Exit::BadConfiguration, fault.to_string(), "carebell check")
         })?;
@@ -116,7 +121,8 @@ impl App {
             rng: sources.rng,
             zones: Arc::new(zones),
             programmes: Arc::new(programmes),
-            catalogue: Arc::new(catalogue),
+            tariff: Arc::new(Tariff::new(prices, Arc::clone(&catalogue))),
+            catalogue,
             channels: Arc::new(channels),
             hold,
         })
@@ -124,6 +130,19 @@ impl App {
 }
 
 impl App {
+    /// The kinds of channels that are configured.
+    pub fn channel_kinds(&self) -> Vec<ChannelKind> {
+        self.channels.iter().map(|channel| channel.kind()).collect()
+    }
+
+    /// What a forecast is made with.
+    pub fn foreseen_channels<'a>(
+        &'a self,
+        configured: &'a [ChannelKind],
+    ) -> crate::schedule::Channels<'a> {
+        crate::schedule::Channels { configured, tariff: &self.tariff }
+    }
+
     /// The watch over this machine's clock.
     pub fn clock_watch(&self) -> ClockWatch {
         let (store, clock, rng) = (self.store.clone(), self.clock.clone(), self.rng.clone());
@@ -139,6 +158,7 @@ impl App {
             zones: self.zones.clone(),
             programmes: Arc::clone(&self.programmes),
             catalogue: Arc::clone(&self.catalogue),
+            tariff: Arc::clone(&self.tariff),
             channels: Arc::clone(&self.channels),
             rng: Arc::clone(&self.rng),
             instance,

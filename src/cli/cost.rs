@@ -4,16 +4,14 @@ use super::app::App;
 use super::installation::{not_found, opened};
 use super::{Context, Failure, Form, Tone, wrapped};
 use crate::care::ids::PatientId;
-use crate::care::programme::{Budget, Permission};
+use crate::care::programme::Budget;
 use crate::care::time::DAY_MS;
-use crate::care::{ChannelKind, Micros, Programme, TextStyle, UtcMs, ZoneRules as _};
-use crate::message::cost::Charge;
-use crate::message::{MessageName, Prices};
-use crate::policy::budget::{Spending, spending};
-use crate::schedule::{ForeseenMessage, forecast};
+use crate::care::{ChannelKind, Micros, Programme, Spent, UtcMs, ZoneRules as _};
+use crate::policy::budget::{Spending, month, spending};
+use crate::schedule::forecast;
+use crate::store;
 use crate::store::patients;
 use crate::store::standing::{self, Standing};
-use chrono::NaiveDate;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -78,12 +76,18 @@ struct Sums {
     unsaid: u64,
 }
 
-/// A programme's budget against thirty days at the forecast's rate.
+/// A programme's budget against thirty days at the forecast's rate, and what is spent of it.
 #[derive(Debug, Serialize)]
 struct Budgeted {
     programme: String,
-    monthly: Micros,
+    monthly: Option<Micros>,
+    messages: Option<u64>,
     thirty_days: Micros,
+    thirty_days_messages: u64,
+    /// In the calendar month so far.
+    spent: Micros,
+    /// In the calendar month so far.
+    sent: u64,
     stands: &'static str,
 }
 
@@ -98,11 +102,9 @@ async fn answer(args: &Args, app: &App) -> Result<Answer, Failure> {
     if let Some(name) = args.programme.as_ref().filter(|name| app.programmes.get(name).is_none()) {
         return Err(not_found("programme", name, "carebell messages check names them all"));
     }
-    let overlay = app.config.schedules.overlay();
-    let prices = Prices::load(overlay).map_err(|p| super::app::catalogue_failure(&p))?;
     let now = app.clock.now();
     let window = (now, now.plus_ms(i64::from(args.days) * DAY_MS));
-    let mut tally = Tally::new(app, &prices, window);
+    let mut tally = Tally::new(app, window);
     let bar = progress(app).await?;
     let mut after: Option<PatientId> = None;
     loop {
@@ -120,7 +122,21 @@ async fn answer(args: &Args, app: &App) -> Result<Answer, Failure> {
         bar.inc(page.len() as u64);
     }
     bar.finish_and_clear();
-    Ok(tally.answer(args.days))
+    let spent = spent(app, now).await?;
+    Ok(tally.answer(args.days, &spent))
+}
+
+/// What programmes with a budget spent in their calendar month so far.
+async fn spent(app: &App, now: UtcMs) -> Result<BTreeMap<String, Spent>, Failure> {
+    let month = |programme: &Programme| {
+        programme.budget?;
+        let zone = app.zones.zone(&programme.zone)?;
+        Some((programme.name.clone(), month(now, &zone).0))
+    };
+    let months: Vec<_> = app.programmes.iter().filter_map(month).collect();
+    let mut tx = app.store.read().await?;
+    let spent = store::spending::of(&mut tx, &months).await?;
+    Ok(spent.into_iter().map(|((programme, _), spent)| (programme, spent)).collect())
 }
 
 /// Shown on a terminal only.
@@ -141,38 +157,21 @@ async fn progress(app: &App) -> Result<ProgressBar, Failure> {
 /// What is counted on the way.
 struct Tally<'a> {
     app: &'a App,
-    prices: &'a Prices,
     window: (UtcMs, UtcMs),
     configured: Vec<ChannelKind>,
     sums: BTreeMap<(String, ChannelKind), Sums>,
-    /// Discreet texts differ by these alone, so each is made once.
-    charges: BTreeMap<Discreet, Option<Charge>>,
     patients: usize,
     unsent: usize,
     unknown: usize,
 }
 
-/// What a discreet text depends on, but for its time, which is always five characters.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Discreet {
-    programme: String,
-    language: String,
-    what: MessageName,
-    channel: ChannelKind,
-    count: usize,
-    /// Of appointments: their date is written out.
-    date: Option<NaiveDate>,
-}
-
 impl<'a> Tally<'a> {
-    fn new(app: &'a App, prices: &'a Prices, window: (UtcMs, UtcMs)) -> Self {
+    fn new(app: &'a App, window: (UtcMs, UtcMs)) -> Self {
         Self {
             app,
-            prices,
             window,
-            configured: app.channels.iter().map(|channel| channel.kind()).collect(),
+            configured: app.channel_kinds(),
             sums: BTreeMap::new(),
-            charges: BTreeMap::new(),
             patients: 0,
             unsent: 0,
             unknown: 0,
@@ -188,11 +187,13 @@ impl<'a> Tally<'a> {
             return;
         };
         self.patients += 1;
-        let foreseen = forecast(self.window, standing, programme, &zone, &self.configured);
+        let channels = self.app.foreseen_channels(&self.configured);
+        let foreseen = forecast(self.window, standing, programme, &zone, channels);
         self.unsent += foreseen.unsent;
         for message in &foreseen.messages {
-            let charge = self.charge(message, standing, programme);
-            let key = (programme.name.clone(), message.contact.channel);
+            let channel = message.contact.channel;
+            let charge = self.app.tariff.charge(programme, &message.saying(standing), channel);
+            let key = (programme.name.clone(), channel);
             let sums = self.sums.entry(key).or_default();
             let Some(charge) = charge else {
                 sums.unsaid += 1;
@@ -200,59 +201,37 @@ impl<'a> Tally<'a> {
             };
             sums.messages += 1;
             sums.units += charge.units() as u64;
-            match self.prices.estimate(charge, message.contact.address.expose()) {
+            match self.app.tariff.prices().estimate(charge, message.contact.address.expose()) {
                 Some(price) => sums.cost = sums.cost.plus(price),
                 None => sums.unpriced += 1,
             }
         }
     }
 
-    fn charge(
-        &mut self,
-        message: &ForeseenMessage<'_>,
-        standing: &Standing,
-        programme: &Programme,
-    ) -> Option<Charge> {
-        let saying = message.saying(standing);
-        let channel = message.contact.channel;
-        let render = || {
-            let rendered = self.app.catalogue.render(programme, &saying).ok()?;
-            Some(Charge::of(&rendered, channel))
-        };
-        if saying.style == TextStyle::Overt && programme.overt_texts == Permission::Allowed {
-            return render();
-        }
-        let dated = saying.what.is_dated();
-        let key = Discreet {
-            programme: programme.name.clone(),
-            language: saying.language.clone(),
-            what: saying.what,
-            channel,
-            count: saying.items.len(),
-            date: dated.then(|| saying.local_time.date()),
-        };
-        *self.charges.entry(key).or_insert_with(render)
-    }
-
-    fn answer(self, days: u16) -> Answer {
+    fn answer(self, days: u16, spent: &BTreeMap<String, Spent>) -> Answer {
         let lines: Vec<Line> = self
             .sums
             .into_iter()
             .map(|((programme, channel), sums)| Line { programme, channel, sums })
             .collect();
-        let cost = |name: &str| {
-            lines.iter().filter(|line| line.programme == name).map(|line| line.sums.cost).sum()
+        let foreseen = |name: &str| {
+            let lines = lines.iter().filter(|line| line.programme == name);
+            lines.fold(Spent::default(), |sum, line| {
+                let Sums { cost, messages, .. } = line.sums;
+                sum.plus(Spent { cost, messages })
+            })
         };
         let of = |programme: &Programme| {
-            let budget = programme.budget?;
-            let line = lines.iter().find(|line| line.programme == programme.name)?;
-            Some(budgeted(&line.programme, &budget, cost(&line.programme), days))
+            let (name, budget) = (&programme.name, programme.budget?);
+            let so_far = spent.get(name).copied().unwrap_or_default();
+            (lines.iter().any(|line| line.programme == *name) || so_far != Spent::default())
+                .then(|| budgeted(name, &budget, foreseen(name), days, so_far))
         };
         Answer {
             from: self.window.0.rfc3339(),
             until: self.window.1.rfc3339(),
             days,
-            currency: self.prices.currency.clone(),
+            currency: self.app.tariff.prices().currency.clone(),
             patients: self.patients,
             total: lines.iter().map(|line| line.sums.cost).sum(),
             unsent_slots: self.unsent,
@@ -263,14 +242,31 @@ impl<'a> Tally<'a> {
     }
 }
 
-fn budgeted(programme: &str, budget: &Budget, cost: Micros, days: u16) -> Budgeted {
-    let thirty_days = Micros(cost.times(MONTH_DAYS).0 / u64::from(days));
-    let stands = match spending(thirty_days, budget) {
+fn budgeted(
+    programme: &str,
+    budget: &Budget,
+    foreseen: Spent,
+    days: u16,
+    so_far: Spent,
+) -> Budgeted {
+    let rate = |amount: u64| amount.saturating_mul(MONTH_DAYS) / u64::from(days);
+    let thirty_days =
+        Spent { cost: Micros(rate(foreseen.cost.0)), messages: rate(foreseen.messages) };
+    let stands = match spending(thirty_days, budget).max(spending(so_far, budget)) {
         Spending::Within => "within",
         Spending::RunsOut => "runs-out",
         Spending::Spent => "over",
     };
-    Budgeted { programme: programme.to_owned(), monthly: budget.monthly, thirty_days, stands }
+    Budgeted {
+        programme: programme.to_owned(),
+        monthly: budget.monthly,
+        messages: budget.messages,
+        thirty_days: thirty_days.cost,
+        thirty_days_messages: thirty_days.messages,
+        spent: so_far.cost,
+        sent: so_far.messages,
+        stands,
+    }
 }
 
 fn print(answer: &Answer, context: &Context) -> Result<(), Failure> {
@@ -292,15 +288,22 @@ fn print(answer: &Answer, context: &Context) -> Result<(), Failure> {
     rows.push(vec!["total".to_owned(), dash(), dash(), dash(), total.to_string()]);
     output.table(&["programme", "over", "messages", "paid units", &cost], &rows)?;
     let mut told = String::new();
-    for Budgeted { programme, monthly, thirty_days, stands } in &answer.budgets {
-        let (tone, word) = match *stands {
+    for budget in &answer.budgets {
+        let (tone, word) = match budget.stands {
             "within" => (Tone::Good, "within budget"),
             "runs-out" => (Tone::Warning, "budget runs out"),
             _ => (Tone::Bad, "over budget"),
         };
         let word = output.paint(tone, word);
-        let line = format!("{programme}: {thirty_days} of {monthly} {currency} in 30 days");
-        told.extend([word.as_ref(), "  ", &line, "\n"]);
+        let Budgeted { programme, thirty_days, thirty_days_messages, spent, sent, .. } = budget;
+        if let Some(monthly) = budget.monthly {
+            let line = format!("{programme}: {thirty_days} of {monthly} {currency} in 30 days");
+            told.extend([word.as_ref(), "  ", &line, &format!("; {spent} this month\n")]);
+        }
+        if let Some(most) = budget.messages {
+            let line = format!("{programme}: {thirty_days_messages} of {most} messages in 30 days");
+            told.extend([word.as_ref(), "  ", &line, &format!("; {sent} this month\n")]);
+        }
     }
     for line in &answer.lines {
         let (name, channel) = (&line.programme, line.channel.word());

@@ -114,6 +114,7 @@ impl Daemon {
             clock: Arc::clone(&app.clock),
             zones: app.zones.clone(),
             programmes: Arc::clone(&app.programmes),
+            tariff: Arc::clone(&app.tariff),
             senders: app.channels.iter().map(|c| (c.kind(), c.name().to_owned())).collect(),
             rng: Arc::clone(&app.rng),
             home: Arc::clone(&home),

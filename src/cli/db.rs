@@ -14,7 +14,7 @@ use crate::store::patients::Forgotten;
 use crate::store::story::{Act, audit};
 use crate::store::{
     MigrationStatus, Result as Stored, Tx, activities, attempts, inbound, invites, messages,
-    patients, reach, receipts, reminders, tasks, templates,
+    patients, reach, receipts, reminders, spending, tasks, templates,
 };
 use clap::Subcommand;
 use serde::Serialize;
@@ -220,6 +220,7 @@ async fn move_to_live(
             reach::forget(tx, heard_since, WINDOW_MS).await?;
             templates::forget(tx).await?;
             invites::forget(tx).await?;
+            spending::go_live(tx).await?;
             patients::disturb_all(tx, now).await?
         },
         inbound_waived: waived.cloned(),

@@ -118,9 +118,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn preview(args: &Args, app: &App, standing: &Standing) -> Result<Preview, Failure> {
     let (programme, zone) = rules(app, standing)?;
     let now = app.clock.now();
-    let configured: Vec<ChannelKind> = app.channels.iter().map(|channel| channel.kind()).collect();
+    let configured = app.channel_kinds();
+    let channels = app.foreseen_channels(&configured);
     let window = (now, now.plus_ms(i64::from(args.days) * DAY_MS));
-    let slots = foresee(window, standing, programme, &zone, &configured);
+    let slots = foresee(window, standing, programme, &zone, channels);
     let line = |slot: &Foreseen| {
         let activity = standing.activities.iter().find(|a| a.id == slot.activity)?;
         Some(line(slot, activity, &zone, args.names))

@@ -2,6 +2,7 @@
 
 use super::backlog::{self, Pressure, Taken};
 use super::effects::Effects;
+use super::money::{self, Purse};
 use super::parts::{self, Begun};
 use super::send::{DelivererDeps, Intent, Take};
 use super::step::Step;
@@ -23,7 +24,7 @@ use crate::store::reminders::ReminderRow;
 use crate::store::standing::Standing;
 use crate::store::{
     Result, Tx, alarms, attempts, database_clock_ms, holds, homes, invites, messages, patients,
-    reach, reminders, standing, templates,
+    reach, reminders, spending, standing, templates,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -152,6 +153,8 @@ async fn claim_due(
             Step { deps, facts: &facts, now, lease_until, effects: &mut effects, rng: &mut rng };
         intents.extend(step.decide(message));
     }
+    money::tell(tx, &facts.purses, &mut effects, &mut rng, now).await?;
+    spending::add(tx, deps.home.memory().home, &effects.spent).await?;
     effects.write(tx, &mut rng, now).await?;
     Ok(Claimed { alarms: taken, intents, ..Claimed::default() })
 }
@@ -182,6 +185,8 @@ pub(super) struct Facts {
     /// Those of the configured that are not paused.
     pub(super) open: Vec<ChannelKind>,
     pub(super) holds: Vec<Hold>,
+    /// The budgets of programmes that have one.
+    pub(super) purses: BTreeMap<String, Purse>,
     /// Templates by which nothing may go.
     pub(super) held_templates: Vec<HeldTemplate>,
 }
@@ -245,6 +250,7 @@ impl Facts {
         Ok(Self {
             open,
             holds,
+            purses: money::purses(deps, tx, standings.values(), now).await?,
             held_templates: templates::held(tx, now).await?,
             gap_until,
             since_gap,

@@ -9,6 +9,7 @@ use crate::care::slot::Planned;
 use crate::care::{Class, Phi, Schedule, UtcMs, Zone};
 use crate::channel::{Channel, Content, Invite, InviteAct, Outbound, ReminderForm, Text};
 use crate::message::announced::{self, Announced};
+use crate::message::cost::Charge;
 use crate::message::{Catalogue, Form, MessageName, NotRenderable, Rendered, Repeat, Saying};
 use crate::policy::calendar::Follow;
 use crate::store::activities::ActivityRow;
@@ -20,6 +21,7 @@ use crate::store::standing::Standing;
 const HOP_MS: i64 = crate::care::time::HOUR_MS;
 
 /// What composing needs.
+#[derive(Clone, Copy)]
 pub(super) struct Composition<'a> {
     pub(super) now: UtcMs,
     pub(super) catalogue: &'a Catalogue,
@@ -47,6 +49,12 @@ pub(super) enum Window {
     Closed,
 }
 
+/// A message as it is handed to a channel, and what the provider charges for it.
+pub(super) struct Composed {
+    pub(super) outbound: Outbound,
+    pub(super) charge: Charge,
+}
+
 impl Composition<'_> {
     /// The message for one contact point.
     pub(super) fn outbound(
@@ -55,7 +63,7 @@ impl Composition<'_> {
         contact: &KnownContact,
         channel: &dyn Channel,
         hop: Hop,
-    ) -> Result<Outbound, NotRenderable> {
+    ) -> Result<Composed, NotRenderable> {
         let left_ms = self.message.valid_until.since(self.now).max(0);
         let hop_ms = match hop {
             Hop::Last => left_ms,
@@ -89,6 +97,7 @@ impl Composition<'_> {
             }
             fault => fault,
         })?;
+        let charge = Charge::of(&rendered, channel.kind());
         let ttl_seconds = rendered.template.as_ref().map(|template| template.ttl_seconds);
         let email = match &rendered.subject {
             Some(subject) => Some(self.email(channel, &saying.language, &rendered, subject)?),
@@ -106,14 +115,15 @@ impl Composition<'_> {
             (None, Some(email)) => email,
             (None, None) => Content::text(Text(rendered.text)),
         };
-        Ok(Outbound {
+        let outbound = Outbound {
             correlation,
             to: contact.address.clone(),
             user_id: None,
             content,
             validity_seconds: ttl_seconds
                 .unwrap_or_else(|| u32::try_from((hop_ms / 1_000).max(1)).unwrap_or(u32::MAX)),
-        })
+        };
+        Ok(Composed { outbound, charge })
     }
 
     /// The words, by no template that is held.

@@ -10,12 +10,14 @@ use crate::store::messages::MessageRow;
 use crate::store::parts::PartRow;
 use crate::store::patients::HealthMove;
 use crate::store::reminders::ReminderMove;
+use crate::store::spending::{Change, Month};
 use crate::store::story::Turn;
 use crate::store::tasks::NewTask;
 use crate::store::{
     Result, Tx, alarms, attempts, invites, messages, parts, patients, reminders, story, tasks,
 };
 use rand::RngCore;
+use std::collections::BTreeMap;
 
 /// Rows to write.
 #[derive(Debug, Default)]
@@ -42,6 +44,8 @@ pub(super) struct Effects {
     pub(super) turns: Vec<Turn>,
     /// Tasks to open.
     pub(super) tasks: Vec<NewTask>,
+    /// What is spent, by programme and month.
+    pub(super) spent: BTreeMap<Month, Change>,
     /// Patients to be woken at once; the caller holds their rows.
     pub(super) disturbed: Vec<PatientId>,
 }

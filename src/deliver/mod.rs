@@ -17,6 +17,7 @@ pub mod evidence;
 mod fallback;
 mod holds;
 mod lost;
+mod money;
 mod outage;
 mod outcomes;
 mod pace;

@@ -15,7 +15,7 @@ use crate::care::{
 };
 use crate::channel::{Action, Content, Meaning, Outcome, Person};
 use crate::crash;
-use crate::policy::contact_choice::{Choice, choose};
+use crate::policy::contact_choice::{Choice, Needs, choose};
 use crate::policy::fallback::receipt_due;
 use crate::policy::grouping::lane;
 use crate::policy::held_back::Held;
@@ -88,6 +88,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
     let mut evidence = Vec::new();
     let mut accepted = Vec::new();
     let mut in_parts: Vec<PartRow> = Vec::new();
+    let mut unspent = BTreeMap::new();
     for one in ended {
         let (Some(row), Some(moved)) =
             (rows.get(&one.id), moves.iter().find(|moved| moved.id == one.id))
@@ -107,7 +108,11 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
         }
         let Some(message) = known.get_mut(&row.message) else { continue };
         let speaks_for = held.get(&message.id).map_or(&[][..], Vec::as_slice);
-        match Ending::of(&one.outcome) {
+        let ending = Ending::of(&one.outcome);
+        if let (Ending::HeldBack(_) | Ending::Failed { .. }, Some(paid)) = (&ending, &one.paid) {
+            paid.take_off(&mut unspent);
+        }
+        match ending {
             Ending::Accepted(ids) => {
                 evidence::tell_if_doubled(&mut tx, message, row, &mut effects).await?;
                 let end = (MessageState::Sent, ReminderState::Sent, Reason::Accepted);
@@ -145,6 +150,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
         .collect();
     let news = reach::unknown_aliases(&mut tx, deps.store.keys(), &heard).await?;
     reach::learn(&mut tx, deps.store.keys(), &mut rng, &news, now).await?;
+    store::spending::add(&mut tx, deps.home.memory().home, &unspent).await?;
     effects.write(&mut tx, &mut rng, now).await?;
     evidence::apply(deps, &mut tx, &evidence, now).await?;
     crash::point("outcome-written").await;
@@ -371,11 +377,19 @@ pub(super) async fn next_contact(
     let Some(standing) = standings.get(&message.patient) else { return Ok(None) };
     let Some(programme) = deps.programmes.get(&standing.row.programme) else { return Ok(None) };
     let configured: Vec<ChannelKind> = deps.channels.iter().map(|c| c.kind()).collect();
+    let patient = &standing.row.patient;
+    let price = |to: &KnownContact| {
+        let address = to.address.expose();
+        deps.tariff.foreseen(programme, &patient.language, message.class, to.channel, address)
+    };
     let choice = Choice {
         now,
         contacts: &standing.contacts,
         consents: &standing.consents,
         preference: &programme.channels,
+        prefer: programme.prefer,
+        needs: Needs { class: message.class, style: programme.style(patient.text_style) },
+        price: &price,
         configured: &configured,
         tried,
     };

@@ -3,6 +3,7 @@
 use super::claim::{Claimed, claim_lane};
 use super::day::Days;
 use super::holds::Holds;
+use super::money::Paid;
 use super::outcomes::write_outcomes;
 use super::pace::Pace;
 use super::parts::OwnParts;
@@ -12,7 +13,7 @@ use crate::channel::{Channel, Channels, Outbound, Outcome, Person};
 use crate::clock::Clock;
 use crate::crash;
 use crate::home::{Home, HomeError};
-use crate::message::{Catalogue, Programmes};
+use crate::message::{Catalogue, Programmes, Tariff};
 use crate::policy::grouping::{is_urgent, sender_of};
 use crate::policy::held_back::held_back;
 use crate::security::SharedRng;
@@ -47,6 +48,8 @@ pub struct DelivererDeps {
     pub programmes: Arc<Programmes>,
     /// Texts.
     pub catalogue: Arc<Catalogue>,
+    /// What they cost.
+    pub tariff: Arc<Tariff>,
     /// Channels.
     pub channels: Arc<Channels>,
     /// Randomness.
@@ -75,6 +78,8 @@ pub(super) struct Intent {
     pub(super) outbound: Outbound,
     /// The messages of their own it goes as, if it does.
     pub(super) own: Option<OwnParts>,
+    /// What it was counted as.
+    pub(super) paid: Option<Paid>,
 }
 
 /// Between the claim and the last moment for a first byte.
@@ -113,6 +118,8 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
     /// By what else the provider knows the person.
     pub(super) receiver: Option<Person>,
+    /// What its intent was counted as.
+    pub(super) paid: Option<Paid>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -354,6 +361,7 @@ impl Deliverer {
                 channel: intent.channel.name().to_owned(),
                 outcome,
                 receiver,
+                paid: intent.paid.clone(),
                 _permit: permit,
             };
             // The writer lives as long as this deliverer; without it the intent stays open and is found lost.

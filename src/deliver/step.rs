@@ -5,7 +5,7 @@ use super::claim::{Facts, pair_pace};
 use super::compose::{Composition, Hop, Window};
 use super::effects::Effects;
 use super::ends::WAKE_MISSING_MS;
-use super::parts::OwnParts;
+use super::parts::{Begun, OwnParts};
 use super::restored::take_for_gone;
 use super::said;
 use super::send::{DelivererDeps, Intent};
@@ -13,10 +13,10 @@ use crate::care::contact::KnownContact;
 use crate::care::ids::{ActivityId, AttemptId};
 use crate::care::programme::Programme;
 use crate::care::time::SECOND_MS;
-use crate::care::{AttemptState, Class, MessageState, Reason, ReminderState, UtcMs, Zone};
-use crate::channel::Channel;
+use crate::care::{AttemptState, Class, MessageState, Micros, Reason, ReminderState, UtcMs, Zone};
+use crate::channel::{Channel, Outbound};
 use crate::message::{NotRenderable, Repeat as Saying};
-use crate::policy::contact_choice::{Choice, choose};
+use crate::policy::contact_choice::{Choice, Needs, choose};
 use crate::policy::fallback::{self, would_fall_back};
 use crate::policy::grouping::sender_of;
 use crate::policy::held_back::{Earlier, goes_round, held_back};
@@ -26,6 +26,7 @@ use crate::policy::went_back::may_have_gone;
 use crate::store::activities::ActivityRow;
 use crate::store::attempts::{AttemptRow, Repeat};
 use crate::store::messages::MessageRow;
+use crate::store::parts::PartRow;
 use crate::store::reminders::{ReminderMove, ReminderRow};
 use crate::store::standing::Standing;
 use crate::timing::{ActivityContext, activity_slot};
@@ -41,6 +42,16 @@ pub(super) struct Step<'a> {
     pub(super) lease_until: UtcMs,
     pub(super) effects: &'a mut Effects,
     pub(super) rng: &'a mut StdRng,
+}
+
+/// A message made for a channel, before it is intended.
+struct Ready {
+    id: AttemptId,
+    outbound: Outbound,
+    /// Parts that are with the provider already.
+    taken: Vec<PartRow>,
+    /// What it costs at most.
+    price: Option<Micros>,
 }
 
 impl Step<'_> {
@@ -160,6 +171,11 @@ impl Step<'_> {
         let mut first_fault: Option<NotRenderable> = None;
         let contacts = reachable(&message, standing);
         let answers = message.class == Class::Answer;
+        let (tariff, patient, class) = (&self.deps.tariff, &standing.row.patient, message.class);
+        let needs = Needs { class, style: programme.style(patient.text_style) };
+        let price = |to: &KnownContact| {
+            tariff.foreseen(programme, &patient.language, class, to.channel, to.address.expose())
+        };
         loop {
             let mut tried = message.tried.clone();
             if message.class == Class::Education {
@@ -170,6 +186,9 @@ impl Step<'_> {
                 contacts: &contacts,
                 consents: &standing.consents,
                 preference: &programme.channels,
+                prefer: programme.prefer,
+                needs,
+                price: &price,
                 configured: &self.facts.configured,
                 tried: &tried,
             };
@@ -244,23 +263,56 @@ impl Step<'_> {
                 unknown: self.facts.unknown.get(&message.id).copied().unwrap_or(0),
             });
             let hop = if hop { Hop::MoreToCome } else { Hop::Last };
-            match self.intend(&message, standing, programme, zone, held, contact, &channel, hop) {
-                Ok(_) if self.may_have_gone(&message) => {
-                    let reminders = held.iter().map(|(reminder, _)| reminder.id);
-                    take_for_gone(self.effects, message, reminders, self.now);
-                    return None;
-                }
-                Ok(intent) => {
-                    self.leave(message, held);
-                    return Some(intent);
-                }
+            let composition = Composition {
+                now: self.now,
+                catalogue: &self.deps.catalogue,
+                programme,
+                zone,
+                standing,
+                message: &message,
+                reminders: held,
+                repeat: if self.is_again(&message) { Saying::Again } else { Saying::First },
+                calendar: self.news(&message, standing, programme, zone),
+                held: &self.facts.held_templates,
+                window: self.window(contact, channel.name()),
+            };
+            let ready = match self.ready(composition, contact, &channel, hop) {
+                Ok(ready) => ready,
                 Err(fault) => {
                     tracing::warn!(message_id = %message.id, channel = channel.name(), %fault,
                         "a message does not render for a channel");
                     message.tried.push(contact.id);
                     first_fault.get_or_insert(fault);
+                    continue;
                 }
+            };
+            let held_for_money = self.held_for_money(&message, &programme.name, ready.price);
+            if let Some((until, because)) = held_for_money {
+                self.wait(message, until, because);
+                return None;
             }
+            let price = ready.price;
+            let mut intent = self.intend(&message, standing, contact, &channel, hop, ready);
+            if self.may_have_gone(&message) {
+                let reminders = held.iter().map(|(reminder, _)| reminder.id);
+                take_for_gone(self.effects, message, reminders, self.now);
+                return None;
+            }
+            intent.paid = self.pay(&programme.name, price);
+            self.leave(message, held);
+            return Some(intent);
+        }
+    }
+
+    fn is_again(&self, message: &MessageRow) -> bool {
+        self.facts.unknown.get(&message.id).is_some_and(|unknown| *unknown > 0)
+    }
+
+    fn window(&self, contact: &KnownContact, channel: &str) -> Window {
+        if self.facts.windows.contains(&(contact.id, channel.to_owned())) {
+            Window::Open
+        } else {
+            Window::Closed
         }
     }
 
@@ -278,48 +330,42 @@ impl Step<'_> {
             && !self.facts.since_gap.contains(&message.id)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what an intent is made of")]
+    /// What would be handed to the channel.
+    fn ready(
+        &mut self,
+        composition: Composition<'_>,
+        contact: &KnownContact,
+        channel: &Arc<dyn Channel>,
+        hop: Hop,
+    ) -> std::result::Result<Ready, NotRenderable> {
+        let id = AttemptId::new(self.now, self.rng);
+        let mut composed = composition.outbound(id, contact, channel.as_ref(), hop)?;
+        let mut taken = Vec::new();
+        if let Some(begun) = self.facts.begun.get(&composition.message.id) {
+            // Only what was begun with the very same words is gone on with: two halves of two texts say neither.
+            let plain = Composition { repeat: Saying::First, ..composition };
+            let plain = plain.outbound(id, contact, channel.as_ref(), hop)?;
+            let same = |begun: &&Begun| begun.is_of(contact.id, channel, &plain.outbound);
+            if let Some(begun) = begun.iter().rev().find(same) {
+                taken = begun.left_to(id);
+                composed = plain;
+            }
+        }
+        let price = self.deps.tariff.prices().estimate(composed.charge, contact.address.expose());
+        Ok(Ready { id, outbound: composed.outbound, taken, price })
+    }
+
     fn intend(
         &mut self,
         message: &MessageRow,
         standing: &Standing,
-        programme: &Programme,
-        zone: &Zone,
-        held: &[(&ReminderRow, &ActivityRow)],
         contact: &KnownContact,
         channel: &Arc<dyn Channel>,
         hop: Hop,
-    ) -> std::result::Result<Intent, NotRenderable> {
-        let id = AttemptId::new(self.now, self.rng);
-        let again = self.facts.unknown.get(&message.id).is_some_and(|unknown| *unknown > 0);
-        let composition = Composition {
-            now: self.now,
-            catalogue: &self.deps.catalogue,
-            programme,
-            zone,
-            standing,
-            message,
-            reminders: held,
-            repeat: if again { Saying::Again } else { Saying::First },
-            calendar: self.news(message, standing, programme, zone),
-            held: &self.facts.held_templates,
-            window: if self.facts.windows.contains(&(contact.id, channel.name().to_owned())) {
-                Window::Open
-            } else {
-                Window::Closed
-            },
-        };
-        let mut outbound = composition.outbound(id, contact, channel.as_ref(), hop)?;
-        let mut taken = Vec::new();
-        if let Some(begun) = self.facts.begun.get(&message.id) {
-            // Only what was begun with the very same words is gone on with: two halves of two texts say neither.
-            let plain = Composition { repeat: Saying::First, ..composition };
-            let plain = plain.outbound(id, contact, channel.as_ref(), hop)?;
-            if let Some(begun) = begun.iter().rev().find(|b| b.is_of(contact.id, channel, &plain)) {
-                taken = begun.left_to(id);
-                outbound = plain;
-            }
-        }
+        ready: Ready,
+    ) -> Intent {
+        let Ready { id, outbound, taken, .. } = ready;
+        let again = self.is_again(message);
         self.keep_entry(id, contact, channel.name(), &outbound);
         let own = OwnParts::of(channel.parts(&outbound.content), &taken);
         let content = said::seal(&outbound, id, &standing.row.key, self.rng);
@@ -352,7 +398,7 @@ impl Step<'_> {
             named_parts: channel.named_parts(&outbound.content).map(i64::from),
         });
         self.effects.parts.extend(taken);
-        Ok(Intent {
+        Intent {
             id,
             token,
             patient: message.patient,
@@ -360,7 +406,8 @@ impl Step<'_> {
             channel: Arc::clone(channel),
             outbound,
             own,
-        })
+            paid: None,
+        }
     }
 
     /// Until when the pair of sender and patient must rest.

@@ -17,6 +17,7 @@ mod render;
 mod saying;
 pub mod segments;
 pub mod survey;
+mod tariff;
 mod template;
 
 pub use catalogue::Catalogue;
@@ -26,3 +27,4 @@ pub use name::MessageName;
 pub use prices::Prices;
 pub use programmes::Programmes;
 pub use saying::{Form, Item, NotRenderable, Rendered, Repeat, Saying, Template};
+pub use tariff::Tariff;

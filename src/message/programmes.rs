@@ -140,6 +140,10 @@ fn check(
     if programme.budget.is_some_and(|budget| !(1..=100).contains(&budget.warn_percent)) {
         problem("budget.warn_percent", "it is no share", "give 1 to 100".to_owned());
     }
+    if programme.budget.is_some_and(|b| b.monthly.is_none() && b.messages.is_none()) {
+        let fix = "give monthly, messages, or both".to_owned();
+        problem("budget", "it limits nothing", fix);
+    }
     for lead in &programme.appointment_leads {
         if !is_usable(lead) {
             let fix = format!(

@@ -52,7 +52,7 @@ pub struct Item {
 }
 
 /// Whether the patient may have had the message already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Repeat {
     /// No.
     First,

@@ -1,11 +1,11 @@
 //! What a programme's budget of the month lets leave.
 
 use crate::care::programme::Budget;
-use crate::care::{Class, Micros, Reason, UtcMs, Zone};
+use crate::care::{Class, Micros, Reason, Spent, UtcMs, Zone};
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime};
 
 /// How a programme stands with its budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Spending {
     /// Nothing to say.
     Within,
@@ -15,38 +15,27 @@ pub enum Spending {
     Spent,
 }
 
-/// How what was spent in a month stands against the budget.
-pub fn spending(spent: Micros, budget: &Budget) -> Spending {
-    if spent >= budget.monthly {
-        Spending::Spent
-    } else if spent >= budget.monthly.percent(budget.warn_percent) {
-        Spending::RunsOut
-    } else {
-        Spending::Within
-    }
+/// How what was spent in a month stands against the budget: the worse of amount and number.
+pub fn spending(spent: Spent, budget: &Budget) -> Spending {
+    let of = |used: u64, limit: Option<u64>| match limit {
+        Some(limit) if used >= limit => Spending::Spent,
+        Some(limit) if used >= Micros(limit).percent(budget.warn_percent).0 => Spending::RunsOut,
+        Some(_) | None => Spending::Within,
+    };
+    let cost = of(spent.cost.0, budget.monthly.map(|monthly| monthly.0));
+    cost.max(of(spent.messages, budget.messages))
 }
 
-/// Why a message waits for money, if it does, and until when at the longest: the end of the month.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The first instant of the next month.
-    pub until: UtcMs,
-    /// Why.
-    pub because: Reason,
-}
-
-/// Whether a message must wait because the budget is spent.
+/// Why a message must wait for money, if it must.
 ///
 /// Never a dose, an appointment, a measurement or an answer: money does not come before safety. Lessons, habits and
 /// notices wait when their own price does not fit any more; one without a known price waits once all is spent.
 pub fn held_for_money(
-    now: UtcMs,
     class: Class,
     price: Option<Micros>,
-    spent: Micros,
+    spent: Spent,
     budget: &Budget,
-    zone: &Zone,
-) -> Option<Held> {
+) -> Option<Reason> {
     let essential = match class {
         Class::TimeCriticalDose
         | Class::Dose
@@ -55,14 +44,20 @@ pub fn held_for_money(
         | Class::Answer => true,
         Class::Education | Class::Notice => false,
     };
-    let after = spent.plus(price.unwrap_or_default());
-    let fits = after <= budget.monthly && spending(spent, budget) != Spending::Spent;
-    // What costs nothing is not held back for money.
-    if essential || fits || price == Some(Micros::default()) {
+    if essential {
         return None;
     }
-    let because = Reason::BudgetSpent { spent, monthly: budget.monthly };
-    Some(Held { until: month(now, zone).1, because })
+    if let Some(messages) = budget.messages.filter(|most| spent.messages >= *most) {
+        return Some(Reason::CapReached { messages });
+    }
+    let monthly = budget.monthly?;
+    let after = spent.cost.plus(price.unwrap_or_default());
+    let fits = after <= monthly && spent.cost < monthly;
+    // What costs nothing is not held back for money.
+    if fits || price == Some(Micros::default()) {
+        return None;
+    }
+    Some(Reason::BudgetSpent { monthly })
 }
 
 /// The calendar month around an instant by a zone's clock: its first instant, and the next one's.
@@ -79,7 +74,17 @@ mod tests {
     use super::*;
     use crate::care::zone::Segment;
 
-    const BUDGET: Budget = Budget { monthly: Micros(50_000_000), warn_percent: 80 };
+    const BUDGET: Budget =
+        Budget { monthly: Some(Micros(50_000_000)), messages: None, warn_percent: 80 };
+    const CAP: Budget = Budget { monthly: None, messages: Some(10), warn_percent: 80 };
+
+    fn cost(cost: u64) -> Spent {
+        Spent { cost: Micros(cost), messages: 3 }
+    }
+
+    fn messages(messages: u64) -> Spent {
+        Spent { cost: Micros(70_000_000), messages }
+    }
 
     fn nairobi() -> Zone {
         let segment = Segment { from_utc_seconds: i64::MIN, offset_seconds: 3 * 3_600 };
@@ -99,15 +104,21 @@ mod tests {
             (49_999_999, Spending::RunsOut),
             (50_000_000, Spending::Spent),
         ] {
-            assert_eq!(spending(Micros(spent), &BUDGET), expected, "{spent}");
+            assert_eq!(spending(cost(spent), &BUDGET), expected, "{spent}");
+        }
+        for (sent, expected) in
+            [(7, Spending::Within), (8, Spending::RunsOut), (10, Spending::Spent)]
+        {
+            assert_eq!(spending(messages(sent), &CAP), expected, "{sent}");
+            let both = Budget { messages: CAP.messages, ..BUDGET };
+            assert_eq!(spending(messages(sent), &both), Spending::Spent, "the worse of both");
         }
     }
 
     #[test]
     fn only_what_is_not_essential_waits_for_money() {
-        let now = at("2026-02-10T12:00:00Z");
         let held = |class, price: Option<u64>, spent| {
-            held_for_money(now, class, price.map(Micros), Micros(spent), &BUDGET, &nairobi())
+            held_for_money(class, price.map(Micros), cost(spent), &BUDGET)
         };
         let essential = [
             Class::TimeCriticalDose,
@@ -130,12 +141,19 @@ mod tests {
             ] {
                 let held = held(class, price, spent);
                 assert_eq!(held.is_some(), waits, "{class:?} {price:?} {spent}");
-                let because = Reason::BudgetSpent { spent: Micros(spent), monthly: BUDGET.monthly };
-                assert!(held.is_none_or(|held| {
-                    held.because == because && held.until == at("2026-02-28T21:00:00Z")
-                }));
+                let because = Reason::BudgetSpent { monthly: Micros(50_000_000) };
+                assert!(held.is_none_or(|held| held == because));
             }
         }
+    }
+
+    #[test]
+    fn a_number_holds_what_is_not_essential_whatever_it_costs() {
+        let held = |class, sent| held_for_money(class, Some(Micros(0)), messages(sent), &CAP);
+        assert_eq!(held(Class::Education, 9), None);
+        let because = Reason::CapReached { messages: 10 };
+        assert_eq!(held(Class::Education, 10), Some(because));
+        assert_eq!(held(Class::Dose, 10), None);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use crate::care::contact::{ConsentDecision, KnownConsent, KnownContact};
 use crate::care::ids::ContactPointId;
-use crate::care::{ChannelKind, ContactHealth, Reason, UtcMs};
+use crate::care::programme::Prefer;
+use crate::care::{ChannelKind, Class, ContactHealth, Micros, Reason, TextStyle, UtcMs};
 
 /// What a choice is made from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Choice<'a> {
     /// Now: what is decided for later does not count yet.
     pub now: UtcMs,
@@ -15,39 +16,71 @@ pub struct Choice<'a> {
     pub consents: &'a [KnownConsent],
     /// The programme's channels in order of preference.
     pub preference: &'a [ChannelKind],
+    /// Whether that order comes before the price.
+    pub prefer: Prefer,
+    /// What the message needs.
+    pub needs: Needs,
+    /// What it would cost over a contact point at most; `None` where no price is known.
+    pub price: &'a dyn Fn(&KnownContact) -> Option<Micros>,
     /// Channels that are configured.
     pub configured: &'a [ChannelKind],
     /// Contact points that failed for good on this message.
     pub tried: &'a [ContactPointId],
 }
 
-/// The best consented contact point: the patient's rank first, then the programme's preference.
+/// What a message needs of its channel beyond being carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// How soon it is of no use.
+    pub class: Class,
+    /// Whether it names what is due.
+    pub style: TextStyle,
+}
+
+/// How many of its needs a channel leaves unmet.
+///
+/// Mail is never told until when it is of use, and tells of no delivery: what has an hour needs a phone. What names an
+/// illness travels sealed over WhatsApp alone: SMS and mail lie open on their way, and on the screen of a locked phone.
+const fn unmet(needs: Needs, channel: ChannelKind) -> usize {
+    let waits = matches!(needs.class, Class::Education | Class::Notice);
+    let late = !waits && matches!(channel, ChannelKind::Email);
+    let open = matches!(needs.style, TextStyle::Overt) && !matches!(channel, ChannelKind::Whatsapp);
+    late as usize + open as usize
+}
+
+/// The best consented contact point: the patient's rank first. Of one rank, as WhatsApp and SMS of one number, comes
+/// what leaves the fewest needs unmet, then the cheapest, then the programme's order; or that order alone.
 ///
 /// # Errors
 /// The reason that stands in the way of the contact point that came nearest: a refusal tells more than a
 /// missing address does.
 pub fn choose<'a>(choice: &Choice<'a>) -> Result<&'a KnownContact, Reason> {
-    let mut usable: Vec<(i64, usize, &KnownContact)> = Vec::new();
+    let mut usable: Vec<&KnownContact> = Vec::new();
     let mut nearest = Reason::NoContact;
     for contact in choice.contacts.iter().filter(|contact| contact.in_use) {
         match hindrance(contact, choice) {
-            None => {
-                let preference = choice
-                    .preference
-                    .iter()
-                    .position(|kind| *kind == contact.channel)
-                    .unwrap_or(usize::MAX);
-                usable.push((contact.rank, preference, contact));
-            }
+            None => usable.push(contact),
             Some(reason) if rank(&reason) > rank(&nearest) => nearest = reason,
             Some(_) => {}
         }
     }
-    usable
-        .into_iter()
-        .min_by_key(|(rank, preference, contact)| (*rank, *preference, contact.id))
-        .map(|(_, _, contact)| contact)
-        .ok_or(nearest)
+    let best = usable.iter().map(|contact| contact.rank).min().ok_or(nearest.clone())?;
+    usable.retain(|contact| contact.rank == best);
+    if let [only] = usable[..] {
+        return Ok(only);
+    }
+    let order = |contact: &KnownContact| {
+        let place = choice.preference.iter().position(|kind| *kind == contact.channel);
+        let place = place.unwrap_or(usize::MAX);
+        match choice.prefer {
+            Prefer::Order => (0, Micros::default(), place, contact.id),
+            Prefer::Cheapest => {
+                let price = (choice.price)(contact).unwrap_or(Micros(u64::MAX));
+                (unmet(choice.needs, contact.channel), price, place, contact.id)
+            }
+        }
+    };
+    usable.into_iter().min_by_key(|contact| order(contact)).ok_or(nearest)
 }
 
 fn hindrance(contact: &KnownContact, choice: &Choice<'_>) -> Option<Reason> {
@@ -128,15 +161,32 @@ mod tests {
     }
 
     fn chosen(contacts: &[KnownContact], consents: &[KnownConsent]) -> Result<u128, Reason> {
+        weighed(contacts, consents, Prefer::Order, needs(Class::Dose), &|_| None)
+    }
+
+    fn weighed(
+        contacts: &[KnownContact],
+        consents: &[KnownConsent],
+        prefer: Prefer,
+        needs: Needs,
+        price: &dyn Fn(&KnownContact) -> Option<Micros>,
+    ) -> Result<u128, Reason> {
         choose(&Choice {
             now: UtcMs(100),
             contacts,
             consents,
             preference: &ChannelKind::ALL,
+            prefer,
+            needs,
+            price,
             configured: &ChannelKind::ALL,
             tried: &[],
         })
         .map(|contact| contact.id.0.as_u128())
+    }
+
+    fn needs(class: Class) -> Needs {
+        Needs { class, style: TextStyle::Discreet }
     }
 
     #[test]
@@ -146,6 +196,45 @@ mod tests {
         assert_eq!(chosen(&contacts, &yes), Ok(2));
         let contacts = [contact(1, ChannelKind::Sms, 0), contact(2, ChannelKind::Whatsapp, 1)];
         assert_eq!(chosen(&contacts, &yes), Ok(1));
+    }
+
+    #[test]
+    fn of_one_rank_the_cheapest_that_meets_the_needs() {
+        use ChannelKind::{Email, Sms, Whatsapp};
+        let yes = [said(None, ConsentDecision::Given, 1)];
+        let contacts = [contact(1, Sms, 1), contact(2, Whatsapp, 1), contact(3, Email, 1)];
+        let chosen = |needs, prices: [Option<u64>; 3]| {
+            let price = |c: &KnownContact| match c.channel {
+                Sms => prices[0].map(Micros),
+                Whatsapp => prices[1].map(Micros),
+                Email => prices[2].map(Micros),
+            };
+            weighed(&contacts, &yes, Prefer::Cheapest, needs, &price)
+        };
+        let overt = |class| Needs { class, style: TextStyle::Overt };
+        for (needs, prices, expected) in [
+            // A mail would be the cheapest, and is for what can wait.
+            (needs(Class::Dose), [Some(60), Some(4), Some(0)], 2),
+            (needs(Class::Dose), [Some(3), Some(4), Some(0)], 1),
+            (needs(Class::Appointment), [Some(3), Some(4), Some(0)], 1),
+            (needs(Class::Education), [Some(3), Some(4), Some(0)], 3),
+            (needs(Class::Notice), [Some(3), Some(4), Some(5)], 1),
+            // What is named stays sealed, whatever it costs.
+            (overt(Class::Dose), [Some(3), Some(400), Some(0)], 2),
+            (overt(Class::Education), [Some(3), Some(400), Some(0)], 2),
+            // A price that nobody knows is not called low; among equals the programme's order holds.
+            (needs(Class::Dose), [None, Some(4), None], 2),
+            (needs(Class::Dose), [Some(4), None, None], 1),
+            (needs(Class::Dose), [None, None, None], 2),
+            (needs(Class::Dose), [Some(4), Some(4), Some(4)], 2),
+        ] {
+            assert_eq!(chosen(needs, prices), Ok(expected), "{needs:?} {prices:?}");
+        }
+        // What the patient ranks higher is dearer, and is taken.
+        let ranked = [contact(1, Sms, 1), contact(2, Whatsapp, 2)];
+        let price = |c: &KnownContact| Some(Micros(if c.channel == Sms { 60 } else { 4 }));
+        let needs = needs(Class::Dose);
+        assert_eq!(weighed(&ranked, &yes, Prefer::Cheapest, needs, &price), Ok(1));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The messages that a patient's coming days hold: what [`foresee`] sees, gathered as a wake gathers it.
 
+use super::channels::Channels;
 use super::foresee::{Fate, Foreseen, foresee};
 use crate::care::contact::KnownContact;
-use crate::care::{ChannelKind, Programme, UtcMs, Zone};
+use crate::care::{Programme, UtcMs, Zone};
 use crate::message::announced::{self, Announced};
 use crate::message::survey::form;
 use crate::message::{MessageName, Repeat, Saying};
@@ -44,9 +45,9 @@ pub fn forecast<'a>(
     patient: &'a Standing,
     programme: &Programme,
     zone: &Zone,
-    configured: &[ChannelKind],
+    channels: Channels<'_>,
 ) -> Forecast<'a> {
-    let slots = foresee(window, patient, programme, zone, configured);
+    let slots = foresee(window, patient, programme, zone, channels);
     let mut forecast = Forecast::default();
     let mut groups: BTreeMap<(UtcMs, &str), Vec<(&Foreseen, &'a ActivityRow)>> = BTreeMap::new();
     for slot in &slots {

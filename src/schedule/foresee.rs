@@ -1,12 +1,14 @@
 //! What a patient's coming days hold: the wake's own expansion and the send's own decisions, nothing written.
 
+use super::channels::Channels;
 use super::plan::{Wake, due_slots, has_slots, standing};
+use crate::care::contact::KnownContact;
 use crate::care::ids::{ActivityId, ContactPointId};
 use crate::care::{
     ChannelKind, MessageState, Occurrence, PatientStatus, Programme, Reason, ReminderState, UtcMs,
     Zone,
 };
-use crate::policy::contact_choice::{Choice, choose};
+use crate::policy::contact_choice::choose;
 use crate::policy::send::{Due, Verdict, may_send, stop};
 use crate::store::activities::ActivityRow;
 use crate::store::patients::PatientRow;
@@ -59,7 +61,7 @@ pub fn foresee(
     patient: &Standing,
     programme: &Programme,
     zone: &Zone,
-    configured: &[ChannelKind],
+    channels: Channels<'_>,
 ) -> Vec<Foreseen> {
     let routine = patient.row.patient.routine.or(&programme.routine);
     let wake = Wake {
@@ -71,22 +73,17 @@ pub fn foresee(
         reminders: &[],
         attempted: &BTreeSet::new(),
     };
-    let choice = Choice {
-        now,
-        contacts: &patient.contacts,
-        consents: &patient.consents,
-        preference: &programme.channels,
-        configured,
-        tried: &[],
-    };
-    let contact = choose(&choice).ok();
     let mut slots = due_slots(&wake, &routine, now, until).slots;
     slots.sort_by_key(|slot| (slot.occurrence.at, slot.activity.id, slot.occurrence.slot.clone()));
     slots
         .into_iter()
         .map(|slot| {
+            let class = slot.activity.activity.class;
+            let price = |to: &KnownContact| channels.price(patient, programme, class, to);
+            let choice = channels.choice(now, patient, programme, class, &price);
+            let contact = choose(&choice).ok();
             let due = Due {
-                class: slot.activity.activity.class,
+                class,
                 valid_until: slot.valid_until,
                 zone,
                 quiet_hours: &programme.quiet_hours,

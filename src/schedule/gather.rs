@@ -11,11 +11,12 @@ use rand::RngCore;
 pub(crate) const REMINDER: &str = "reminder";
 
 /// Gives every queued reminder a message: one that exists and has no intent yet, else a new one, else a further
-/// part of it. Returns the messages to write; `messages` are all that exist at these minutes.
-pub(super) fn gather(
+/// part of it. Returns the messages to write; `messages` are all that exist at these minutes, and `sender` tells over
+/// which configured channel one of a class will go.
+pub(super) fn gather<'s>(
     reminders: &mut [ReminderRow],
     mut messages: Vec<MessageRow>,
-    sender: Option<&str>,
+    sender: &dyn Fn(Class) -> Option<&'s str>,
     now: UtcMs,
     rng: &mut dyn RngCore,
 ) -> Vec<MessageRow> {
@@ -69,7 +70,7 @@ pub(super) fn gather(
         };
         message.state = MessageState::Queued;
         message.reason = Reason::Due;
-        message.lane = lane(message.class, Answering::Other, sender);
+        message.lane = lane(message.class, Answering::Other, sender(message.class));
         message.wake_at = Some(reminder.due_at.max(now));
         message.updated_at = now;
         reminder.message = Some(message.id);

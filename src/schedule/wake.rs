@@ -1,18 +1,20 @@
 //! The shell around a wake: alarms claimed, patients locked, one transaction, next alarm set.
 
 use super::calendar::{FollowUp, follow_ups};
+use super::channels::Channels;
 use super::gather::gather;
 use super::plan::{GAP_AFTER_MS, Wake, plan_wake};
+use crate::care::Class;
+use crate::care::contact::KnownContact;
 use crate::care::ids::{MessageId, PatientId, ReminderId, TaskId, distinct};
-use crate::care::programme::Programme;
 use crate::care::time::{DAY_MS, MINUTE_MS};
 use crate::care::{ChannelKind, Reason, ReminderState, UtcMs, ZoneRules};
 use crate::clock::Clock;
 use crate::crash;
 use crate::home::{Home, Step, Suspect};
-use crate::message::Programmes;
+use crate::message::{Programmes, Tariff};
 use crate::policy::backlog::is_behind;
-use crate::policy::contact_choice::{Choice, choose};
+use crate::policy::contact_choice::choose;
 use crate::policy::outage::downtime;
 use crate::security::SharedRng;
 use crate::store::alarms::{Alarm, AlarmKind};
@@ -47,6 +49,8 @@ pub struct SchedulerDeps {
     pub zones: Arc<dyn ZoneRules>,
     /// Programmes.
     pub programmes: Arc<Programmes>,
+    /// What messages cost.
+    pub tariff: Arc<Tariff>,
     /// Names of the configured channels by kind.
     pub senders: BTreeMap<ChannelKind, String>,
     /// Randomness.
@@ -313,7 +317,7 @@ impl Scheduler {
         let mut stale = Vec::new();
         for owner in owners {
             let Some(standing) = standings.get(&owner) else { continue };
-            let sender = self.sender(standing, now);
+            let sender = |class| self.sender(standing, class, now);
             let known = existing.remove(&owner).unwrap_or_default();
             let named: BTreeMap<_, _> = known
                 .iter()
@@ -327,7 +331,7 @@ impl Scheduler {
                 .filter(|r| r.patient == owner && r.state == ReminderState::Queued)
                 .collect();
             let mut rows: Vec<_> = mine.iter().map(|r| (**r).clone()).collect();
-            let gathered = gather(&mut rows, known, sender, now, &mut rng);
+            let gathered = gather(&mut rows, known, &sender, now, &mut rng);
             for (to, from) in mine.iter_mut().zip(rows) {
                 **to = from;
             }
@@ -377,23 +381,13 @@ impl Scheduler {
         Ok(())
     }
 
-    /// The sender whose lane a patient's messages wait on; the claim decides anew (P6).
-    fn sender(&self, standing: &Standing, now: UtcMs) -> Option<&str> {
+    /// The sender on whose lane a patient's messages of a class wait; the claim decides anew (P6).
+    fn sender(&self, standing: &Standing, class: Class, now: UtcMs) -> Option<&str> {
+        let programme = self.deps.programmes.get(&standing.row.programme)?;
         let configured: Vec<ChannelKind> = self.deps.senders.keys().copied().collect();
-        let preference = self
-            .deps
-            .programmes
-            .get(&standing.row.programme)
-            .map_or(&[][..], |programme: &Programme| &programme.channels);
-        let choice = Choice {
-            now,
-            contacts: &standing.contacts,
-            consents: &standing.consents,
-            preference,
-            configured: &configured,
-            tried: &[],
-        };
-        let contact = choose(&choice).ok()?;
+        let channels = Channels { configured: &configured, tariff: &self.deps.tariff };
+        let price = |to: &KnownContact| channels.price(standing, programme, class, to);
+        let contact = choose(&channels.choice(now, standing, programme, class, &price)).ok()?;
         self.deps.senders.get(&contact.channel).map(String::as_str)
     }
 

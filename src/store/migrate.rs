@@ -80,6 +80,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0013_own_parts.sql"),
     ),
     (
+        14,
+        "spending",
+        include_str!("../../migrations/sqlite/0014_spending.sql"),
+        include_str!("../../migrations/postgres/0014_spending.sql"),
+    ),
+    (
         17,
         "invites",
         include_str!("../../migrations/sqlite/0017_invites.sql"),

@@ -32,6 +32,7 @@ pub mod reminders;
 pub mod retention;
 mod rows;
 pub mod sources;
+pub mod spending;
 pub mod standing;
 pub mod story;
 pub mod sweep;
@@ -259,6 +260,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         reminders::STATEMENTS,
         retention::STATEMENTS,
         sources::STATEMENTS,
+        spending::STATEMENTS,
         story::STATEMENTS,
         sweep::STATEMENTS,
         tasks::STATEMENTS,

@@ -28,6 +28,8 @@ pub enum TaskKind {
     Clock,
     /// Nothing could leave for a while: see what was lost.
     Outage,
+    /// A programme's budget of the month runs out, or is spent: raise it, or let what is not essential wait.
+    Budget,
 }
 
 impl TaskKind {
@@ -43,6 +45,7 @@ impl TaskKind {
             Self::Watch => "watch",
             Self::Clock => "clock",
             Self::Outage => "outage",
+            Self::Budget => "budget",
         }
     }
 }

@@ -9,6 +9,7 @@ mod failures;
 mod fallback;
 mod gateways;
 mod holds;
+mod money;
 mod outage;
 mod own_parts;
 mod parts;

@@ -17,7 +17,7 @@ use carebell::clock::{Clock, GuardedClock, ManualClock};
 use carebell::config::{ChannelsConfig, Config, Mode};
 use carebell::home::Home;
 use carebell::http::{Limits, Parts};
-use carebell::message::{Catalogue, Programmes};
+use carebell::message::{Catalogue, Prices, Programmes, Tariff};
 use carebell::policy::clock::FOLLOWED_MS;
 use carebell::sandbox::{Sandbox, SandboxConfig};
 use carebell::security::{Keyring, SharedRng};
@@ -104,6 +104,7 @@ impl House {
         tx.commit().await.unwrap();
         let zones = Zones::built_in();
         let (catalogue, programmes) = texts();
+        let tariff = Tariff::new(Prices::load(None).unwrap(), Arc::clone(&catalogue));
         let clock = Arc::new(ManualClock::new(MONDAY));
         let sandbox_config: SandboxConfig = stage::sandbox_config(&programmes);
         let sandbox =
@@ -131,6 +132,7 @@ impl House {
             zones: Arc::new(zones),
             programmes,
             catalogue,
+            tariff: Arc::new(tariff),
             channels: Arc::new(channels),
             hold: None,
         };
@@ -290,6 +292,24 @@ impl House {
         patients::update(&mut tx, &mut rng, &[(put, row.key)], now).await.unwrap();
         patients::disturb(&mut tx, &[id], now).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// Lays files over the schedules in the binary, by their paths there, and starts the daemon anew.
+    pub fn schedules(&mut self, files: &[(&str, &str)]) {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let overlay = Some(folder.path());
+        let catalogue = Arc::new(Catalogue::load(overlay).unwrap());
+        let programmes = Programmes::load(overlay, &*self.app.zones, &catalogue).unwrap();
+        let prices = Prices::load(overlay).unwrap();
+        self.app.tariff = Arc::new(Tariff::new(prices, Arc::clone(&catalogue)));
+        self.app.programmes = Arc::new(programmes);
+        self.app.catalogue = catalogue;
+        self.restart();
     }
 
     /// Drops the daemon with whatever it has in flight, and starts another one.

@@ -70,7 +70,9 @@ on_both!(the_forecast_is_what_the_provider_then_gets, async |house: House| {
         let (standing, programme) = (&known[&id], app.programmes.get("general").unwrap());
         let zone = app.zones.zone("Europe/Lisbon").unwrap();
         let window = (app.clock.now(), until);
-        let forecast = forecast(window, standing, programme, &zone, &[Sms, Whatsapp]);
+        let configured = [Sms, Whatsapp];
+        let channels = app.foreseen_channels(&configured);
+        let forecast = forecast(window, standing, programme, &zone, channels);
         assert_eq!(forecast.unsent, 0);
         // The second night's lesson waits beyond the end.
         for message in forecast.messages.iter().filter(|message| message.at < until) {

@@ -5,7 +5,7 @@ use crate::care::ids::PatientId;
 use crate::care::programme::Permission;
 use crate::care::time::DAY_MS;
 use crate::care::{ChannelKind, Micros, Phi, Programme, TextStyle};
-use crate::cli::app::{App, catalogue_failure};
+use crate::cli::app::App;
 use crate::cli::installation::{When, not_found, opened, rules, standing_of};
 use crate::cli::{Context, Exit, Failure, Form, printable, wrapped};
 use crate::message::cost::Charge;
@@ -129,10 +129,11 @@ async fn next(
     let mut tx = app.store.read().await?;
     let standing = standing_of(app, &mut tx, patient).await?;
     let (programme, zone) = rules(app, &standing)?;
-    let configured: Vec<ChannelKind> = app.channels.iter().map(|channel| channel.kind()).collect();
+    let configured = app.channel_kinds();
+    let channels = app.foreseen_channels(&configured);
     let now = app.clock.now();
     let window = (now, now.plus_ms(DAYS * DAY_MS));
-    let foreseen = forecast(window, &standing, programme, &zone, &configured);
+    let foreseen = forecast(window, &standing, programme, &zone, channels);
     let Some(message) = foreseen.messages.first() else {
         let what = format!("nothing will be sent to {patient} in {DAYS} days");
         let fix = format!("carebell preview --patient {patient} --days {DAYS} tells why");
@@ -144,12 +145,11 @@ async fn next(
         let one = what.items.first().cloned();
         saying.items = saying.items.iter().filter_map(|_| one.clone()).collect();
     }
-    let overlay = app.config.schedules.overlay();
-    let prices = Prices::load(overlay).map_err(|p| catalogue_failure(&p))?;
+    let prices = app.tariff.prices();
     let when = When::new(message.at, Some(&zone));
     let over = message.contact.channel.word();
     let number = message.contact.address.expose().to_owned();
-    let page = Page { catalogue: &app.catalogue, prices: &prices, programme, saying, number };
+    let page = Page { catalogue: &app.catalogue, prices, programme, saying, number };
     let head = format!("{patient}, {when}, goes over {over}\n\n");
     page.print(args.form, &head, context)
 }

@@ -177,8 +177,7 @@ impl Voice {
                 };
                 let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
                 mac.update(body.as_bytes());
-                let signature: String =
-                    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+                let signature = carebell::security::hex(&mac.finalize().into_bytes());
                 let request = client.post(base).header("content-type", "application/json");
                 request.header("x-hub-signature-256", format!("sha256={signature}")).body(body)
             }

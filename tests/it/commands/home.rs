@@ -199,6 +199,7 @@ pub async fn wake_until(app: &App, clock: &Arc<ManualClock>, ids: &[PatientId], 
         clock: clock.clone(),
         zones: app.zones.clone(),
         programmes: app.programmes.clone(),
+        tariff: app.tariff.clone(),
         senders: [(ChannelKind::Sms, "twilio".to_owned())].into(),
         rng: app.rng.clone(),
     });

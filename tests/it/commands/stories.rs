@@ -28,7 +28,9 @@ async fn p2_the_preview_is_what_the_scheduler_does() {
         let programme = app.programmes.get("general").unwrap();
         let zone = carebell::care::ZoneRules::zone(&*app.zones, "Africa/Nairobi").unwrap();
         let window = (seeded_at(), until);
-        for slot in foresee(window, standing, programme, &zone, &[ChannelKind::Sms]) {
+        let configured = [ChannelKind::Sms];
+        let channels = app.foreseen_channels(&configured);
+        for slot in foresee(window, standing, programme, &zone, channels) {
             let state = match slot.fate {
                 Fate::Leaves => ReminderState::Queued,
                 Fate::Ends { state, .. } => state,

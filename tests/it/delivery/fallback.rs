@@ -4,11 +4,8 @@ use crate::house::{House, On, at, doing, medicine, on_both, person};
 use carebell::care::ChannelKind::{Email, Sms, Whatsapp};
 use carebell::care::ids::PatientId;
 use carebell::care::{Activity, ActivityKind, PatientStatus, Schedule};
-use carebell::message::{Catalogue, Programmes};
 use carebell::sandbox::{AnswerFault, CallbackFault, Channel, Fault, Rule};
 use carebell::store::{messages, story};
-use carebell::zones::Zones;
-use std::sync::Arc;
 
 const PHONE: &str = "+351912345001";
 const MAIL: &str = "p@example.org";
@@ -121,15 +118,8 @@ on_both!(f82_a_dose_falls_back_only_where_the_programme_says_so, async |mut hous
     house.sandbox.faults().add(silent());
     house.play_until(at(12, 0)).await;
     assert_eq!(accepted(&house), [(Channel::Whatsapp, 480)]);
-    let overlay = tempfile::tempdir().unwrap();
-    let general = overlay.path().join("programmes/general");
-    std::fs::create_dir_all(&general).unwrap();
     let text = "title = \"General\"\ndose_fallback = \"allowed\"\n";
-    std::fs::write(general.join("programme.toml"), text).unwrap();
-    let (zones, catalogue) = (Zones::built_in(), Catalogue::load(None).unwrap());
-    let programmes = Programmes::load(Some(overlay.path()), &zones, &catalogue).unwrap();
-    house.app.programmes = Arc::new(programmes);
-    house.restart();
+    house.schedules(&[("programmes/general/programme.toml", text)]);
     house.play_until(at(36, 0)).await;
     let next_day = 24 * 60 + 480;
     let sent = accepted(&house);

@@ -7,12 +7,9 @@ use carebell::care::ChannelKind::{Email, Whatsapp};
 use carebell::care::UtcMs;
 use carebell::clock::Clock as _;
 use carebell::jobs::Job;
-use carebell::message::{Catalogue, Programmes};
 use carebell::sandbox::{AnswerFault, CallbackFault, Channel, Fault, Reply, Rule};
 use carebell::store::{messages, templates};
-use carebell::zones::Zones;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 const PHONE: &str = "+351912345001";
 const MAIL: &str = "p@example.org";
@@ -89,16 +86,9 @@ on_both!(a_window_that_the_provider_calls_closed_is_closed, async |house: House|
 });
 
 on_both!(where_a_template_says_it_the_template_goes_at_once, async |mut house: House| {
-    let folder = tempfile::tempdir().unwrap();
-    let general = folder.path().join("programmes/general");
-    std::fs::create_dir_all(&general).unwrap();
     let text = "title = \"General\"\n[whatsapp_templates.help]\nname = \"carebell_dose_short\"\n\
                 languages = { en = \"en\" }\nparameters = [\"sender\", \"time\"]\nttl_seconds = 1200\n";
-    std::fs::write(general.join("programme.toml"), text).unwrap();
-    let catalogue = Catalogue::load(Some(folder.path())).unwrap();
-    let programmes = Programmes::load(Some(folder.path()), &Zones::built_in(), &catalogue).unwrap();
-    house.app.programmes = Arc::new(programmes);
-    house.restart();
+    house.schedules(&[("programmes/general/programme.toml", text)]);
     house.patient(person("p", "Europe/Lisbon", &[(Whatsapp, PHONE)])).await;
     house.clock.set(at(8, 0));
     house.sandbox.faults().add(Rule::once(refuse("131047")));

@@ -3,8 +3,6 @@
 use super::apply::{csv, outcomes, reasons};
 use crate::house::{House, MONDAY, On, on_both};
 use carebell::care::time::{DAY_MS, HOUR_MS};
-use carebell::message::Programmes;
-use std::sync::Arc;
 
 /// A programme that asks after appointments and follows visits up.
 fn with_protocols(house: &mut House) {
@@ -27,10 +25,7 @@ fn with_protocols(house: &mut House) {
         due = "1 wk"
         alerts = [{ window = "due", after = "2 d", at = "11:00", past = "float" }]
     "#;
-    std::fs::write(general.join("programme.toml"), settings).unwrap();
-    let loaded = Programmes::load(Some(dir.path()), &*house.app.zones, &house.app.catalogue);
-    house.app.programmes = Arc::new(loaded.unwrap());
-    house.restart();
+    house.schedules(&[("programmes/general/programme.toml", settings)]);
 }
 
 on_both!(a_protocol_follows_visits_up_until_they_are_met, async |mut house: House| {
