@@ -67,7 +67,7 @@ pub enum Content {
         /// Where the patient leaves the programme's messages by one click.
         #[serde(default)]
         unsubscribe_url: Option<String>,
-        /// The appointment it announces, for the patient's calendar.
+        /// The appointment it announces or calls off, for the patient's calendar.
         #[serde(default)]
         invite: Option<Invite>,
     },
@@ -102,6 +102,30 @@ pub struct Invite {
     pub stamp: UtcMs,
     /// What the calendar shows; discreet, because others see calendars.
     pub summary: Text,
+    /// What becomes of the calendar's entry.
+    #[serde(default)]
+    pub act: InviteAct,
+}
+
+/// What an invite asks of a calendar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InviteAct {
+    /// To have the appointment, as it is now.
+    #[default]
+    Request,
+    /// To have it no longer.
+    Cancel,
+}
+
+impl InviteAct {
+    /// The method of the entry (RFC 5546 section 3.2).
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::Request => "REQUEST",
+            Self::Cancel => "CANCEL",
+        }
+    }
 }
 
 /// Something to press.

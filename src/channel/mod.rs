@@ -25,7 +25,7 @@ pub use crate::care::{Media, MediaKind, MediaSource};
 pub use build::{ChannelConfigError, Channels};
 pub use callback::{Callback, KeptAnswer, PEER_HEADER, Reject, Unreadable, Verified};
 pub use codes::BadCodeTable;
-pub use content::{Button, Content, Invite, Outbound, ShownRequest, Text};
+pub use content::{Button, Content, Invite, InviteAct, Outbound, ShownRequest, Text};
 pub use event::{
     Body, Bounce, BounceKind, Event, Handled, IdentityChange, IdentityEvent, MediaItem, Person,
     PreferenceEvent, Pricing, ReceiptEvent, ReplyEvent, TemplateEvent, TemplateNews,
@@ -57,10 +57,21 @@ pub trait Channel: Send + Sync {
         1
     }
 
+    /// How many messages the provider takes in 24 hours, counted as in [`Channel::costs`]; `None`: as many as there are.
+    fn messages_per_day(&self) -> Option<u32> {
+        None
+    }
+
     /// The messages of their own that a content goes as, in their order, each to be sent alone; none where it goes as
     /// one.
     fn parts(&self, _content: &Content) -> Vec<Content> {
         Vec::new()
+    }
+
+    /// How many parts the provider may name, each by an id of its own, where it cuts a content; `None`: it names the
+    /// whole.
+    fn named_parts(&self, _content: &Content) -> Option<u32> {
+        None
     }
 
     /// What the provider would refuse about a content, before anything is sent.

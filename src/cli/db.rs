@@ -13,7 +13,7 @@ use crate::store::meta::{self, fact};
 use crate::store::patients::Forgotten;
 use crate::store::story::{Act, audit};
 use crate::store::{
-    MigrationStatus, Result as Stored, Tx, activities, attempts, inbound, media, messages,
+    MigrationStatus, Result as Stored, Tx, activities, attempts, inbound, invites, media, messages,
     patients, reach, receipts, reminders, spending, tasks, templates,
 };
 use clap::Subcommand;
@@ -220,6 +220,7 @@ async fn move_to_live(
             reach::forget(tx, heard_since, WINDOW_MS).await?;
             templates::forget(tx).await?;
             media::forget(tx).await?;
+            invites::forget(tx).await?;
             spending::go_live(tx).await?;
             patients::disturb_all(tx, now).await?
         },

@@ -20,12 +20,13 @@ use crate::policy::backlog::has_piled_up;
 use crate::policy::held_back::{Held, held_back};
 use crate::policy::pair::PairPace;
 use crate::store::alarms::{Alarm, AlarmKind};
+use crate::store::invites::InviteRow;
 use crate::store::messages::MessageRow;
 use crate::store::reminders::ReminderRow;
 use crate::store::standing::Standing;
 use crate::store::{
-    Result, Tx, alarms, attempts, database_clock_ms, holds, homes, messages, patients, reach,
-    reminders, spending, standing, templates,
+    Result, Tx, alarms, attempts, database_clock_ms, holds, homes, invites, messages, patients,
+    reach, reminders, spending, standing, templates,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -172,6 +173,8 @@ pub(super) struct Facts {
     pub(super) user_ids: BTreeMap<ContactPointId, Address>,
     /// Where no education goes, of those to be taught.
     pub(super) marketing_stops: BTreeSet<ContactPointId>,
+    /// The calendar entries that messages take back or move, the newest of each.
+    pub(super) followed: BTreeMap<MessageId, InviteRow>,
     pub(super) unknown: BTreeMap<MessageId, usize>,
     /// Messages that earlier attempts began and did not end, part by part.
     pub(super) begun: BTreeMap<MessageId, Vec<Begun>>,
@@ -248,6 +251,9 @@ impl Facts {
             1 => reach::user_ids(tx, &rows).await?,
             _ => BTreeMap::new(),
         };
+        let for_calendar = mine.iter().filter(|m| m.is_for_calendar()).map(|m| m.id);
+        let followed = invites::of_messages(tx, &for_calendar.collect::<Vec<_>>()).await?;
+        let followed = followed.into_iter().filter_map(|entry| Some((entry.followed_by?, entry)));
         let holds = holds::holding(tx, deps.instance).await?;
         let paused = |channel: &Arc<dyn Channel>| {
             let held = held_back(now, channel.name(), &holds);
@@ -266,6 +272,7 @@ impl Facts {
             reminders: queued(tx, mine).await?,
             recent,
             windows,
+            followed: followed.collect(),
             marketing_stops,
             user_ids,
             unknown,

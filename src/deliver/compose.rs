@@ -1,5 +1,6 @@
 //! From a message's reminders to what is handed to a channel.
 
+use super::calendar::News;
 use super::media::Shelf;
 use crate::care::HeldTemplate;
 use crate::care::contact::KnownContact;
@@ -8,12 +9,13 @@ use crate::care::press::Payload;
 use crate::care::programme::Programme;
 use crate::care::slot::Planned;
 use crate::care::{Class, Phi, Press, Schedule, UtcMs, Zone};
-use crate::channel::{Button, Channel, Content, Invite, Outbound, ReminderForm, Text};
+use crate::channel::{Button, Channel, Content, Invite, InviteAct, Outbound, ReminderForm, Text};
 use crate::message::announced::{self, Announced};
 use crate::message::cost::Charge;
 use crate::message::{
     Catalogue, Enclosed, Form, MessageName, NotRenderable, Rendered, Repeat, Saying,
 };
+use crate::policy::calendar::Follow;
 use crate::store::activities::ActivityRow;
 use crate::store::messages::MessageRow;
 use crate::store::reminders::ReminderRow;
@@ -34,6 +36,8 @@ pub(super) struct Composition<'a> {
     /// The message's reminders that still hold, with their activities.
     pub(super) reminders: &'a [(&'a ReminderRow, &'a ActivityRow)],
     pub(super) repeat: Repeat,
+    /// What it tells a calendar, where it announces nothing new.
+    pub(super) calendar: Option<News<'a>>,
     /// Templates that may not be used.
     pub(super) held: &'a [HeldTemplate],
     /// Whether free text is taken at the address, where it is taken only at times.
@@ -81,7 +85,7 @@ impl Composition<'_> {
         let announced = self.announced();
         let times = announced::times(&announced, self.zone);
         let (local_time, also_at) =
-            times.unwrap_or_else(|| (self.zone.local(self.now), Vec::new()));
+            times.unwrap_or_else(|| (self.zone.local(self.spoken_of()), Vec::new()));
         let language = &self.standing.row.patient.language;
         let editions = announced::material(&announced, self.programme, language);
         let file = editions.first().and_then(|edition| self.shelf.file(channel, edition, self.now));
@@ -188,37 +192,66 @@ impl Composition<'_> {
         })
     }
 
-    /// The calendar's entry of the appointment that is announced, while it is to come. Of several in one message
-    /// none: each would need a mail of its own (RFC 5546 section 3.2.2).
+    /// The calendar's entry of the appointment that is announced, while it is to come, or called off. Of several in one
+    /// message none: each would need a mail of its own (RFC 5546 section 3.2.2).
     fn invite(&self, language: &str) -> Result<Option<Invite>, NotRenderable> {
-        if self.what()? != MessageName::Appointment {
-            return Ok(None);
-        }
-        let Some((_, row)) = self.reminders.first() else { return Ok(None) };
-        let is_one = self.reminders.iter().all(|(_, other)| other.id == row.id);
-        match row.activity.schedule {
-            Schedule::Appointment { start } if is_one && start > self.now => Ok(Some(Invite {
-                uid: row.id.to_string(),
-                sequence: row.revision,
-                start,
-                stamp: self.now,
-                summary: Text(self.catalogue.appointment_title(self.programme, language)?),
-            })),
-            _ => Ok(None),
-        }
+        let (row, start, sequence, act) = match (self.calendar, self.what()?) {
+            (Some(News { follow: Follow::CalledOff, entry, row }), _) => {
+                let sequence = row.revision.max(entry.sequence + 1);
+                (row, entry.start, sequence, InviteAct::Cancel)
+            }
+            (_, MessageName::Appointment) => {
+                let mut rows = self.rows();
+                let Some(row) = rows.next() else { return Ok(None) };
+                let is_one = rows.all(|other| other.id == row.id);
+                match row.activity.schedule {
+                    Schedule::Appointment { start } if is_one && start > self.now => {
+                        (row, start, row.revision, InviteAct::Request)
+                    }
+                    _ => return Ok(None),
+                }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(Invite {
+            uid: row.id.to_string(),
+            sequence,
+            start,
+            stamp: self.now,
+            summary: Text(self.catalogue.appointment_title(self.programme, language)?),
+            act,
+        }))
+    }
+
+    /// The activities that are announced.
+    fn rows(&self) -> impl Iterator<Item = &ActivityRow> {
+        let moved = self.calendar.filter(|news| news.follow != Follow::CalledOff);
+        let announced = self.reminders.iter().map(|(_, row)| *row);
+        announced.chain(moved.map(|news| news.row))
+    }
+
+    /// The time of what is not announced.
+    fn spoken_of(&self) -> UtcMs {
+        self.calendar.map_or(self.now, |news| news.entry.start)
     }
 
     fn what(&self) -> Result<MessageName, NotRenderable> {
-        if self.message.class == Class::Answer {
+        if self.message.class == Class::Answer || self.message.is_for_calendar() {
             return MessageName::ALL
                 .into_iter()
                 .find(|name| name.word() == self.message.name)
-                .ok_or(NotRenderable::Empty { what: "the answer's name" });
+                .ok_or(NotRenderable::Empty { what: "the message's name" });
         }
         announced::what(&self.announced())
     }
 
     fn announced(&self) -> Vec<Announced<'_>> {
+        let moved = self.calendar.filter(|news| news.follow != Follow::CalledOff);
+        let moved = moved.map(|news| Announced {
+            activity: &news.row.activity,
+            due_at: self.now,
+            planned: Planned::Elapsed(self.now),
+        });
         self.reminders
             .iter()
             .map(|(reminder, row)| {
@@ -227,6 +260,7 @@ impl Composition<'_> {
                 let planned = planned.unwrap_or(Planned::Elapsed(due_at));
                 Announced { activity: &row.activity, due_at, planned }
             })
+            .chain(moved)
             .collect()
     }
 }

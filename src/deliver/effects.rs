@@ -5,6 +5,7 @@ use crate::care::ids::{AttemptId, PatientId, ReminderId, distinct};
 use crate::policy::announced::{WITHIN_MS, may_yet_announce};
 use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::attempts::{AttemptMove, AttemptRow};
+use crate::store::invites::InviteRow;
 use crate::store::messages::MessageRow;
 use crate::store::parts::PartRow;
 use crate::store::patients::HealthMove;
@@ -13,7 +14,7 @@ use crate::store::spending::{Change, Month};
 use crate::store::story::Turn;
 use crate::store::tasks::NewTask;
 use crate::store::{
-    Result, Tx, alarms, attempts, messages, parts, patients, reminders, story, tasks,
+    Result, Tx, alarms, attempts, invites, messages, parts, patients, reminders, story, tasks,
 };
 use rand::RngCore;
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub(super) struct Effects {
     pub(super) reminders: Vec<ReminderMove>,
     /// New intents.
     pub(super) intents: Vec<AttemptRow>,
+    /// Calendar entries that new intents carry.
+    pub(super) invites: Vec<InviteRow>,
     /// Parts of new intents that an earlier attempt left with the provider.
     pub(super) parts: Vec<PartRow>,
     /// Moves of attempts that are locked and read.
@@ -102,6 +105,7 @@ impl Effects {
         messages::move_to(tx, &self.messages).await?;
         reminders::move_to(tx, &self.reminders, now).await?;
         attempts::insert(tx, &self.intents).await?;
+        invites::insert(tx, &self.invites).await?;
         parts::add(tx, &self.parts).await?;
         attempts::move_to(tx, &self.attempts, now).await?;
         patients::set_health(tx, &self.health, now).await?;

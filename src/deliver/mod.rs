@@ -7,8 +7,10 @@
 //! receipts to [`evidence`].
 
 mod backlog;
+mod calendar;
 mod claim;
 mod compose;
+mod day;
 mod effects;
 mod ends;
 pub mod evidence;

@@ -7,7 +7,7 @@ use crate::care::ids::{AttemptId, ContactPointId, MessageId, distinct};
 use crate::care::{Reason, ReceiptStatus};
 use crate::channel::{Action, Channel, Content, Outbound, Outcome, Person};
 use crate::crash;
-use crate::policy::parts::together_of;
+use crate::policy::parts::{together, together_of};
 use crate::store::attempts::AttemptRow;
 use crate::store::parts::PartRow;
 use crate::store::receipts::ReceiptRow;
@@ -20,15 +20,15 @@ use std::time::Duration;
 /// A record that fails is tried again after this.
 const KEEP_AGAIN: Duration = Duration::from_millis(200);
 
-/// An accepted message of several parts, as its provider names them.
-pub(super) fn of_accepted(attempt: AttemptId, channel: &str, ids: &[String]) -> Vec<PartRow> {
-    if ids.len() < 2 {
+/// An accepted message of several parts, as its provider names them. Where several were expected, one is told as well.
+pub(super) fn of_accepted(row: &AttemptRow, ids: &[String]) -> Vec<PartRow> {
+    if ids.len() < 2 && row.named_parts.is_none() {
         return Vec::new();
     }
     let part = |(id, part): (&String, i64)| PartRow {
-        attempt,
+        attempt: row.id,
         part,
-        channel: channel.to_owned(),
+        channel: row.channel.clone(),
         provider_id: id.clone(),
         state: ReceiptStatus::Accepted,
     };
@@ -69,12 +69,17 @@ pub(super) async fn weigh<'e>(
     // What was read before the lock may be old.
     let rows = attempts::lock(tx, &ids).await?;
     let mut known = parts::of_attempts(tx, &ids).await?;
+    let early = early(tx, &rows, &known).await?;
     let mut weighed = Vec::with_capacity(evidence.len());
     for fact in evidence {
         let Some(row) = rows.iter().find(|row| row.id == fact.attempt) else {
             weighed.push(fact.clone());
             continue;
         };
+        if let Some(named) = early.get(&row.id) {
+            weighed.push(weigh_early(row, named, fact));
+            continue;
+        }
         weighed.extend(weigh_one(row, &mut known, fact));
         // What one attempt left with the provider counts for the one that went on from there.
         for other in rows.iter().filter(|other| other.message == row.message && other.id != row.id)
@@ -87,6 +92,47 @@ pub(super) async fn weigh<'e>(
     }
     parts::put(tx, &known).await?;
     Ok(Cow::Owned(weighed))
+}
+
+/// What receipts say of parts that nobody has named to us yet, by attempt and the provider's id.
+type Early = BTreeMap<AttemptId, BTreeMap<String, ReceiptStatus>>;
+
+/// Attempts whose provider names parts, as long as the answer that tells their ids is not on record.
+async fn early(tx: &mut Tx, rows: &[AttemptRow], known: &[PartRow]) -> Result<Early> {
+    let unnamed = |row: &&AttemptRow| {
+        row.named_parts.is_some() && !known.iter().any(|part| part.attempt == row.id)
+    };
+    let mut early: Early =
+        rows.iter().filter(unnamed).map(|row| (row.id, BTreeMap::new())).collect();
+    if early.is_empty() {
+        return Ok(early);
+    }
+    let ids: Vec<AttemptId> = early.keys().copied().collect();
+    for receipt in receipts::of_attempts(tx, &ids).await? {
+        let Some(named) = receipt.attempt.and_then(|id| early.get_mut(&id)) else { continue };
+        let said = named.entry(receipt.provider_id).or_insert(receipt.status);
+        *said = receipt.status.max(*said);
+    }
+    Ok(early)
+}
+
+/// What a fact proves before the parts are named: of those not heard of we know that the provider has them, since it
+/// takes a message as a whole.
+fn weigh_early(
+    row: &AttemptRow,
+    named: &BTreeMap<String, ReceiptStatus>,
+    fact: &Evidence,
+) -> Evidence {
+    let Some(said) = ReceiptStatus::parse(fact.proves.word()) else { return fact.clone() };
+    let mut named = named.clone();
+    if let Some(id) = &fact.provider_id {
+        let most = named.entry(id.clone()).or_insert(said);
+        *most = said.max(*most);
+    }
+    let expected = row.named_parts.and_then(|parts| usize::try_from(parts).ok()).unwrap_or(1);
+    let unheard = expected.saturating_sub(named.len());
+    let all = named.into_values().chain(std::iter::repeat_n(ReceiptStatus::Accepted, unheard));
+    together(all).map_or_else(|| fact.clone(), |whole| of_the_whole(whole, said, fact))
 }
 
 fn is_named(part: &PartRow, attempt: &AttemptRow, fact: &Evidence) -> bool {
@@ -116,16 +162,21 @@ fn weigh_one(row: &AttemptRow, known: &mut Vec<PartRow>, fact: &Evidence) -> Opt
         known.iter().filter(|part| part.attempt == row.id).map(|part| part.state).collect();
     let planned = row.own_parts.and_then(|planned| usize::try_from(planned).ok());
     let whole = together_of(planned.unwrap_or(0), &all)?;
+    Some(of_the_whole(whole, said, fact))
+}
+
+/// A fact about one part, as what all of them say together.
+fn of_the_whole(whole: ReceiptStatus, said: ReceiptStatus, fact: &Evidence) -> Evidence {
     if whole == said {
-        return Some(fact.clone());
+        return fact.clone();
     }
-    Some(Evidence {
+    Evidence {
         proves: whole.proves(),
         reason: Reason::Receipt { status: whole.word().to_owned() },
         // A time tells when the message arrived: it has not, or did so in another part.
         at: None,
         ..fact.clone()
-    })
+    }
 }
 
 /// The messages of their own that an intent goes as.

@@ -88,6 +88,7 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
     let mut effects = Effects::default();
     let mut evidence = Vec::new();
     let mut accepted = Vec::new();
+    let mut in_parts: Vec<PartRow> = Vec::new();
     let mut unspent = BTreeMap::new();
     for one in ended {
         let (Some(row), Some(moved)) =
@@ -98,6 +99,10 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
         metrics::counter!("carebell_attempts_total", "channel" => one.channel.clone(),
             "outcome" => moved.state.word())
         .increment(1);
+        // What the provider calls its parts is true whoever holds the token.
+        if let Ending::Accepted(ids) = Ending::of(&one.outcome) {
+            in_parts.extend(parts::of_accepted(row, ids));
+        }
         if !held_token.contains(&one.id) {
             evidence.push(late(moved, &mut effects));
             continue;
@@ -136,8 +141,6 @@ pub(super) async fn record(deps: &DelivererDeps, ended: &[Ended]) -> Result<()> 
             }
         }
     }
-    let in_parts: Vec<PartRow> =
-        accepted.iter().flat_map(|a| parts::of_accepted(a.attempt, a.channel, a.ids)).collect();
     store::parts::add(&mut tx, &in_parts).await?;
     evidence.extend(parts::said_before(&mut tx, &in_parts).await?);
     evidence.extend(evidence::parked(&mut tx, &accepted).await?);

@@ -1,6 +1,7 @@
 //! The loop's shell: permits, rate tokens, claims, one task per send, and the writer of outcomes.
 
 use super::claim::{Claimed, claim_lane};
+use super::day::Days;
 use super::holds::Holds;
 use super::media::Failures;
 use super::money::Paid;
@@ -150,6 +151,7 @@ pub struct Deliverer {
 pub(super) struct Shared {
     pub(super) deps: DelivererDeps,
     pub(super) holds: Holds,
+    pub(super) days: Days,
     permits: Arc<Semaphore>,
     pub(super) pace: Pace,
     sends: TaskTracker,
@@ -192,6 +194,7 @@ impl Deliverer {
             claimed_at: Mutex::default(),
             recorded: Notify::new(),
             holds: Holds::default(),
+            days: Days::default(),
             deps,
         });
         writers.spawn(crash::inherit(write_outcomes(Arc::downgrade(&shared), received)));
@@ -234,7 +237,9 @@ impl Deliverer {
                 sent.alarms += self.sweep(&lane.lane, held, now).await?.alarms;
                 continue;
             }
-            let mut permits = self.permits(self.batch().min(self.room(&lane.lane, senders)));
+            let left = self.left_of_day(&sender, now).await?.unwrap_or(usize::MAX);
+            let room = self.room(&lane.lane, senders).min(left);
+            let mut permits = self.permits(self.batch().min(room));
             if permits.is_empty() || self.gathers(permits.len(), &lane.lane) {
                 continue;
             }
@@ -311,6 +316,7 @@ impl Deliverer {
         for (intent, permit) in claimed.intents.into_iter().zip(permits) {
             let cost = intent.channel.costs(&intent.outbound.content);
             self.shared.pace.charge(intent.channel.name(), cost.saturating_sub(1));
+            self.shared.days.take(intent.channel.name(), cost);
             self.hand_over(intent, permit, window);
         }
     }

@@ -1,5 +1,6 @@
 //! One message at the moment of its claim: what becomes of it, decided from what was read anew (P6).
 
+use super::calendar::reachable;
 use super::claim::{Facts, pair_pace};
 use super::compose::{Composition, Hop, Window};
 use super::effects::Effects;
@@ -74,6 +75,9 @@ impl Step<'_> {
         let reminders = facts.reminders.get(&message.id).map_or(&[][..], Vec::as_slice);
         let earlier = self.effects.reminders.len();
         let held = if message.class == Class::Answer {
+            Vec::new()
+        } else if message.is_for_calendar() {
+            message = self.still_news(message, standing, programme, &zone)?;
             Vec::new()
         } else {
             let due = self.still_due(standing, programme, &zone, reminders);
@@ -165,6 +169,8 @@ impl Step<'_> {
         held: &[(&ReminderRow, &ActivityRow)],
     ) -> Option<Intent> {
         let mut first_fault: Option<NotRenderable> = None;
+        let contacts = reachable(&message, standing);
+        let answers = message.class == Class::Answer;
         let (tariff, patient, class) = (&self.deps.tariff, &standing.row.patient, message.class);
         let needs = Needs { class, style: programme.style(patient.text_style) };
         let price = |to: &KnownContact| {
@@ -177,7 +183,7 @@ impl Step<'_> {
             }
             let every = Choice {
                 now: self.now,
-                contacts: &standing.contacts,
+                contacts: &contacts,
                 consents: &standing.consents,
                 preference: &programme.channels,
                 prefer: programme.prefer,
@@ -192,9 +198,10 @@ impl Step<'_> {
             let choice = if goes_round && choose(&open).is_ok() { open } else { every };
             let answer_to = message
                 .contact_point
+                .filter(|_| answers)
                 .and_then(|id| standing.contacts.iter().find(|contact| contact.id == id))
                 .filter(|contact| !tried.contains(&contact.id));
-            if message.contact_point.is_some() && answer_to.is_none() {
+            if answers && message.contact_point.is_some() && answer_to.is_none() {
                 self.no_way(message, standing, Reason::NoContact, first_fault, held);
                 return None;
             }
@@ -265,6 +272,7 @@ impl Step<'_> {
                 message: &message,
                 reminders: held,
                 repeat: if self.is_again(&message) { Saying::Again } else { Saying::First },
+                calendar: self.news(&message, standing, programme, zone),
                 held: &self.facts.held_templates,
                 shelf: &self.facts.shelf,
                 window: self.window(contact, channel.name()),
@@ -360,6 +368,7 @@ impl Step<'_> {
         let Ready { id, mut outbound, taken, .. } = ready;
         outbound.user_id = self.facts.user_ids.get(&contact.id).cloned();
         let again = self.is_again(message);
+        self.keep_entry(id, contact, channel.name(), &outbound);
         let own = OwnParts::of(channel.parts(&outbound.content), &taken);
         let content = said::seal(&outbound, id, &standing.row.key, self.rng);
         let token = crate::care::ids::new_uuid(self.now, self.rng);
@@ -385,6 +394,10 @@ impl Step<'_> {
             hop_until: (hop == Hop::MoreToCome)
                 .then(|| self.now.plus_ms(i64::from(outbound.validity_seconds) * SECOND_MS)),
             own_parts: own.as_ref().map(OwnParts::planned),
+            day_costs: channel
+                .messages_per_day()
+                .map(|_| i64::from(channel.costs(&outbound.content))),
+            named_parts: channel.named_parts(&outbound.content).map(i64::from),
         });
         self.effects.parts.extend(taken);
         Intent {

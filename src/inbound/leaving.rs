@@ -1,23 +1,27 @@
-//! Leaving by the link of a mail: heard as a STOP over email is, and nothing is answered, because the page says it.
+//! Leaving the mails: by their link, or by the mail that their `List-Unsubscribe` header asks for (RFC 2369, RFC 8058).
+//! It ends what comes by mail and nothing else; a STOP ends everything. Nothing is answered: the page says it, or the
+//! patient's mail program.
 
 use super::Inbound;
-use super::replies::{Heeded, Kept};
-use crate::care::contact::ConsentDecision;
+use super::replies::{Heeded, Kept, health};
+use crate::care::contact::{ConsentBasis, ConsentDecision};
 use crate::care::ids::{ContactPointId, PatientId, ReplyId};
-use crate::care::{ChannelKind, ContactHealth, Phi};
+use crate::care::{ChannelKind, ContactHealth, Phi, UtcMs};
 use crate::policy::contact_choice::consent;
-use crate::policy::keywords::Heard;
 use crate::security::Purpose;
 use crate::store::patients::PatientRow;
 use crate::store::replies::Belongs;
 use crate::store::{Result, Tx, patients};
+
+/// The keyword of a reply by which a patient leaves the mails.
+pub(super) const LEAVES: &str = "unsubscribe";
 
 /// Whose token it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaver {
     /// Who.
     pub patient: PatientId,
-    /// The programme whose messages the token ends.
+    /// The programme whose mails the token ends.
     pub programme: String,
     /// The patient's language, BCP 47.
     pub language: String,
@@ -36,7 +40,7 @@ impl Inbound {
         Ok(row.map(|row| Leaver { patient, programme, language: row.patient.language }))
     }
 
-    /// Stops the messages of the token's programme, once; whose it was, as [`Inbound::leaver`].
+    /// Stops the mails of the token's programme, once; whose it was, as [`Inbound::leaver`].
     ///
     /// A patient who is in another programme by now stays in that one, and a person asks what was meant.
     ///
@@ -63,24 +67,48 @@ impl Inbound {
             };
             let id = format!("unsubscribe-{}", heeded.reply);
             let words = Phi::from("[unsubscribe]");
-            let kept = |heard| Kept {
+            let kept = |keyword| Kept {
                 provider_id: &id,
                 words: &words,
-                heard,
+                keyword,
                 inbound: None,
                 belongs: Belongs::default(),
             };
             if row.programme != leaver.programme {
-                self.keep_reply(&mut tx, &heeded, kept(Heard::PerhapsStop), now).await?;
+                self.keep_reply(&mut tx, &heeded, kept("perhaps-stop"), now).await?;
                 self.ask_person(&mut tx, &heeded, now).await?;
             } else if !self.has_left(&mut tx, &row, &contacts).await? {
-                self.keep_reply(&mut tx, &heeded, kept(Heard::Stop), now).await?;
+                self.keep_reply(&mut tx, &heeded, kept(LEAVES), now).await?;
                 let all: Vec<ContactPointId> = contacts.iter().map(|(id, _)| *id).collect();
-                self.stop(&mut tx, &heeded, &all, now).await?;
+                self.leave_mail(&mut tx, &heeded, &all, now).await?;
             }
         }
         tx.commit().await?;
         Ok(Some(leaver))
+    }
+
+    /// The patient's mail addresses are stopped, and the consent to mail is withdrawn; other channels stay. What is
+    /// queued is decided by these rows when it is claimed; what is claimed is caught before its first byte.
+    pub(super) async fn leave_mail(
+        &self,
+        tx: &mut Tx,
+        heeded: &Heeded<'_>,
+        contacts: &[ContactPointId],
+        now: UtcMs,
+    ) -> Result<()> {
+        let deps = self.deliverer.deps();
+        let moves = health(contacts, ContactHealth::OptedOut, "UNSUBSCRIBE");
+        patients::set_health(tx, &moves, now).await?;
+        let consent = ConsentBasis {
+            channel: Some(ChannelKind::Email),
+            decision: ConsentDecision::Refused,
+            basis: Phi::from("UNSUBSCRIBE"),
+            at: now,
+        };
+        let rows = [(heeded.owner, "reply", &consent)];
+        patients::put_consents(tx, deps.store.keys(), &mut deps.rng.fork(), &rows, now).await?;
+        self.deliverer.opted_out(heeded.owner.id);
+        Ok(())
     }
 
     /// The programme and the patient of a token. The programme cannot be read from it: those there are are tried.

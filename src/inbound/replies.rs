@@ -2,13 +2,16 @@
 
 use super::Inbound;
 use super::about::About;
+use super::leaving::LEAVES;
 use crate::care::contact::{ConsentDecision, KnownConsent};
 use crate::care::ids::{ContactPointId, InboundId, MessageId, ReplyId, TaskId, distinct};
 use crate::care::time::HOUR_MS;
-use crate::care::{Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs};
+use crate::care::{
+    ChannelKind, Class, ConsentBasis, ContactHealth, MessageState, Phi, Reason, UtcMs,
+};
 use crate::channel::{ReminderForm, ReplyEvent, WINDOW_MS};
 use crate::policy::grouping::lane;
-use crate::policy::keywords::Heard;
+use crate::policy::keywords::{Heard, leaves_mail};
 use crate::policy::validity::{STOP_CONFIRMATION_MS, valid_until};
 use crate::security::Place;
 use crate::store::alarms::{Alarm, AlarmKind};
@@ -40,7 +43,7 @@ pub(super) struct Heeded<'a> {
 pub(super) struct Kept<'a> {
     pub(super) provider_id: &'a str,
     pub(super) words: &'a Phi<String>,
-    pub(super) heard: Heard,
+    pub(super) keyword: &'static str,
     pub(super) inbound: Option<InboundId>,
     pub(super) belongs: Belongs,
 }
@@ -80,10 +83,11 @@ impl Inbound {
             let Some(contact) = from.map(|c| c.id) else { continue };
             let heeded =
                 Heeded { owner, contact, reply: ReplyId::new(now, &mut deps.rng.fork()), channel };
+            let leaves = kind == Some(ChannelKind::Email) && leaves_mail(words.expose());
             let kept = Kept {
                 provider_id: &reply.provider_id,
                 words: &words,
-                heard,
+                keyword: if leaves { LEAVES } else { word(heard) },
                 inbound: Some(row.id),
                 belongs: about.belongs(owner.id),
             };
@@ -95,6 +99,7 @@ impl Inbound {
             let all: Vec<ContactPointId> = same.iter().map(|c| c.id).collect();
             self.heard_from(tx, &heeded, reply, about.said_at, now).await?;
             match heard {
+                Heard::Stop if leaves => self.leave_mail(tx, &heeded, &all, now).await?,
                 Heard::Stop => {
                     self.stop(tx, &heeded, &all, now).await?;
                     self.answer(tx, &heeded, "stop-confirmation", confirmation, now).await?;
@@ -163,7 +168,7 @@ impl Inbound {
             contact_point: heeded.contact,
             channel: heeded.channel.to_owned(),
             provider_id: kept.provider_id.to_owned(),
-            keyword: word(kept.heard),
+            keyword: kept.keyword,
             sealed_text: patients::seal_text(heeded.owner, place, kept.words, &mut rng),
             received_at: now,
             inbound: kept.inbound,
@@ -310,7 +315,11 @@ impl Inbound {
     }
 }
 
-fn health(contacts: &[ContactPointId], health: ContactHealth, code: &str) -> Vec<HealthMove> {
+pub(super) fn health(
+    contacts: &[ContactPointId],
+    health: ContactHealth,
+    code: &str,
+) -> Vec<HealthMove> {
     contacts.iter().map(|id| HealthMove { id: *id, health, code: code.to_owned() }).collect()
 }
 

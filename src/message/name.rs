@@ -18,6 +18,8 @@ pub enum MessageName {
     Appointment,
     /// After an appointment.
     AppointmentAfter,
+    /// An appointment that no longer stands.
+    AppointmentCalledOff,
     /// Education.
     Education,
     /// A habit.
@@ -36,13 +38,14 @@ pub enum MessageName {
 
 impl MessageName {
     /// Every message.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Dose,
         Self::Measurement,
         Self::Refill,
         Self::CheckIn,
         Self::Appointment,
         Self::AppointmentAfter,
+        Self::AppointmentCalledOff,
         Self::Education,
         Self::Lifestyle,
         Self::Notice,
@@ -61,6 +64,7 @@ impl MessageName {
             Self::CheckIn => "check-in",
             Self::Appointment => "appointment",
             Self::AppointmentAfter => "appointment-after",
+            Self::AppointmentCalledOff => "appointment-called-off",
             Self::Education => "education",
             Self::Lifestyle => "lifestyle",
             Self::Notice => "notice",
@@ -87,9 +91,20 @@ impl MessageName {
         matches!(self, Self::Education | Self::Lifestyle | Self::Notice)
     }
 
-    /// Whether it announces activities; the others answer a reply.
+    /// Whether it announces activities; the others answer a reply, or take back what was announced.
     pub const fn is_reminder(self) -> bool {
-        !matches!(self, Self::StopConfirmation | Self::StartConfirmation | Self::Help)
+        !matches!(
+            self,
+            Self::AppointmentCalledOff
+                | Self::StopConfirmation
+                | Self::StartConfirmation
+                | Self::Help
+        )
+    }
+
+    /// Whether its text names the day.
+    pub const fn is_dated(self) -> bool {
+        matches!(self, Self::Appointment | Self::AppointmentAfter | Self::AppointmentCalledOff)
     }
 
     /// The styles it is written in. An answer says nothing that could be overt.
@@ -112,10 +127,10 @@ impl MessageName {
     /// The variables that its text may not leave out.
     pub(super) fn must_say(self, style: TextStyle) -> Vec<&'static str> {
         let mut said = vec!["sender"];
-        if self.is_reminder() {
+        if self.is_reminder() || self == Self::AppointmentCalledOff {
             said.push("time");
         }
-        if matches!(self, Self::Appointment | Self::AppointmentAfter) {
+        if self.is_dated() {
             said.push("date");
         }
         if style == TextStyle::Overt {

@@ -243,7 +243,7 @@ pub fn sample(
 ) -> Saying {
     let kinds: &[ActivityKind] = match what {
         MessageName::Several => &[ActivityKind::Measurement, ActivityKind::Refill],
-        MessageName::StopConfirmation | MessageName::StartConfirmation | MessageName::Help => &[],
+        what if !what.is_reminder() => &[],
         _ => &[ActivityKind::Medication],
     };
     let item = |kind: &ActivityKind| Item {

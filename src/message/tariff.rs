@@ -62,7 +62,7 @@ impl Tariff {
         if is_overt || saying.material != Enclosed::default() {
             return rendered().map(|rendered| Charge::of(&rendered, channel));
         }
-        let dated = matches!(saying.what, MessageName::Appointment | MessageName::AppointmentAfter);
+        let dated = saying.what.is_dated();
         let key = Discreet {
             programme: programme.name.clone(),
             language: saying.language.clone(),

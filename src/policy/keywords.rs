@@ -68,6 +68,12 @@ pub fn hear(reply: &str) -> Heard {
     }
 }
 
+/// Whether a mail asks to leave the mails alone, in the words that our mails' `List-Unsubscribe` header hands to a
+/// reader's program. Heard over email only, where it asks for less than the STOP that it is anywhere else.
+pub fn leaves_mail(reply: &str) -> bool {
+    fold(reply).trim() == "unsubscribe"
+}
+
 type Phrases = BTreeSet<String>;
 
 /// The lists, folded once.
@@ -234,6 +240,20 @@ mod tests {
         for reply in replies.split('|') {
             assert_eq!(hear(reply), Heard::Other, "{reply}");
         }
+    }
+
+    #[test]
+    fn what_leaves_the_mails_is_a_stop_elsewhere() {
+        for (reply, leaves) in [
+            ("unsubscribe", true),
+            (" Unsubscribe!", true),
+            ("STOP", false),
+            ("unsubscribe me from everything", false),
+            ("", false),
+        ] {
+            assert_eq!(leaves_mail(reply), leaves, "{reply}");
+        }
+        assert_eq!(hear("unsubscribe"), Heard::Stop);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! What lives here: the step that a patient's alarm asks for, pure planning ([`plan`], [`gather`]) and the one
 //! transaction around it. What may not: sending, rendering. The daemon calls [`Scheduler::tick`].
 
+mod calendar;
 mod channels;
 mod forecast;
 mod foresee;

@@ -1,5 +1,6 @@
 //! The shell around a wake: alarms claimed, patients locked, one transaction, next alarm set.
 
+use super::calendar::{FollowUp, follow_ups};
 use super::channels::Channels;
 use super::gather::gather;
 use super::plan::{GAP_AFTER_MS, Wake, plan_wake};
@@ -23,7 +24,7 @@ use crate::store::standing::Standing;
 use crate::store::story::{Turn, tell};
 use crate::store::tasks::{NewTask, TaskKind};
 use crate::store::{
-    Result, Store, Tx, alarms, attempts, backlog, messages, reminders, standing, tasks,
+    Result, Store, Tx, alarms, attempts, backlog, invites, messages, reminders, standing, tasks,
 };
 use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -274,6 +275,7 @@ impl Scheduler {
         }
         let written = all_new.len();
         self.give_messages(tx, now, &standings, &mut all_new, &mut all_replanned).await?;
+        self.mend_calendars(tx, now, &standings).await?;
         reminders::insert(tx, &all_new).await?;
         reminders::replan(tx, &all_replanned).await?;
         reminders::put_gaps(tx, &gaps).await?;
@@ -343,6 +345,40 @@ impl Scheduler {
         alarms::drop_all(tx, &stale).await?;
         messages::put(tx, &put).await?;
         alarms::put(tx, &fresh).await
+    }
+
+    /// Queues messages that take back or move what went into calendars and no longer holds.
+    async fn mend_calendars(
+        &self,
+        tx: &mut Tx,
+        now: UtcMs,
+        standings: &BTreeMap<PatientId, Standing>,
+    ) -> Result<()> {
+        let owners: Vec<PatientId> = standings.keys().copied().collect();
+        let entries = invites::open(tx, &owners, now).await?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let before = distinct(entries.iter().filter_map(|entry| entry.followed_by));
+        let before = messages::lock(tx, &before).await?;
+        let before: BTreeMap<_, _> = before.into_iter().map(|row| (row.id, row)).collect();
+        let mut rng = self.deps.rng.fork();
+        for entries in entries.chunk_by(|a, b| a.patient == b.patient) {
+            let Some(standing) = entries.first().and_then(|e| standings.get(&e.patient)) else {
+                continue;
+            };
+            let programme = self.deps.programmes.get(&standing.row.programme);
+            let zone = self.deps.zones.zone(&standing.row.patient.zone);
+            let (Some(programme), Some(zone)) = (programme, zone) else { continue };
+            let all = follow_ups(now, standing, programme, &zone, entries, &before, &mut rng);
+            for FollowUp { message, entries } in all {
+                let alarm = Alarm::new(AlarmKind::Message, &message.lane, now, message.id.0);
+                messages::put(tx, std::slice::from_ref(&message)).await?;
+                alarms::put(tx, &[alarm]).await?;
+                invites::follow(tx, &entries, message.id).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The sender on whose lane a patient's messages of a class wait; the claim decides anew (P6).

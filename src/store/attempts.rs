@@ -53,6 +53,10 @@ pub struct AttemptRow {
     pub hop_until: Option<UtcMs>,
     /// How many messages of their own it goes as, one after the other; `None`: as one.
     pub own_parts: Option<i64>,
+    /// How many parts the provider may name, each by an id of its own; `None`: it names the whole.
+    pub named_parts: Option<i64>,
+    /// How many messages of its day the provider counts it as; `None`: the channel has no such limit.
+    pub day_costs: Option<i64>,
 }
 
 /// First saying, or a repeat of one whose outcome is unknown.
@@ -94,6 +98,8 @@ struct Raw {
     wake_at_ms: Option<i64>,
     hop_until_ms: Option<i64>,
     own_parts: Option<i64>,
+    named_parts: Option<i64>,
+    day_costs: Option<i64>,
 }
 
 impl TryFrom<Raw> for AttemptRow {
@@ -123,6 +129,8 @@ impl TryFrom<Raw> for AttemptRow {
             wake_at: raw.wake_at_ms.map(UtcMs),
             hop_until: raw.hop_until_ms.map(UtcMs),
             own_parts: raw.own_parts,
+            named_parts: raw.named_parts,
+            day_costs: raw.day_costs,
         })
     }
 }
@@ -131,7 +139,7 @@ macro_rules! select {
     ($who:literal, $where:literal) => {
         concat!(
             "-- ", $who, "\nSELECT id, message_id, patient_id, contact_point_id, channel, number, repeat, state, reason, instance_id, token, \
-             lease_until_ms, intent_at_ms, ended_at_ms, code, provider_id, content, wake_at_ms, hop_until_ms, own_parts FROM attempts WHERE ", $where
+             lease_until_ms, intent_at_ms, ended_at_ms, code, provider_id, content, wake_at_ms, hop_until_ms, own_parts, named_parts, day_costs FROM attempts WHERE ", $where
         )
     };
 }
@@ -146,11 +154,13 @@ statements! {
     PARK = sql!(("-- attempts::park\nUPDATE attempts SET state = CASE state WHEN 'intent' THEN 'unknown' ELSE state END, reason = $2, \
         wake_at_ms = NULL WHERE id IN "), (ids "$1"), (" RETURNING message_id"));
     IN_PARTS = sql!(("-- attempts::in_parts\nSELECT channel, count(own_parts) AS own FROM attempts WHERE id IN "), (ids "$1"),
-        (" AND (own_parts IS NOT NULL OR EXISTS (SELECT 1 FROM attempt_parts WHERE attempt_id = attempts.id)) GROUP BY channel ORDER BY channel"));
+        (" AND (own_parts IS NOT NULL OR named_parts IS NOT NULL OR EXISTS (SELECT 1 FROM attempt_parts WHERE attempt_id = attempts.id)) GROUP BY channel ORDER BY channel"));
+    OF_DAY = Sql::both("-- attempts::of_day\nSELECT CAST(coalesce(sum(day_costs), 0) AS BIGINT) AS taken, min(intent_at_ms) AS first_ms FROM attempts \
+        WHERE channel = $1 AND intent_at_ms > $2 AND day_costs IS NOT NULL AND state NOT IN ('not-sent', 'refused', 'settled-not-accepted')");
     OPEN_INSTANCES = Sql::both("-- attempts::open_instances\nSELECT DISTINCT instance_id FROM attempts WHERE state = 'intent'");
     INSERT = insert_rows!("-- attempts::insert" "attempts" (id id, message_id id, patient_id id, contact_point_id id, channel text,
         number int, repeat int, state text, reason text, instance_id id, token id, lease_until_ms int, intent_at_ms int, content bytes, hop_until_ms int,
-        own_parts int) "");
+        own_parts int, named_parts int, day_costs int) "");
     END = sql!(("-- attempts::end\nUPDATE attempts SET state = r.state, reason = r.reason, ended_at_ms = r.ended_at_ms, code = r.code, \
         provider_id = coalesce(r.provider_id, attempts.provider_id), wake_at_ms = r.wake_at_ms FROM "),
         (rows "$1" id id, token id, state text, reason text, ended_at_ms int, code text, provider_id text, wake_at_ms int),
@@ -207,6 +217,14 @@ pub async fn by_provider_id(tx: &mut Tx, channel: &str, id: &str) -> Result<Opti
     row.map(TryInto::try_into).transpose()
 }
 
+/// What a channel's provider has counted since an instant, and when the first of that had its intent.
+pub async fn of_day(tx: &mut Tx, channel: &str, since: UtcMs) -> Result<(i64, Option<UtcMs>)> {
+    let (taken, first): (i64, Option<i64>) = on!(tx, OF_DAY, |c, sql| {
+        sqlx::query_as(sql).bind(channel).bind(since.0).fetch_one(c).await?
+    });
+    Ok((taken, first.map(UtcMs)))
+}
+
 /// Instances that hold open intents.
 pub async fn open_instances(tx: &mut Tx) -> Result<Vec<InstanceId>> {
     let ids: Vec<Uuid> =
@@ -255,6 +273,8 @@ struct InsertRow<'a> {
     content: Bytes<&'a [u8]>,
     hop_until_ms: Option<i64>,
     own_parts: Option<i64>,
+    named_parts: Option<i64>,
+    day_costs: Option<i64>,
 }
 
 /// Writes intents (P3).
@@ -279,6 +299,8 @@ pub async fn insert(tx: &mut Tx, attempts: &[AttemptRow]) -> Result<()> {
         content: Bytes(&a.content),
         hop_until_ms: a.hop_until.map(|at| at.0),
         own_parts: a.own_parts,
+        named_parts: a.named_parts,
+        day_costs: a.day_costs,
     }))?;
     let actual =
         on!(tx, INSERT, |c, sql| sqlx::query(sql).bind(rows).execute(c).await?.rows_affected());

@@ -40,7 +40,7 @@ pub struct MessageRow {
     pub wake_at: Option<UtcMs>,
     /// Never sent at or after it.
     pub valid_until: UtcMs,
-    /// Answers: the address that asked.
+    /// Answers: the address that asked; calendar entries: the address that got them.
     pub contact_point: Option<ContactPointId>,
     /// Contact points that failed for good.
     pub tried: Vec<ContactPointId>,
@@ -59,7 +59,16 @@ impl MessageRow {
     pub fn answering(&self) -> Answering {
         if self.name == "stop-confirmation" { Answering::Stop } else { Answering::Other }
     }
+
+    /// Whether it takes back or moves what went into a calendar; it speaks for no reminder.
+    pub fn is_for_calendar(&self) -> bool {
+        self.class_group.starts_with(FOR_CALENDAR)
+    }
 }
+
+/// What the class group of a message begins with that takes back or moves what went into a calendar; the attempt that
+/// had carried it comes after.
+pub const FOR_CALENDAR: &str = "calendar:";
 
 #[derive(FromRow)]
 struct Raw {

@@ -97,6 +97,18 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0016_replies.sql"),
         include_str!("../../migrations/postgres/0016_replies.sql"),
     ),
+    (
+        17,
+        "invites",
+        include_str!("../../migrations/sqlite/0017_invites.sql"),
+        include_str!("../../migrations/postgres/0017_invites.sql"),
+    ),
+    (
+        18,
+        "counted_parts",
+        include_str!("../../migrations/sqlite/0018_counted_parts.sql"),
+        include_str!("../../migrations/postgres/0018_counted_parts.sql"),
+    ),
 ];
 
 /// How far a database's schema is.

@@ -14,6 +14,7 @@ pub mod holds;
 pub mod homes;
 pub mod inbound;
 pub mod intake;
+pub mod invites;
 pub mod jobs;
 pub mod listening;
 pub mod media;
@@ -244,6 +245,7 @@ pub fn all_statements() -> Vec<(&'static str, dialect::Sql)> {
         homes::STATEMENTS,
         inbound::STATEMENTS,
         intake::STATEMENTS,
+        invites::STATEMENTS,
         jobs::STATEMENTS,
         listening::STATEMENTS,
         messages::STATEMENTS,

@@ -1,11 +1,15 @@
 //! Everything known of patients at the moment of a decision, read in one go.
 
 use super::activities::{self, ActivityRow};
+use super::invites::InviteRow;
 use super::patients::{self, PatientRow};
 use super::{Result, Tx};
 use crate::care::contact::{KnownConsent, KnownContact};
 use crate::care::ids::PatientId;
+use crate::care::{Programme, Schedule, UtcMs, Zone};
+use crate::policy::calendar::Announced;
 use crate::security::Keyring;
+use crate::timing::{ActivityContext, next_activity_slot};
 use std::collections::BTreeMap;
 
 /// A patient with contact points, consents and activities.
@@ -19,6 +23,30 @@ pub struct Standing {
     pub consents: Vec<KnownConsent>,
     /// Activities, stopped ones included.
     pub activities: Vec<ActivityRow>,
+}
+
+impl Standing {
+    /// An appointment as it stands now, beside a calendar entry that announced it; and when its change was learnt.
+    pub fn announced(
+        &self,
+        entry: &InviteRow,
+        programme: &Programme,
+        zone: &Zone,
+        (now, learnt): (UtcMs, UtcMs),
+    ) -> Option<(Announced, &ActivityRow)> {
+        let row = self.activities.iter().find(|row| row.id == entry.activity)?;
+        let rejected = row.rejected_revision == Some(row.revision);
+        let start = match row.activity.schedule {
+            Schedule::Appointment { start } if !rejected && !row.needs_review() => Some(start),
+            _ => None,
+        };
+        let routine = self.row.patient.routine.or(&programme.routine);
+        let context = ActivityContext { zone, routine: &routine, programme };
+        let next = |start| next_activity_slot(&row.activity, context, now, start);
+        let next_reminder = start.and_then(next);
+        let status = row.activity.status;
+        Some((Announced { now, learnt, told: entry.start, status, start, next_reminder }, row))
+    }
 }
 
 /// Reads the standing of patients.

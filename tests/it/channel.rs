@@ -8,6 +8,7 @@ mod mail;
 mod mail_faults;
 mod mail_house;
 mod mail_inlet;
+mod matrix;
 mod meta;
 mod sends;
 mod server;

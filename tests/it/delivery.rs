@@ -5,6 +5,7 @@ mod beside_import;
 mod breaker;
 mod broken_rows;
 mod buttons;
+mod day;
 mod failures;
 mod fallback;
 mod gateways;

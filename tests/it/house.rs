@@ -48,6 +48,8 @@ pub struct House {
     pub sandbox: Sandbox,
     pub clock: Arc<ManualClock>,
     pub home: Arc<Home>,
+    /// Where callbacks reach it.
+    pub url: String,
     _server: tokio_util::sync::DropGuard,
     dir: tempfile::TempDir,
     database: Option<crate::postgres::Database>,
@@ -150,7 +152,8 @@ impl House {
         carebell::http::start(&listen, router, limits, &tracker, shutdown.clone()).await.unwrap();
         sandbox.call_back(&public_url).unwrap();
         let server = shutdown.drop_guard();
-        Some(Self { app, daemon, sandbox, clock, home, _server: server, dir, database })
+        let url = public_url;
+        Some(Self { app, daemon, sandbox, clock, home, url, _server: server, dir, database })
     }
 
     /// Steps until nothing is due, in flight or to be read at the clock's time.

@@ -65,6 +65,8 @@ appointment-after-overt =
     { $items }
     If you could not come, or have a question, please tell us.
 
+appointment-called-off = { $sender }: your appointment on { $date } at { $time } no longer stands and is taken out of your calendar. If you did not expect this, please ask us.
+
 education = { $sender }, { $time }: your care team has something for you to read or watch. Please ask them if you cannot find it.
 education-overt =
     { $sender }, { $time }: your care team has something for you to read or watch:
@@ -95,5 +97,5 @@ subject = A reminder from { $sender }
 material = To read or watch
 appointment-title = Appointment: { $sender }
 unsubscribe = Stop these messages
-unsubscribe-ask = { $sender }: do you want to stop all our messages? This changes the messages only, not your care.
-unsubscribe-done = { $sender }: you will get no more messages from us. This changes the messages only, not your care. To get them again, please tell your care team.
+unsubscribe-ask = { $sender }: do you want to stop our mails? This changes the mails only, not your care and not our messages to your phone.
+unsubscribe-done = { $sender }: you will get no more mails from us. This changes the mails only, not your care. If we write to your phone as well, reply STOP there to stop everything. To get mails again, please tell your care team.

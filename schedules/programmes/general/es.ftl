@@ -58,6 +58,8 @@ appointment-after-overt =
     { $items }
     Si no pudo venir o tiene una pregunta, avísenos.
 
+appointment-called-off = { $sender }: su cita del { $date } a las { $time } ya no está en pie y se quita de su calendario. Si no lo esperaba, pregúntenos.
+
 education = { $sender }, { $time }: su equipo de salud tiene algo para que usted lea o vea. Pregunte si no lo encuentra.
 education-overt =
     { $sender }, { $time }: su equipo de salud tiene algo para que usted lea o vea:
@@ -88,5 +90,5 @@ subject = Un recordatorio de { $sender }
 material = Para leer o ver
 appointment-title = Cita: { $sender }
 unsubscribe = Dejar de recibir estos mensajes
-unsubscribe-ask = { $sender }: ¿quiere dejar de recibir todos nuestros mensajes? Solo cambian los mensajes, no su atención.
-unsubscribe-done = { $sender }: no recibirá más mensajes nuestros. Solo cambian los mensajes, no su atención. Para volver a recibirlos, hable con su equipo de atención.
+unsubscribe-ask = { $sender }: ¿quiere dejar de recibir nuestros correos? Solo cambian los correos, no su atención ni los mensajes a su teléfono.
+unsubscribe-done = { $sender }: no recibirá más correos nuestros. Solo cambian los correos, no su atención. Si también le escribimos al teléfono, responda PARAR allí para no recibir nada más. Para volver a recibir correos, hable con su equipo de atención.

@@ -58,6 +58,8 @@ appointment-after-overt =
     { $items }
     Si vous n'avez pas pu venir ou si vous avez une question, dites-le-nous.
 
+appointment-called-off = { $sender } : votre rendez-vous du { $date } à { $time } n'a plus lieu et est retiré de votre agenda. Si vous ne vous y attendiez pas, demandez-nous.
+
 education = { $sender }, { $time } : votre équipe de soins a quelque chose à vous faire lire ou regarder. Demandez-lui si vous ne le trouvez pas.
 education-overt =
     { $sender }, { $time } : votre équipe de soins a quelque chose à vous faire lire ou regarder :
@@ -88,5 +90,5 @@ subject = Un rappel de { $sender }
 material = À lire ou à regarder
 appointment-title = Rendez-vous : { $sender }
 unsubscribe = Ne plus recevoir ces messages
-unsubscribe-ask = { $sender } : voulez-vous ne plus recevoir nos messages ? Seuls les messages changent, pas vos soins.
-unsubscribe-done = { $sender } : vous ne recevrez plus nos messages. Seuls les messages changent, pas vos soins. Pour les recevoir à nouveau, parlez-en à votre équipe de soins.
+unsubscribe-ask = { $sender } : voulez-vous ne plus recevoir nos e-mails ? Seuls les e-mails changent, pas vos soins ni nos messages sur votre téléphone.
+unsubscribe-done = { $sender } : vous ne recevrez plus nos e-mails. Seuls les e-mails changent, pas vos soins. Si nous vous écrivons aussi sur votre téléphone, répondez-y STOP pour ne plus rien recevoir. Pour recevoir à nouveau nos e-mails, parlez-en à votre équipe de soins.

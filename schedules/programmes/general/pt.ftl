@@ -61,6 +61,8 @@ appointment-after-overt =
     { $items }
     Se não pôde vir ou tem uma pergunta, avise a clínica.
 
+appointment-called-off = { $sender }: a sua consulta já não se mantém: { $date }, às { $time }. Foi retirada do seu calendário. Se não esperava por isto, pergunte à clínica.
+
 education = { $sender }, { $time }: a sua clínica tem algo para ler ou ver. Pergunte se não encontrar.
 education-overt =
     { $sender }, { $time }: a sua clínica tem algo para ler ou ver:
@@ -91,5 +93,5 @@ subject = Um lembrete de { $sender }
 material = Para ler ou ver
 appointment-title = Consulta: { $sender }
 unsubscribe = Parar de receber estas mensagens
-unsubscribe-ask = { $sender }: quer parar de receber todas as nossas mensagens? Só mudam as mensagens, não os seus cuidados.
-unsubscribe-done = { $sender }: não vai receber mais mensagens nossas. Só mudam as mensagens, não os seus cuidados. Para voltar a receber, fale com a sua clínica.
+unsubscribe-ask = { $sender }: quer parar de receber os nossos e-mails? Só mudam os e-mails, não os seus cuidados nem as mensagens para o seu telefone.
+unsubscribe-done = { $sender }: não vai receber mais e-mails nossos. Só mudam os e-mails, não os seus cuidados. Se também escrevemos para o seu telefone, responda PARAR lá para não receber mais nada. Para voltar a receber e-mails, fale com a sua clínica.

@@ -61,6 +61,8 @@ appointment-after-overt =
     { $items }
     Ikiwa hukuweza kuja, au una swali, tafadhali tujulishe.
 
+appointment-called-off = { $sender }: miadi yako ya { $date }, { $time } (saa ya simu) haipo tena na imeondolewa kwenye kalenda yako. Ikiwa hukutarajia hili, tafadhali tuulize.
+
 education = { $sender }, { $time } (saa ya simu): wahudumu wako wana kitu cha kusoma au kutazama kwa ajili yako. Waulize usipokipata.
 education-overt =
     { $sender }, { $time } (saa ya simu): wahudumu wako wana kitu cha kusoma au kutazama kwa ajili yako:
@@ -91,5 +93,5 @@ subject = Kumbusho kutoka { $sender }
 material = Kusoma au kutazama
 appointment-title = Miadi: { $sender }
 unsubscribe = Acha kupokea ujumbe huu
-unsubscribe-ask = { $sender }: je, unataka kuacha kupokea ujumbe wetu wote? Ni ujumbe tu unaobadilika, si huduma yako.
-unsubscribe-done = { $sender }: hutapokea tena ujumbe kutoka kwetu. Ni ujumbe tu unaobadilika, si huduma yako. Ili kuupokea tena, tafadhali waambie wahudumu wako.
+unsubscribe-ask = { $sender }: je, unataka kuacha kupokea barua pepe zetu? Ni barua pepe tu zinazobadilika, si huduma yako wala ujumbe wetu kwenye simu yako.
+unsubscribe-done = { $sender }: hutapokea tena barua pepe kutoka kwetu. Ni barua pepe tu zinazobadilika, si huduma yako. Ikiwa tunakuandikia kwenye simu pia, jibu ACHA huko ili kuacha kupokea ujumbe wote. Ili kupokea barua pepe tena, tafadhali waambie wahudumu wako.

@@ -49,7 +49,7 @@ impl Addresses {
     /// An appointment as an entry of the patient's calendar.
     pub(super) fn calendar_entry(&self, invite: &Invite, to: &Address) -> String {
         let from = &self.from.email;
-        calendar::request(invite, from.as_ref(), to.as_ref(), from.domain())
+        calendar::entry(invite, from.as_ref(), to.as_ref(), from.domain())
     }
 
     /// Where the answer to an attempt goes.

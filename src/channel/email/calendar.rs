@@ -1,6 +1,7 @@
-//! An appointment as a calendar's entry (RFC 5545; METHOD:REQUEST by RFC 5546 section 3.2.2).
+//! An appointment as a calendar's entry (RFC 5545; METHOD:REQUEST and METHOD:CANCEL by RFC 5546 sections 3.2.2 and
+//! 3.2.5).
 
-use super::super::Invite;
+use super::super::{Invite, InviteAct};
 use crate::care::UtcMs;
 use chrono::DateTime;
 use std::fmt::Write as _;
@@ -9,14 +10,18 @@ use std::fmt::Write as _;
 const LINE_OCTETS: usize = 75;
 
 /// The entry, for one who is invited by another. Nobody is asked to answer: what a calendar answers is read by nobody.
-pub(super) fn request(invite: &Invite, organizer: &str, attendee: &str, domain: &str) -> String {
+pub(super) fn entry(invite: &Invite, organizer: &str, attendee: &str, domain: &str) -> String {
     let uid = format!("UID:{}@{domain}", invite.uid);
+    let status = match invite.act {
+        InviteAct::Request => "CONFIRMED",
+        InviteAct::Cancel => "CANCELLED",
+    };
     let lines = [
         "BEGIN:VCALENDAR".to_owned(),
         "PRODID:-//Carebell//Carebell//EN".to_owned(),
         "VERSION:2.0".to_owned(),
         "CALSCALE:GREGORIAN".to_owned(),
-        "METHOD:REQUEST".to_owned(),
+        format!("METHOD:{}", invite.act.method()),
         "BEGIN:VEVENT".to_owned(),
         uid,
         format!("SEQUENCE:{}", invite.sequence),
@@ -25,7 +30,7 @@ pub(super) fn request(invite: &Invite, organizer: &str, attendee: &str, domain: 
         format!("SUMMARY:{}", escaped(invite.summary.0.expose())),
         format!("ORGANIZER:mailto:{organizer}"),
         format!("ATTENDEE;RSVP=FALSE:mailto:{attendee}"),
-        "STATUS:CONFIRMED".to_owned(),
+        format!("STATUS:{status}"),
         "CLASS:PRIVATE".to_owned(),
         "END:VEVENT".to_owned(),
         "END:VCALENDAR".to_owned(),
@@ -84,12 +89,13 @@ mod tests {
             start: UtcMs(1_795_518_000_000),
             stamp: UtcMs(1_795_392_000_000),
             summary: Text(Phi::from(summary)),
+            act: InviteAct::Request,
         }
     }
 
     #[test]
     fn the_entry_says_what_a_calendar_needs_and_nothing_else() {
-        let entry = request(&invite("Appointment: Rowan"), "c@x.org", "a@y.org", "x.org");
+        let entry = super::entry(&invite("Appointment: Rowan"), "c@x.org", "a@y.org", "x.org");
         assert_eq!(
             entry.lines().collect::<Vec<_>>(),
             [
@@ -116,9 +122,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_called_off_is_the_same_entry_with_another_method() {
+        let requested = super::entry(&invite("a"), "c@x.org", "a@y.org", "x.org");
+        let called_off = Invite { act: InviteAct::Cancel, sequence: 4, ..invite("a") };
+        assert_eq!(
+            super::entry(&called_off, "c@x.org", "a@y.org", "x.org"),
+            requested
+                .replace("METHOD:REQUEST", "METHOD:CANCEL")
+                .replace("SEQUENCE:3", "SEQUENCE:4")
+                .replace("STATUS:CONFIRMED", "STATUS:CANCELLED")
+        );
+    }
+
+    #[test]
     fn long_lines_are_folded_between_letters_and_signs_are_escaped() {
         let summary = "मुलाकात; ".repeat(20);
-        let entry = request(&invite(&summary), "c@x.org", "a@y.org", "x.org");
+        let entry = super::entry(&invite(&summary), "c@x.org", "a@y.org", "x.org");
         assert!(entry.split("\r\n").all(|line| line.len() <= LINE_OCTETS), "{entry}");
         let unfolded = entry.replace("\r\n ", "");
         assert!(unfolded.contains(&"मुलाकात\\; ".repeat(20)));

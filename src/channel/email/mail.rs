@@ -5,6 +5,9 @@ use super::addresses::Addresses;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, Message, MultiPart, SinglePart};
 
+/// What a mail says that leaves the mails alone; `policy::keywords` hears it.
+const LEAVE_SUBJECT: &str = "unsubscribe";
+
 /// A mail on its way to the relay.
 pub(super) struct Mail {
     pub(super) to: lettre::Address,
@@ -45,7 +48,7 @@ pub(super) fn mail(addresses: &Addresses, outbound: &Outbound) -> Result<Mail, O
     if let Some(reply_to) = &reply_to {
         builder = builder.reply_to(Mailbox::new(None, reply_to.clone()));
     }
-    let mailto = reply_to.map(|address| format!("<mailto:{address}?subject=STOP>"));
+    let mailto = reply_to.map(|address| format!("<mailto:{address}?subject={LEAVE_SUBJECT}>"));
     let https = unsubscribe_url.as_ref().map(|url| format!("<{url}>"));
     let ways: Vec<String> = https.into_iter().chain(mailto).collect();
     if !ways.is_empty() {
@@ -63,8 +66,9 @@ pub(super) fn mail(addresses: &Addresses, outbound: &Outbound) -> Result<Mail, O
         (None, None) => builder.singlepart(plain),
         (html, None) => builder.multipart(alternative(plain, html)),
         (html, Some(entry)) => {
-            let method = "text/calendar; charset=utf-8; method=REQUEST";
-            let calendar = SinglePart::builder().header(kind(method)?).body(entry.clone());
+            let act = invite.as_ref().map(|invite| invite.act).unwrap_or_default();
+            let method = format!("text/calendar; charset=utf-8; method={}", act.method());
+            let calendar = SinglePart::builder().header(kind(&method)?).body(entry.clone());
             let file = Attachment::new("invite.ics".to_owned());
             let file = file.body(entry, kind("application/ics")?);
             let inner = alternative(plain, html).singlepart(calendar);

@@ -189,10 +189,14 @@ impl Channel for Gateway {
     fn costs(&self, content: &Content) -> u32 {
         let Content::Text { body, .. } = content else { return 1 };
         let parts = match self.config.parts {
-            PartsConfig::Gateway => segments::count(&self.said(body)).parts,
+            PartsConfig::Gateway | PartsConfig::Named => segments::count(&self.said(body)).parts,
             PartsConfig::Own => segments::split_numbered(&self.said(body)).len(),
         };
         u32::try_from(parts).unwrap_or(u32::MAX)
+    }
+
+    fn messages_per_day(&self) -> Option<u32> {
+        self.config.messages_per_day
     }
 
     fn parts(&self, content: &Content) -> Vec<Content> {
@@ -203,6 +207,11 @@ impl Channel for Gateway {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn named_parts(&self, content: &Content) -> Option<u32> {
+        let parts = self.costs(content);
+        (self.config.parts == PartsConfig::Named && parts > 1).then_some(parts)
     }
 
     fn problems(&self, content: &Content) -> Vec<Problem> {

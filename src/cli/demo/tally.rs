@@ -347,6 +347,8 @@ mod tests {
             wake_at: None,
             hop_until: None,
             own_parts: None,
+            named_parts: None,
+            day_costs: None,
         };
         Books {
             reminders: Vec::new(),

@@ -159,7 +159,7 @@ async fn a_mail_says_where_it_bounces_where_answers_go_and_how_to_leave() {
         let ways = mail.header_raw("List-Unsubscribe").unwrap();
         let ways: Vec<&str> = ways.split(',').map(str::trim).collect();
         let (url, mailto) =
-            (format!("<{PUBLIC_URL}/u/token>"), format!("<mailto:{reply}?subject=STOP>"));
+            (format!("<{PUBLIC_URL}/u/token>"), format!("<mailto:{reply}?subject=unsubscribe>"));
         assert_eq!(ways, [url, mailto]);
         assert_eq!(mail.body_text(0).unwrap().lines().next(), Some("It is time."));
         assert_eq!(mail.body_html(0).unwrap(), "<p>It is time.</p>");
@@ -193,6 +193,7 @@ async fn an_appointment_comes_with_its_entry_for_the_calendar() {
     let mut outbound = mail("Erinnerung");
     let Content::Email { invite, .. } = &mut outbound.content else { unreachable!() };
     *invite = Some(Invite {
+        act: carebell::channel::InviteAct::Request,
         uid: "act_1".to_owned(),
         sequence: 2,
         start: UtcMs(1_795_518_000_000),

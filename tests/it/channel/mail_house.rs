@@ -1,9 +1,12 @@
 //! Mail in a whole house: what goes out, who leaves, what comes back.
 
 use crate::house::{House, On, at, doing, medicine, on_both, person, planned};
-use carebell::care::ids::PatientId;
-use carebell::care::{Activity, ActivityKind, ChannelKind, ContactHealth, Patient, Schedule};
-use carebell::channel::{Content, Invite, Outbound};
+use carebell::care::contact::ConsentDecision;
+use carebell::care::ids::{ActivityId, PatientId};
+use carebell::care::{
+    Activity, ActivityKind, ActivityStatus, ChannelKind, ContactHealth, Patient, Schedule, UtcMs,
+};
+use carebell::channel::{Content, Invite, InviteAct, Outbound};
 use carebell::cli::stage;
 use carebell::clock::Clock as _;
 use carebell::security::{Place, Purpose};
@@ -27,7 +30,8 @@ async fn told(house: &House, patient: Patient) -> PatientId {
 /// The link at the end of the last mail.
 fn link(house: &House) -> String {
     let entries = house.sandbox.ledger().entries();
-    let body = entries.last().unwrap().message.body.clone().unwrap();
+    let mut mails = entries.iter().filter(|entry| entry.message.to == ADDRESS);
+    let body = mails.next_back().unwrap().message.body.clone().unwrap();
     let (_, url) = body.rsplit_once(": ").unwrap();
     url.trim().to_owned()
 }
@@ -56,12 +60,53 @@ on_both!(p6_one_click_stops_what_is_queued, async |house: House| {
     let mut tx = house.app.store.read().await.unwrap();
     let replies = carebell::store::replies::count(&mut tx).await.unwrap();
     drop(tx);
-    assert_eq!(replies, [("stop".to_owned(), 1)]);
+    assert_eq!(replies, [("unsubscribe".to_owned(), 1)]);
     house.play_until(at(20, 5)).await;
     assert_eq!(house.accepted(ADDRESS), [480], "and no confirmation by mail");
     let story = house.story_of(patient).await;
     assert_eq!(story.last().unwrap().0, "blocked", "{story:?}");
 });
+
+// By the link, or by the mail that a reader's program sends: the phone goes on, until a STOP ends everything.
+on_both!(p6_who_leaves_the_mails_is_still_written_to_by_phone, async |house: House| {
+    const PHONE: &str = "+351912345001";
+    let both = |key| {
+        let contacts = [(ChannelKind::Email, ADDRESS), (ChannelKind::Sms, PHONE)];
+        person(key, "UTC", &contacts)
+    };
+    let patient = told(&house, both("a")).await;
+    assert_eq!(client().post(link(&house)).send().await.unwrap().status(), 200);
+    house.play_until(at(20, 5)).await;
+    assert_eq!((house.accepted(ADDRESS), house.accepted(PHONE)), (vec![480], vec![1_200]));
+    assert_eq!(health(&house, patient).await, ContactHealth::OptedOut);
+    assert_eq!(refusals(&house, patient).await, [Some(ChannelKind::Email)]);
+    let stop = format!("From: <{ADDRESS}>\r\nMessage-ID: <1@a>\r\nSubject: STOP\r\n\r\n\r\n");
+    assert_eq!(post(&house, &stop, stage::INLET_SECRET).await, 200);
+    house.play_until(at(44, 5)).await;
+    assert_eq!(house.accepted(PHONE), [1_200]);
+    assert_eq!(refusals(&house, patient).await, [Some(ChannelKind::Email), None]);
+});
+
+on_both!(p6_the_mail_of_the_header_leaves_the_mails, async |house: House| {
+    let patient = told(&house, reader("a")).await;
+    let mail =
+        format!("From: <{ADDRESS}>\r\nMessage-ID: <1@a>\r\nSubject: unsubscribe\r\n\r\n\r\n");
+    for _ in 0..2 {
+        assert_eq!(post(&house, &mail, stage::INLET_SECRET).await, 200);
+    }
+    house.play_until(at(20, 5)).await;
+    assert_eq!(house.accepted(ADDRESS), [480], "nor is it confirmed by one more mail");
+    assert_eq!(health(&house, patient).await, ContactHealth::OptedOut);
+    assert_eq!(refusals(&house, patient).await, [Some(ChannelKind::Email)]);
+});
+
+/// The channels of a patient's refusals, in their order.
+async fn refusals(house: &House, patient: PatientId) -> Vec<Option<ChannelKind>> {
+    let mut tx = house.app.store.read().await.unwrap();
+    let all = patients::consents(&mut tx, &[patient]).await.unwrap();
+    let refused = all.into_iter().filter(|c| c.decision == ConsentDecision::Refused);
+    refused.map(|c| c.channel).collect()
+}
 
 on_both!(p6_a_token_ends_its_own_programme_only, async |house: House| {
     let patient = told(&house, reader("a")).await;
@@ -184,7 +229,21 @@ on_both!(p6_a_stop_by_mail_is_heard_and_a_machines_is_not, async |house: House| 
 /// The calendar's entry in the last mail, as it was handed to the channel.
 async fn invite(house: &House, patient: PatientId) -> Invite {
     let entries = house.sandbox.ledger().entries();
-    let id = entries.last().unwrap().message.correlation.clone().unwrap();
+    invite_in(house, patient, entries.last().unwrap().message.correlation.clone().unwrap()).await
+}
+
+/// What all mails did to a calendar: act, number and start.
+async fn calendar(house: &House, patient: PatientId) -> Vec<(InviteAct, i64, UtcMs)> {
+    let mut told = Vec::new();
+    for entry in house.sandbox.ledger().entries() {
+        let id = entry.message.correlation.clone().unwrap();
+        let invite = invite_in(house, patient, id).await;
+        told.push((invite.act, invite.sequence, invite.start));
+    }
+    told
+}
+
+async fn invite_in(house: &House, patient: PatientId, id: String) -> Invite {
     let keys = house.app.store.keys();
     let mut tx = house.app.store.read().await.unwrap();
     let id = format!("{id}@example.org");
@@ -201,10 +260,6 @@ async fn invite(house: &House, patient: PatientId) -> Invite {
 
 on_both!(an_appointment_that_moves_moves_in_the_calendar, async |house: House| {
     let patient = house.patient(reader("a")).await;
-    let visit = |start| Activity {
-        schedule: Schedule::Appointment { start },
-        ..doing(ActivityKind::Appointment, "visit", &[])
-    };
     let id = house.activity(patient, visit(at(34, 0))).await;
     house.play_until(at(20, 0)).await;
     let first = invite(&house, patient).await;
@@ -216,4 +271,124 @@ on_both!(an_appointment_that_moves_moves_in_the_calendar, async |house: House| {
     let moved = invite(&house, patient).await;
     assert_eq!((moved.start, &moved.uid), (at(59, 0), &first.uid));
     assert!(moved.sequence > first.sequence, "{} after {}", moved.sequence, first.sequence);
+});
+
+fn visit(start: UtcMs) -> Activity {
+    Activity {
+        schedule: Schedule::Appointment { start },
+        ..doing(ActivityKind::Appointment, "visit", &[])
+    }
+}
+
+/// A house with a patient who was told on Monday evening of a visit on Tuesday at ten; it is eight in the evening.
+async fn announced(house: &House) -> (PatientId, ActivityId) {
+    let patient = house.patient(reader("a")).await;
+    let id = house.activity(patient, visit(at(34, 0))).await;
+    house.play_until(at(20, 0)).await;
+    assert_eq!(house.accepted(ADDRESS), [1_080]);
+    (patient, id)
+}
+
+fn with_status(status: ActivityStatus) -> Activity {
+    Activity { status, ..visit(at(34, 0)) }
+}
+
+on_both!(p6_a_visit_that_is_called_off_leaves_the_calendar_once, async |house: House| {
+    let (patient, id) = announced(&house).await;
+    let first = invite(&house, patient).await;
+    house.edit(id, patient, &with_status(ActivityStatus::Stopped)).await;
+    house.settle().await;
+    // Another change of the same patient tells nothing again.
+    house.edit(id, patient, &with_status(ActivityStatus::EnteredInError)).await;
+    house.play_until(at(60, 0)).await;
+    assert_eq!(house.accepted(ADDRESS), [1_080, 1_200]);
+    let last = invite(&house, patient).await;
+    assert_eq!((last.act, &last.uid, last.start), (InviteAct::Cancel, &first.uid, first.start));
+    assert!(last.sequence > first.sequence, "{} after {}", last.sequence, first.sequence);
+    let entries = house.sandbox.ledger().entries();
+    let body = entries.last().unwrap().message.body.clone().unwrap();
+    assert!(body.contains("Tuesday 24 November at 10:00 no longer stands"), "{body}");
+    assert!(!format!("{:?}", entries.last().unwrap().message).contains("canary"));
+});
+
+on_both!(p6_nobody_is_told_of_a_visit_that_came_back_in_time, async |house: House| {
+    let (patient, id) = announced(&house).await;
+    house.clock.set(at(21, 30));
+    house.edit(id, patient, &with_status(ActivityStatus::Stopped)).await;
+    house.settle().await;
+    assert_eq!(house.accepted(ADDRESS), [1_080], "not at night");
+    house.edit(id, patient, &with_status(ActivityStatus::Active)).await;
+    house.settle().await;
+    // It is stopped for good: that is told in the morning, once.
+    house.edit(id, patient, &with_status(ActivityStatus::Active)).await;
+    house.play_until(at(31, 59)).await;
+    assert_eq!(house.accepted(ADDRESS), [1_080]);
+    house.play_until(at(60, 0)).await;
+    let told = calendar(&house, patient).await;
+    assert!(told.iter().all(|(act, ..)| *act == InviteAct::Request), "{told:?}");
+});
+
+on_both!(p6_a_visit_called_off_again_is_told_again, async |house: House| {
+    let (patient, id) = announced(&house).await;
+    house.clock.set(at(21, 30));
+    for status in [ActivityStatus::Stopped, ActivityStatus::Active, ActivityStatus::Stopped] {
+        house.edit(id, patient, &with_status(status)).await;
+        house.settle().await;
+        // The morning's claim is what looks again: it comes to nothing while the visit stands.
+        house.damage("UPDATE alarms SET wake_at_ms = 1795469400000 WHERE kind = 'message'").await;
+        house.damage("UPDATE messages SET wake_at_ms = 1795469400000 WHERE state = 'queued'").await;
+        house.settle().await;
+    }
+    house.play_until(at(33, 0)).await;
+    let acts: Vec<_> = calendar(&house, patient).await.into_iter().map(|(act, ..)| act).collect();
+    assert_eq!(acts, [InviteAct::Request, InviteAct::Cancel]);
+});
+
+on_both!(p6_what_nobody_was_told_of_or_nobody_wants_is_not_called_off, async |house: House| {
+    let (patient, id) = announced(&house).await;
+    let stopped = with_status(ActivityStatus::Stopped);
+    // Nobody was told of this one.
+    let other = || doing(ActivityKind::Appointment, "other", &[]);
+    let schedule = Schedule::Appointment { start: at(100, 0) };
+    let unheard = Activity { schedule: schedule.clone(), ..other() };
+    let unheard = house.activity(patient, unheard).await;
+    let gone = Activity { schedule, status: ActivityStatus::Stopped, ..other() };
+    house.edit(unheard, patient, &gone).await;
+    house.settle().await;
+    assert_eq!(house.accepted(ADDRESS), [1_080]);
+    // The mails were left.
+    assert_eq!(client().post(link(&house)).send().await.unwrap().status(), 200);
+    house.edit(id, patient, &stopped).await;
+    house.play_until(at(60, 0)).await;
+    assert_eq!(house.accepted(ADDRESS), [1_080]);
+});
+
+on_both!(p6_who_came_early_is_not_told_that_the_visit_is_off, async |house: House| {
+    let (patient, id) = announced(&house).await;
+    house.play_until(at(33, 0)).await;
+    house.edit(id, patient, &with_status(ActivityStatus::Stopped)).await;
+    house.play_until(at(60, 0)).await;
+    let told = calendar(&house, patient).await;
+    assert!(told.iter().all(|(act, ..)| *act == InviteAct::Request), "{told:?}");
+});
+
+on_both!(a_visit_that_moves_far_away_is_told_at_once, async |house: House| {
+    let (patient, id) = announced(&house).await;
+    let first = invite(&house, patient).await;
+    house.edit(id, patient, &visit(at(10 * 24 + 9, 0))).await;
+    house.play_until(at(60, 0)).await;
+    assert_eq!(house.accepted(ADDRESS), [1_080, 1_200]);
+    let moved = invite(&house, patient).await;
+    assert_eq!((moved.act, moved.start), (InviteAct::Request, at(10 * 24 + 9, 0)));
+    assert!(moved.sequence > first.sequence && moved.uid == first.uid);
+    let entries = house.sandbox.ledger().entries();
+    let body = entries.last().unwrap().message.body.clone().unwrap();
+    assert!(body.contains("on Thursday 3 December at 09:00"), "{body}");
+    // It goes on from what was told last.
+    let off = Activity { status: ActivityStatus::Stopped, ..visit(at(10 * 24 + 9, 0)) };
+    house.edit(id, patient, &off).await;
+    house.play_until(at(84, 0)).await;
+    let last = invite(&house, patient).await;
+    assert_eq!((last.act, last.start), (InviteAct::Cancel, at(10 * 24 + 9, 0)));
+    assert!(last.sequence > moved.sequence);
 });

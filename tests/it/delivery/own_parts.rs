@@ -115,6 +115,19 @@ async fn a_late_receipt(on: On) {
     assert_eq!(states(&house, id).await, ["refused", "delivered"]);
 }
 
+/// A part that its provider gave up is missing: what goes on goes on without it.
+async fn a_failed_part(on: On) {
+    let stub = gateway(vec![BUSY]).await;
+    let Some((house, id)) = house(on, &stub, medicine("a", &["08:00"])).await else { return };
+    house.play_until(at(8, 0)).await;
+    assert_eq!((asked(&stub), states(&house, id).await), (vec![1, 2], vec!["refused"]));
+    told(&house, &stub, Some(0), "id=P1&s=failed").await;
+    assert_eq!(states(&house, id).await, ["failed"], "half a message that failed has failed");
+    house.play_until(at(8, 30)).await;
+    assert_eq!(asked(&stub), [1, 2, 1, 2]);
+    assert_eq!(states(&house, id).await, ["failed", "accepted"]);
+}
+
 async fn an_unknown_part(on: On) {
     let stub = gateway(vec![OOPS]).await;
     let Some((house, id)) = house(on, &stub, medicine("a", &["08:00"])).await else { return };
@@ -183,6 +196,7 @@ macro_rules! both {
 
 both!(p1_p8_after_a_refused_part_only_what_is_missing_is_sent, a_refused_part);
 both!(p8_a_receipt_counts_for_the_attempt_that_went_on, a_late_receipt);
+both!(p1_p8_a_part_that_failed_is_sent_again, a_failed_part);
 both!(p4_a_dose_of_which_a_part_is_unknown_stays_unknown, an_unknown_part);
 both!(p1_p4_a_repeat_is_of_the_unknown_part_alone, a_repeat);
 both!(p1_p3_a_part_on_record_survives_a_crash, async |on| a_crash(on, "before-send", 2).await);

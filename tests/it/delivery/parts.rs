@@ -10,6 +10,7 @@ use carebell::deliver::evidence::{Evidence, apply};
 use carebell::sandbox::{CallbackFault, Fault, Rule};
 use carebell::store::parts::{self, PartRow};
 use carebell::store::{attempts, messages};
+use std::sync::{Arc, Mutex};
 
 /// Receipts of parts, and the state of the attempt when all of them are in.
 const CASES: [(&[(i64, ReceiptStatus)], &str); 6] = [
@@ -121,4 +122,87 @@ async fn p8_a_message_is_delivered_when_all_its_parts_are_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p8_p11_a_message_is_delivered_when_all_its_parts_are_on_postgres() {
     told_by_parts(On::Postgres).await;
+}
+
+/// Receipts of parts that come before the answer that names them: each counts for its own part.
+async fn told_before_the_answer(on: On, early: &[&str], expected: &[&str]) {
+    let two = r#"{"messages":[{"status":"0","message-id":"V1"},{"status":"0","message-id":"V2"}]}"#;
+    let asked = Arc::new(Mutex::new(None));
+    let heard = Arc::clone(&asked);
+    let (release, released) = std::sync::mpsc::channel();
+    let stub = stub::answering(move |request| {
+        *heard.lock().unwrap() = Some(request.to_owned());
+        tokio::task::block_in_place(|| released.recv()).unwrap();
+        ("200 OK", two)
+    })
+    .await;
+    let toml = format!(
+        "[channels.uk]\nkind = \"http\"\npreset = \"vonage\"\nbase_url = \"{}\"\nfrom = \"CLINIC\"\n\
+         secrets = {{ api_secret = \"s\", webhook = \"hook\" }}\n",
+        stub.url()
+    );
+    let house = House::with_channels(on, 20_000, |channels| *channels = configured(&toml).channels);
+    let Some(house) = house.await else { return };
+    let mut patient = person("p", "Europe/Lisbon", &[(Sms, "+351912345001")]);
+    patient.language = "hi".to_owned();
+    let id = house.patient(patient).await;
+    house.activity(id, medicine("a", &["08:00"])).await;
+    house.clock.set(at(8, 0));
+    while asked.lock().unwrap().is_none() {
+        house.daemon.step().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let form = asked.lock().unwrap().clone().unwrap();
+    let form = form.split_once("\r\n\r\n").unwrap().1.to_owned();
+    let mut fields = form_urlencoded::parse(form.as_bytes());
+    let callback = fields.find(|(name, _)| name == "callback").unwrap().1.into_owned();
+    let state = async || {
+        let mut tx = house.app.store.read().await.unwrap();
+        let message = messages::at_minutes(&mut tx, &[id], at(8, 0)).await.unwrap()[0].id;
+        attempts::of_messages(&mut tx, &[message]).await.unwrap().remove(0).state.word()
+    };
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut states = Vec::new();
+    let told = async |said: &str| {
+        let url = format!("{callback}&{said}&err-code=0");
+        assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
+        // A send is in flight: the house never comes to rest.
+        for _ in 0..8 {
+            house.daemon.step().await.unwrap();
+        }
+    };
+    for said in early {
+        told(said).await;
+        states.push(state().await);
+    }
+    release.send(()).unwrap();
+    house.settle().await;
+    states.push(state().await);
+    told("messageId=V2&status=delivered").await;
+    states.push(state().await);
+    assert_eq!(states, expected, "{early:?}");
+    let mut tx = house.app.store.read().await.unwrap();
+    let message = messages::at_minutes(&mut tx, &[id], at(8, 0)).await.unwrap()[0].id;
+    let attempt = attempts::of_messages(&mut tx, &[message]).await.unwrap().remove(0).id;
+    let parts = parts::of_attempts(&mut tx, &[attempt]).await.unwrap();
+    assert_eq!(parts.iter().map(|p| p.provider_id.as_str()).collect::<Vec<_>>(), ["V1", "V2"]);
+}
+
+async fn early_parts(on: On) {
+    let (first, second) = ("messageId=V1&status=delivered", "messageId=V2&status=delivered");
+    told_before_the_answer(on, &[first], &["accepted", "accepted", "delivered"]).await;
+    let both = ["accepted", "delivered", "delivered", "delivered"];
+    told_before_the_answer(on, &[first, second], &both).await;
+    let failed = "messageId=V1&status=failed";
+    told_before_the_answer(on, &[failed], &["failed", "failed", "failed"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn p8_a_part_told_of_before_our_commit_counts_for_itself_on_sqlite() {
+    early_parts(On::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn p8_p11_a_part_told_of_before_our_commit_counts_for_itself_on_postgres() {
+    early_parts(On::Postgres).await;
 }

@@ -51,6 +51,9 @@ pub struct GatewayConfig {
     pub drops_what_lapsed: bool,
     /// SMS parts a second.
     pub segments_per_second: f64,
+    /// SMS parts in 24 hours; none: as many as there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_per_day: Option<u32>,
     /// Parallel requests.
     pub connections: u32,
     /// Secrets by their names.
@@ -94,6 +97,8 @@ pub enum HabitConfig {
 pub enum PartsConfig {
     /// The gateway, and phones show one message.
     Gateway,
+    /// The same, and the gateway names each part by an id of its own: in its answer and in receipts.
+    Named,
     /// We: each part is a message of its own behind its number, and a request of its own.
     Own,
 }
@@ -114,6 +119,12 @@ impl GatewayConfig {
             "tell where the answer has the id, or let the gateway cut: parts = \"gateway\"",
         );
         keys.pace("segments_per_second", self.segments_per_second);
+        keys.require(
+            self.messages_per_day != Some(0),
+            "messages_per_day",
+            "is 0",
+            "leave it out for no limit, or pause the channel",
+        );
         keys.require(
             (1..=64).contains(&self.connections),
             "connections",

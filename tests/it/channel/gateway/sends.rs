@@ -278,7 +278,7 @@ async fn p4_what_a_gateways_answer_means() {
         (
             "gupshup",
             answer("200 OK", "", "error | 105 | The phone number 15555550123 is not valid"),
-            refused(Action::BadAddress, "105", None),
+            refused(Action::NextChannel, "105", None),
         ),
         // What all of them share.
         ("vonage", answer("500 Oops", "", "oops"), unknown("status")),
