@@ -1,7 +1,8 @@
 //! Evidence moves attempts, and through them messages and reminders, whatever order it comes in (P8).
 
 use super::effects::{Effects, alarm_of, lock_awaiting, settle_alarm};
-use super::record::{FailedAttempt, follow_up, reminders_by_message};
+use super::follow_up::{FailedAttempt, follow_up};
+use super::record::reminders_by_message;
 use super::send::DelivererDeps;
 use super::{parts, progress};
 use crate::care::ids::AttemptId;

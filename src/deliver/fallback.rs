@@ -1,7 +1,8 @@
 //! A message that a provider took, and of which no receipt came while the hop lasted: the next channel (section 6).
 
 use super::effects::Effects;
-use super::record::{next_contact, reminders_by_message};
+use super::follow_up::next_contact;
+use super::record::reminders_by_message;
 use super::send::DelivererDeps;
 use crate::care::{MessageState, Reason, UtcMs};
 use crate::policy::fallback::has_time;

@@ -15,6 +15,7 @@ mod effects;
 mod ends;
 pub mod evidence;
 mod fallback;
+mod follow_up;
 mod holds;
 mod lost;
 mod media;

@@ -4,10 +4,11 @@
 use super::effects::{Effects, lock_awaiting, settle_alarm};
 use super::evidence::{self, Evidence};
 use super::fallback::fall_back;
+use super::follow_up::{FailedAttempt, follow_up, given_up};
 use super::lost::give_up;
 use super::outage;
 use super::poison::TRIES;
-use super::record::{FailedAttempt, follow_up, given_up, reminders_by_message};
+use super::record::reminders_by_message;
 use super::said;
 use super::send::{Deliverer, DelivererDeps};
 use crate::care::ids::{AttemptId, TaskId};

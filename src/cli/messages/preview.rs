@@ -64,7 +64,7 @@ enum What {
         subject: Option<String>,
         text: String,
         #[serde(skip_serializing_if = "Option::is_none")]
-        template: Option<ShownTemplate>,
+        template: Option<Box<ShownTemplate>>,
         /// What a mail links to beside its text.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         links: Vec<String>,
@@ -213,14 +213,16 @@ fn said(rendered: Rendered, channel: ChannelKind, cost: Option<Micros>) -> What 
     What::Said {
         subject: rendered.subject.map(Phi::into_inner),
         text: rendered.text.into_inner(),
-        template: rendered.template.map(|template| ShownTemplate {
-            name: template.name,
-            language: template.language,
-            category: template.category.word(),
-            ttl_seconds: template.ttl_seconds,
-            parameters: template.parameters.into_iter().map(Phi::into_inner).collect(),
-            buttons: template.buttons,
-            header: template.header,
+        template: rendered.template.map(|template| {
+            Box::new(ShownTemplate {
+                name: template.name,
+                language: template.language,
+                category: template.category.word(),
+                ttl_seconds: template.ttl_seconds,
+                parameters: template.parameters.into_iter().map(Phi::into_inner).collect(),
+                buttons: template.buttons,
+                header: template.header,
+            })
         }),
         links: if channel == ChannelKind::Email { rendered.links } else { Vec::new() },
         size,
