@@ -3,6 +3,7 @@
 check_mail.py dkim FILE RECORD    dkimpy verifies it by the TXT record in RECORD
 check_mail.py forged FILE RECORD  dkimpy refuses it once its Subject, or its text, has changed
 check_mail.py invite FILE START   icalendar reads its invite, which begins at START (seconds since 1970)
+check_mail.py cancel FILE FIRST   icalendar reads that it takes back the entry of the mail FIRST
 check_mail.py link FILE           prints where RFC 8058 unsubscribes
 """
 
@@ -30,12 +31,29 @@ def changed(pattern, by):
     return forged
 
 
+def calendars(of):
+    mail = email.message_from_bytes(of, policy=email.policy.default)
+    parts = [part for part in mail.walk() if part.get_content_type() == "text/calendar"]
+    assert parts, "no text/calendar"
+    return parts
+
+
+def cancel():
+    from icalendar import Calendar
+
+    read = lambda of: Calendar.from_ical(calendars(of)[0].get_payload(decode=True))
+    first, last = read(pathlib.Path(more[0]).read_bytes()), read(raw)
+    assert (str(first["METHOD"]), str(last["METHOD"])) == ("REQUEST", "CANCEL")
+    (told,), (off,) = first.walk("VEVENT"), last.walk("VEVENT")
+    assert str(off["UID"]) == str(told["UID"]) and int(off["SEQUENCE"]) > int(told["SEQUENCE"])
+    assert str(off["STATUS"]) == "CANCELLED" and off.decoded("DTSTART") == told.decoded("DTSTART")
+    return True
+
+
 def invite():
     from icalendar import Calendar
 
-    mail = email.message_from_bytes(raw, policy=email.policy.default)
-    parts = [part for part in mail.walk() if part.get_content_type() == "text/calendar"]
-    assert parts, "no text/calendar"
+    parts = calendars(raw)
     start = datetime.datetime.fromtimestamp(int(more[0]), datetime.timezone.utc)
     for part in parts:
         calendar = Calendar.from_ical(part.get_payload(decode=True))
@@ -63,6 +81,7 @@ checks = {
     "dkim": lambda: verifies(raw),
     "forged": lambda: not verifies(changed(rb"(?m)^Subject: ", b"Subject: Urgent: "))
     and not verifies(raw.rstrip() + b"\r\nforged\r\n"),
+    "cancel": cancel,
     "invite": invite,
     "link": link,
 }

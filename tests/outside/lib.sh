@@ -79,11 +79,11 @@ settle() {
     port=$(free_port) state=$home/state
     mkdir -p -m 700 "$state"
     mkdir -p "$home/schedules/programmes/general"
-    # Overt texts are long enough for two parts; appointments are told an hour before.
+    # Overt texts are long enough for two parts; appointments are told three hours before.
     cat >"$home/schedules/programmes/general/programme.toml" <<TOML
 title = "Outside"
 overt_texts = "allowed"
-appointment_leads = [{ minutes = 60 }]
+appointment_leads = [{ minutes = 180 }]
 TOML
     (umask 077 && : >"$home/carebell.toml")
     cat >>"$home/carebell.toml" <<TOML
@@ -110,6 +110,9 @@ columns=patient_id,name,sms,whatsapp,email,language,timezone,text_style,consent,
 people=()
 person() { people+=("$1|$2|$3|$4|$5|$6|$7|$8"); }
 
+# An appointment comes so long after its reminder, in seconds: the lead below.
+visit_after=10800
+
 enrol() {
     local zone row name phone email language style kind title text day
     zone=$(noon_zone)
@@ -125,7 +128,7 @@ enrol() {
         printf '%s,%s,%s,%s,%s,%s,%s,yes,2026-01-01,%s-1,%s,%s,"%s",' "$name" "$name" "$phone" "$email" "$language" \
             "$zone" "$style" "$name" "$kind" "$title" "$text"
         if [ "$kind" = appointment ]; then
-            printf '%s,,\n' "$(TZ=$zone date -d "@$((due + 3600))" +%FT%T)"
+            printf '%s,,\n' "$(TZ=$zone date -d "@$((due + visit_after))" +%FT%T)"
         else
             printf '%s,%s,%s\n' "$day" "$day" "$(TZ=$zone date -d "@$due" +%T)"
         fi
@@ -133,6 +136,13 @@ enrol() {
     tell import "$home/people.csv" --json >"$home/import.log" 2>&1 || broken "the import failed: $(cat "$home/import.log")"
     [ "$(date +%s)" -lt "$due" ] || missing "this machine is too slow: the import took longer than ten seconds"
     tell patients list --names --json >"$home/patients.json"
+}
+
+# call_off NAME: the person's appointment, as the source has it from now on.
+call_off() {
+    head -n 1 "$home/people.csv" | sed 's/$/,status/' >"$home/off.csv"
+    grep "^$1," "$home/people.csv" | sed 's/$/,cancelled/' >>"$home/off.csv"
+    tell import "$home/off.csv" --json >"$home/import.log" 2>&1 || broken "the import failed: $(cat "$home/import.log")"
 }
 
 # of JSON_FILE EXPRESSION: what Python's EXPRESSION says of the document `it`.

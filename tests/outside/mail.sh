@@ -57,6 +57,13 @@ import json, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]
 print([l["file"] for l in lines if l["event"] == "mail" and l["to"] == sys.argv[2] + "@mail.example"][-1])' "$seen" "$1")"
 }
+# of_mails NAME: the file of the first mail.
+of_mails() {
+    echo "$home/mails/$(python3 -c '
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+print([l["file"] for l in lines if l["event"] == "mail" and l["to"] == sys.argv[2] + "@mail.example"][0])' "$seen" "$1")"
+}
 is_read() { "$python" "$here/check_mail.py" "$1" "$(mail_of "$2")" "${@:3}" >"$home/read-$1" 2>&1; }
 one_click() {
     is_read link "$1" && curl -fsS --noproxy '*' --data 'List-Unsubscribe=One-Click' "$(cat "$home/read-link")" >/dev/null
@@ -87,7 +94,10 @@ check_soon 20 "550 at RCPT: the address is bad" health nobody email bad
 check "and explain names the code" tells nobody '5\.1\.1'
 check_soon 30 "the line is cut after the mail: it is unknown" tells cut ' is unknown'
 check_soon 30 "the appointment's mail goes out" saw "len(mails('visitor')) == 1"
-check "icalendar reads its invite, at the appointment's time" is_read invite visitor $((due + 3600))
+check "icalendar reads its invite, at the appointment's time" is_read invite visitor $((due + visit_after))
+call_off visitor
+check_soon 60 "called off, a second mail goes out" saw "len(mails('visitor')) == 2"
+check "icalendar reads that it takes the entry back" is_read cancel visitor "$(of_mails visitor)"
 check "one click unsubscribes (RFC 8058)" one_click plain
 check_soon 20 "and the contact point is opted out" health plain email opted-out
 check_soon 30 "451 at RCPT: the mail waits for a later try" tells busy '451'

@@ -183,7 +183,7 @@ impl Voice {
             }
             Self::Twilio => {
                 let url = query(base).trim_end_matches(['?', '&']).to_owned();
-                let status = words("sent", "delivered", "failed&ErrorCode=30008");
+                let status = words("sent", "delivered", "failed&ErrorCode=30007");
                 let form = format!("MessageSid={id}&MessageStatus={status}&To=%2B351912345001");
                 let token = match by {
                     By::Secret => "current-token",
