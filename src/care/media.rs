@@ -26,6 +26,20 @@ pub struct Edition {
     /// What was found in the file.
     #[serde(skip)]
     pub content: Option<FileContent>,
+    /// Why the file is not used: the words, and the URL if there is one, go without it.
+    #[serde(skip)]
+    pub fault: Option<FileFault>,
+}
+
+/// Why a file is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFault {
+    /// Which.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub fix: String,
 }
 
 /// What is in a file, found out by looking into it.

@@ -1,6 +1,6 @@
 //! Opening what most commands need: state folder, master key, database, zones, programmes, texts, channels.
 
-use super::{Context, Exit, Failure, media};
+use super::{Context, Exit, Failure};
 use crate::care::ChannelKind;
 use crate::care::ids::{InstanceId, new_uuid};
 use crate::channel::{ChannelConfigError, Channels};
@@ -114,10 +114,6 @@ impl App {
         let channels = build_channels(&config, store.keys().tokens()).map_err(|fault| {
             Failure::new(Exit::BadConfiguration, fault.to_string(), "carebell check")
         })?;
-        let refused = media::problems(&programmes, &channels);
-        if !refused.is_empty() {
-            return Err(Failure::Configuration(refused));
-        }
         Ok(Self {
             config,
             store,

@@ -1,11 +1,12 @@
 //! Material held against the channels it is to go by, before a patient waits for it.
 
+use crate::care::media::FileFault;
 use crate::channel::Channels;
 use crate::config::Problem;
 use crate::message::{Catalogue, Programmes, media};
 use std::collections::BTreeSet;
 
-/// What a channel of a programme would refuse about its material.
+/// Files that cannot be used, and what a channel of a programme would refuse: the words go without them.
 pub(super) fn problems(programmes: &Programmes, channels: &Channels) -> Vec<Problem> {
     let mut told = BTreeSet::new();
     let mut problems = Vec::new();
@@ -13,6 +14,12 @@ pub(super) fn problems(programmes: &Programmes, channels: &Channels) -> Vec<Prob
         let used = |kind| programme.channels.contains(&kind);
         for (name, material) in &programme.media {
             for (tag, edition) in &material.0 {
+                if let Some(FileFault { path, what, fix }) = &edition.fault {
+                    let place = format!("{}, key media.{name}.{tag}", path.display());
+                    if told.insert(place.clone()) {
+                        problems.push(Problem::new(place, what.clone(), fix.clone()));
+                    }
+                }
                 for channel in channels.iter().filter(|channel| used(channel.kind())) {
                     let Err(fault) = channel.takes(edition) else { continue };
                     let file = edition.file.as_ref().map(|file| file.display().to_string());

@@ -37,7 +37,7 @@ pub(super) enum Action {
     #[command(
         after_help = "A number that changed hands, or that is refused as unknown, is not written to until somebody says \
                       so.\nWhat its owner stopped stays stopped: only START from there lifts it.\n\
-                      Example:\n  carebell patients verify con_019b2f0c5d7e7a61b1d2c3e4f5061728 --by \"A. Ngozi\""
+                      Example:\n  carebell patients verify ctp_019b2f0c5d7e7a61b1d2c3e4f5061728 --by \"A. Ngozi\""
     )]
     Verify(Verify),
 }

@@ -6,7 +6,7 @@ use super::app::{App, Sources, Stamp, make_state_dir};
 use super::daemon::Daemon;
 use super::lock::DaemonLock;
 use super::signals::{EndSignals, listen};
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, media};
 use crate::care::hold::{Hold, Scope};
 use crate::care::ids::new_uuid;
 use crate::clock::{Clock as _, SystemClock};
@@ -138,6 +138,9 @@ async fn serve(
     let Installation { app, declared } = installation;
     if let Some(hold) = &app.hold {
         tracing::error!(hold, "nothing is sent: the daemon is on hold");
+    }
+    for Problem { place, what, fix } in media::problems(&app.programmes, &app.channels) {
+        tracing::error!(place, what, fix, "a file is left out: the words go without it");
     }
     let (writers, tracker) = (TaskTracker::new(), TaskTracker::new());
     let shutdown = CancellationToken::new();

@@ -4,7 +4,7 @@
 use super::Catalogue;
 use super::files::{CatalogueProblem, normal_tag};
 use super::sniff::{Unfit, kind_of, sniff};
-use crate::care::media::{FileContent, MediaForm};
+use crate::care::media::{FileContent, FileFault, MediaForm};
 use crate::care::{Edition, Material, MediaKind, Programme};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -109,9 +109,10 @@ pub(super) fn read(
                 match folder.map_or(Err(Fault::Elsewhere), |folder| located(folder, &below)) {
                     Err(fault) => problem(format!("{place}.file"), fault.to_string(), fault.fix()),
                     Ok(path) => match look_into(&path) {
+                        // A film that is not there yet, or not fit, is no reason to keep doses back.
                         Err(fault) => {
-                            let what = format!("{}: {fault}", path.display());
-                            problem(format!("{place}.file"), what, fault.fix());
+                            let (what, fix) = (fault.to_string(), fault.fix());
+                            edition.fault = Some(FileFault { path, what, fix });
                         }
                         Ok(content) => {
                             edition.file = Some(path);

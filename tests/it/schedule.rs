@@ -183,7 +183,9 @@ on_both!(
         house.sandbox.faults().add(Rule::once(Fault::Answer(busy("2100"))).to(withdrawn));
         let mut doses = Vec::new();
         for phone in [told, withdrawn, sent] {
-            let id = house.patient(lisbon(phone)).await;
+            // Over SMS a handset that is off is tried once more.
+            let kind = if phone == told { Whatsapp } else { Sms };
+            let id = house.patient(person(phone, "Europe/Lisbon", &[(kind, phone)])).await;
             doses.push((id, house.activity(id, medicine("a", &["08:00"])).await));
         }
         house.play_until(at(8, 10)).await;

@@ -92,28 +92,45 @@ fn faulty_material_is_found_at_load_with_its_place() {
         ("m.en = { file = \"f.mp4\", type = \"video/mp4\" }", "a file tells its type itself"),
         ("m.en = { file = \"../f.mp4\" }", "key media.m.en.file: it is not a path below"),
         ("m.en = { file = \"/etc/passwd\" }", "it is not a path below"),
-        (
-            "m.en = { file = \"none.mp4\" }",
-            "none.mp4: it cannot be read (entity not found); put the file there",
-        ),
-        ("m.en = { file = \"folder\" }", "it is no file"),
-        ("m.en = { file = \"f.png\" }", "its content is video/mp4"),
-        ("m.en = { file = \"f.txt\" }", "the file is a GIF picture"),
         ("m.en = { path = \"f.mp4\" }", "unknown field `path`"),
     ];
     for (line, expected) in rows {
         let text = format!("title = \"Oak\"\n[media]\n{line}\n");
+        let files = [("film.mp4", "oak/media/f.mp4")];
+        let dir = schedules(&[("oak/programme.toml", &text)], &files);
+        let told = load(&dir).map(drop).unwrap_err();
+        assert!(told.iter().any(|problem| problem.contains(expected)), "{line}: {told:?}");
+        assert_eq!(told.len(), 1, "{line}: {told:?}");
+    }
+}
+
+/// Doses of a programme never wait for its films.
+#[test]
+fn p2_a_file_that_cannot_be_used_is_left_out_and_told_of() {
+    for (file, expected, fix) in [
+        ("none.mp4", "it cannot be read (entity not found)", "put the file there"),
+        ("folder", "it is no file", "name a file"),
+        ("f.png", "its content is video/mp4", ""),
+        ("f.txt", "the file is a GIF picture", ""),
+    ] {
+        let text = format!(
+            "title = \"Oak\"\n[media]\nm.en = {{ file = \"{file}\", url = \"https://m.example.org/1\" }}\n"
+        );
         let dir = schedules(
             &[
                 ("oak/programme.toml", &text),
                 ("oak/media/f.txt", "GIF89a\0"),
                 ("oak/media/folder/x", ""),
             ],
-            &[("film.mp4", "oak/media/f.mp4"), ("film.mp4", "oak/media/f.png")],
+            &[("film.mp4", "oak/media/f.png")],
         );
-        let told = load(&dir).map(drop).unwrap_err();
-        assert!(told.iter().any(|problem| problem.contains(expected)), "{line}: {told:?}");
-        assert_eq!(told.len(), 1, "{line}: {told:?}");
+        let programmes = load(&dir).unwrap();
+        let edition = media::edition(programmes.get("oak").unwrap(), "m", "en").unwrap();
+        let fault = edition.fault.as_ref().unwrap();
+        assert!(fault.path.ends_with(format!("oak/media/{file}")), "{fault:?}");
+        assert!(fault.what.contains(expected) && fault.fix.contains(fix), "{fault:?}");
+        assert_eq!((&edition.file, &edition.content), (&None, &None));
+        assert_eq!(edition.url.as_deref(), Some("https://m.example.org/1"), "the words link to it");
     }
 }
 

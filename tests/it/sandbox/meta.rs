@@ -53,6 +53,7 @@ async fn meta_takes_files_that_are_what_they_say_and_knows_them_by_id() {
         languages: ["en".to_owned()].into(),
         parameters: 1,
         header: "VIDEO".to_owned(),
+        buttons: vec!["Taken".to_owned()],
         ..Template::default()
     };
     config.whatsapp.templates.insert("film".to_owned(), film);
