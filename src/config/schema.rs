@@ -147,15 +147,15 @@ impl Schema {
     }
 
     fn suggestion(&self, key: &str) -> String {
-        let described = self.described(key);
-        let near =
-            self.keys.keys().map(|known| (strsim::damerau_levenshtein(&described, known), known));
-        match near.min() {
+        // Compared under the channel's own name; what another kind calls so is no help.
+        let named = self.keys.keys().map(|known| match (channel_of(key), channel_of(known)) {
+            (Some(name), Some(kind)) => known.replacen(kind, name, 1),
+            _ => known.clone(),
+        });
+        let others = named.filter(|known| known != key);
+        let near = others.map(|known| (strsim::damerau_levenshtein(key, &known), known)).min();
+        match near {
             Some((distance, known)) if distance <= 2.max(key.len() / 4) => {
-                let known = match (channel_of(key), channel_of(known)) {
-                    (Some(name), Some(kind)) => known.replacen(kind, name, 1),
-                    _ => known.clone(),
-                };
                 format!("did you mean {known}?")
             }
             _ => "`carebell config default` lists the keys".to_owned(),

@@ -20,7 +20,7 @@ preset = "kannel"
 base_url = "http://127.0.0.1:$sendsms"
 username = "carebell"
 from = "15550001"
-messages_per_second = 10
+segments_per_second = 10
 secrets = { password = "outside", webhook = "of-kannel" }
 TOML
 hook=http://127.0.0.1:$port/webhooks/sms/of-kannel

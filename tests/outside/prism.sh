@@ -48,7 +48,7 @@ prefixes = ["+44"]
 base_url = "http://127.0.0.1:$wrong"
 username = "outside"
 receipt_habit = "none"
-messages_per_second = 10
+segments_per_second = 10
 secrets = { password = "outside" }
 
 [channels.wrong.request]
